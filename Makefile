@@ -1,0 +1,41 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Real shots for the tests marked `data`; elsewhere those tests skip and say so.
+ifneq ($(wildcard ../shared/data),)
+export CLEANPLATE_DATA ?= $(abspath ../shared/data)
+endif
+
+.PHONY: demo test lint types tests format benchmark clean
+
+demo: $(READY)  ## make a clip, clean it, print the figures, write the pictures
+	$(BIN)/cleanplate demo -o demo --overwrite
+
+test: lint types tests
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/pyright
+
+tests: $(READY)
+	$(BIN)/pytest
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: $(READY)
+	$(BIN)/python -m benchmarks carry --data $(CLEANPLATE_DATA)
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .ruff_cache

@@ -1,0 +1,270 @@
+"""Carry hidden pixels in from the frames that show them.
+
+For every hidden pixel, follow the flow from frame to frame, forwards and backwards in time, until it lands on a known
+pixel. What is followed is a position, not a colour, so the colour is sampled once, however far it comes from. Inside the
+hole the flow is unknown, and how well it is completed decides how good the result is:
+
+1. Flow between neighbouring frames, on frames whose hole is painted over (flow.py).
+2. In the hole, replace it by the motion of the surroundings: a homography, which takes out what the camera did, plus a
+   robust local fit of what is left. The change of brightness between the frames is fitted in the same way.
+3. Chain the positions through the hole: source frame, distance in frames, worst forward-backward error met, and the sum
+   of the brightness changes.
+4. Fuse what comes from the past and from the future by weights that fall with distance and error.
+5. Estimate flow again, on the filled frames, and repeat 2-4.
+
+Letters: frame i is followed into its neighbour j; n counts the scattered pixels that a frame is asked for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from cleanplate.config import CarryConfig, OnStep, tell
+from cleanplate.flow import flow_both_ways, frame_pairs
+from cleanplate.smooth import dilate, local_fit, paint
+from cleanplate.warp import inside, pixel_grid, round_trip_error, sample, warp
+
+# A cubic sample reads two pixels around it; so near to a hole it would read the fill.
+UNSAFE_PX = 2
+# A homography is fitted to every fourth vector in x and y, and believed if a third of them agree on it.
+HOMOGRAPHY_STRIDE_PX, HOMOGRAPHY_TOLERANCE_PX, HOMOGRAPHY_SUPPORT, HOMOGRAPHY_LEAST = 4, 1.0, 1 / 3, 50
+# Forward-backward error at which trust in a vector has fallen to 1/e.
+TRUSTED_ERROR_PX = 0.5
+# Trust at which a vector may vote for the homography: forward and backward flow agree to within a pixel or so.
+SURE = 0.02
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Frames with everything filled, and which hidden pixels were reached."""
+
+    frames: Float[Tensor, "T 3 H W"]
+    """Known pixels untouched; hidden ones carried, or filled smoothly where no frame shows them."""
+    reached: Bool[Tensor, "T 1 H W"]
+    """Hidden pixels that some frame shows."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where the unsafe pixels of frame i land in frame j."""
+
+    xy: Float[Tensor, "n 2"]
+    error: Float[Tensor, " n"]
+    level: Float[Tensor, "n 3"]
+    """Brightness of i less that of j, to be added to what is found there."""
+
+
+@dataclass(frozen=True)
+class Trail:
+    """Where the unsafe pixels of a frame end up when they are followed in one direction until they are known."""
+
+    source: Int[Tensor, " n"]
+    """The frame they are known in, -1 if there is none."""
+    xy: Float[Tensor, "n 2"]
+    distance: Float[Tensor, " n"]
+    error: Float[Tensor, " n"]
+    level: Float[Tensor, "n 3"]
+
+
+def carry(
+    frames: Float[Tensor, "T 3 H W"],
+    hole: Bool[Tensor, "T 1 H W"],
+    config: CarryConfig,
+    *,
+    motion: Float[Tensor, "T 3 H W"] | None = None,
+    on_step: OnStep | None = None,
+) -> Carried:
+    """Fill the hole from the frames that show what it hides.
+
+    Args:
+        frames: the clip; what is under the hole is never read.
+        hole: True where it is to be filled.
+        config: see CarryConfig.
+        motion: frames to take the flow from as if nothing were hidden in them. Only for measuring what perfect
+            knowledge of the motion would give; None in earnest.
+        on_step: told of every pair of frames.
+    """
+    filled = paint(frames.contiguous(), hole)
+    near = torch.cat([dilate(one, config.margin_px) for one in hole.split(1)])
+    unsafe_mask = torch.cat([dilate(one, UNSAFE_PX) for one in hole.split(1)])
+    unsafe = [torch.nonzero(one.flatten()).flatten() for one in unsafe_mask]
+    pairs = [(i, j) for i, j in frame_pairs(len(frames), 1, 1) if len(unsafe[i]) + len(unsafe[j])]
+    rounds = config.rounds if motion is None else 1
+    reached = torch.zeros_like(hole)
+    for round_ in range(rounds):
+        forward: dict[int, Link] = {}
+        backward: dict[int, Link] = {}
+        trust_filled = 0.0 if round_ == 0 else config.trust_filled
+        flows = flow_both_ways(filled if motion is None else motion, pairs, config.estimator)
+        for (i, j), flow in zip(pairs, flows, strict=True):
+            trust = trust_in(flow, near[[i, j]])
+            if motion is None:
+                flow = complete(flow, touches(flow, near[[i, j]]), trust, trust_filled, config)
+            level = fit_level(filled[[i, j]], flow, trust, config)
+            forward[i], backward[j] = link(flow, level, (unsafe[i], unsafe[j]))
+            tell(on_step, "carry", round_ * len(pairs) + len(forward), rounds * len(pairs))
+        size = frames.shape[2], frames.shape[3]
+        futures = follow(forward, unsafe, size, step=1)
+        pasts = follow(backward, unsafe, size, step=-1)
+        filled, reached = fuse(filled, hole, unsafe, futures, pasts, config)
+    return Carried(filled, reached)
+
+
+def trust_in(flow: Float[Tensor, "2 2 H W"], near: Bool[Tensor, "2 1 H W"]) -> Float[Tensor, "2 2 H W"]:
+    """How far a vector of a pair of frames, both ways, is to be believed: if it is known, and if it is not.
+
+    Returns:
+        two channels in 0..1, both falling with the forward-backward error. The first is 0 unless the vector starts and
+        ends away from a hole; the second is 0 only where it leaves the image.
+    """
+    confidence = inside(flow) * torch.exp(-(round_trip_error(flow, flow.flip(0)) / TRUSTED_ERROR_PX).square())
+    return torch.cat((confidence * ~touches(flow, near), confidence), dim=1)
+
+
+def touches(flow: Float[Tensor, "2 2 H W"], near: Bool[Tensor, "2 1 H W"]) -> Bool[Tensor, "2 1 H W"]:
+    """Where a vector of a pair of frames, both ways, starts or ends near a hole."""
+    return near | (warp(near.flip(0).float(), flow) > 1e-4)
+
+
+def complete(
+    flow: Float[Tensor, "2 2 H W"],
+    unknown: Bool[Tensor, "2 1 H W"],
+    trust: Float[Tensor, "2 2 H W"],
+    trust_filled: float,
+    config: CarryConfig,
+) -> Float[Tensor, "2 2 H W"]:
+    """Replace the flow of a pair of frames, both ways, where it is unknown by the motion around."""
+    known, any_ = trust.split(1, dim=1)
+    weight = torch.maximum(known, trust_filled * any_)
+    camera = torch.stack([fit_homography(f, k[0] > SURE) for f, k in zip(flow, known, strict=True)])
+    sigma_px = config.reach * min(flow.shape[2:])
+    rest = local_fit(flow - camera, weight, sigma_px=sigma_px, tolerance=config.flow_tolerance_px)
+    return torch.where(unknown, camera + rest, flow)
+
+
+def fit_homography(flow: Float[Tensor, "2 H W"], reliable: Bool[Tensor, "H W"]) -> Float[Tensor, "2 H W"]:
+    """The flow of the homography that most reliable vectors agree on (RANSAC), zero if there is none.
+
+    It is the exact motion of a plane, and of anything under a camera that only turns (Hartley & Zisserman, Sec. 8.4).
+    """
+    height, width = reliable.shape
+    grid = pixel_grid(height, width, flow.device)
+    step = HOMOGRAPHY_STRIDE_PX
+    at = reliable[::step, ::step]
+    start = grid[:, ::step, ::step][:, at].T.cpu().numpy()
+    end = start + flow[:, ::step, ::step][:, at].T.cpu().numpy()
+    if len(start) < HOMOGRAPHY_LEAST:
+        return torch.zeros_like(flow)
+    matrix, agree = cv2.findHomography(start, end, cv2.RANSAC, HOMOGRAPHY_TOLERANCE_PX, maxIters=500)
+    if matrix is None or agree.mean() < HOMOGRAPHY_SUPPORT:
+        return torch.zeros_like(flow)
+    points = np.ascontiguousarray(grid.permute(1, 2, 0).cpu().numpy()).reshape(1, -1, 2)
+    moved = torch.from_numpy(cv2.perspectiveTransform(points, matrix)).reshape(height, width, 2).permute(2, 0, 1)
+    return moved.to(flow) - grid
+
+
+def fit_level(
+    frames: Float[Tensor, "2 3 H W"],
+    flow: Float[Tensor, "2 2 H W"],
+    trust: Float[Tensor, "2 2 H W"],
+    config: CarryConfig,
+) -> Float[Tensor, "2 3 H W"]:
+    """By how much each frame of a pair is brighter than the other, along the flow, from what both show.
+
+    Exposure and light drift, and a pixel carried over many frames would stand out of its new surroundings.
+    """
+    difference = frames - warp(frames.flip(0), flow)
+    sigma_px = config.reach * min(flow.shape[2:])
+    return local_fit(difference, trust[:, :1], sigma_px=sigma_px, tolerance=config.level_tolerance, iterations=3)
+
+
+def link(
+    flow: Float[Tensor, "2 2 H W"], level: Float[Tensor, "2 3 H W"], unsafe: tuple[Tensor, Tensor]
+) -> tuple[Link, Link]:
+    """The links of a pair of frames, i -> j and j -> i, at the unsafe pixels of each."""
+    landing = pixel_grid(flow.shape[2], flow.shape[3], flow.device) + flow
+    error = round_trip_error(flow, flow.flip(0))
+
+    def at(side: int) -> Link:
+        xy, err, lev = (field[side].flatten(1)[:, unsafe[side]] for field in (landing, error, level))
+        return Link(xy.T.contiguous(), err[0], lev.T.contiguous())
+
+    return at(0), at(1)
+
+
+def follow(
+    links: dict[int, Link], unsafe: Sequence[Int[Tensor, " n"]], size: tuple[int, int], *, step: int
+) -> list[Trail]:
+    """Chain the links of one direction until every trail ends on a known pixel or nowhere.
+
+    A link that lands on an unsafe pixel goes on as that pixel does, with the offset from its centre kept.
+    """
+    height, width = size
+    trails: list[Trail] = [_no_trail(pixels) for pixels in unsafe]
+    order = range(len(unsafe)) if step < 0 else range(len(unsafe) - 1, -1, -1)
+    for i in order:
+        if i not in links or not len(unsafe[i]):
+            continue
+        j, here, there = i + step, links[i], trails[i + step]
+        cell = here.xy.round().long()
+        x, y = cell.unbind(-1)
+        lands = (here.xy >= 0).all(-1) & (here.xy[:, 0] <= width - 1) & (here.xy[:, 1] <= height - 1)
+        row = torch.full((height * width,), -1, device=x.device)
+        row[unsafe[j]] = torch.arange(len(unsafe[j]), device=x.device)
+        row = row[torch.where(lands, y * width + x, 0)]
+        known = row < 0
+        if not len(unsafe[j]):
+            trails[i] = Trail(torch.where(lands, j, -1), here.xy, torch.ones_like(here.error), here.error, here.level)
+            continue
+        source = torch.where(known, j, there.source[row])
+        trails[i] = Trail(
+            source=torch.where(lands, source, -1),
+            xy=torch.where(known[:, None], here.xy, there.xy[row] + here.xy - cell),
+            distance=torch.where(known, 1.0, there.distance[row] + 1),
+            error=torch.where(known, here.error, torch.maximum(here.error, there.error[row])),
+            level=torch.where(known[:, None], here.level, there.level[row] + here.level),
+        )
+    return trails
+
+
+def _no_trail(pixels: Int[Tensor, " n"]) -> Trail:
+    nothing = torch.zeros(len(pixels), device=pixels.device)
+    two, three = nothing[:, None].expand(-1, 2), nothing[:, None].expand(-1, 3)
+    return Trail(torch.full_like(pixels, -1), two, nothing, nothing, three)
+
+
+def fuse(
+    filled: Float[Tensor, "T 3 H W"],
+    hole: Bool[Tensor, "T 1 H W"],
+    unsafe: Sequence[Int[Tensor, " n"]],
+    futures: Sequence[Trail],
+    pasts: Sequence[Trail],
+    config: CarryConfig,
+) -> tuple[Float[Tensor, "T 3 H W"], Bool[Tensor, "T 1 H W"]]:
+    """Colours from the ends of the trails, the two directions weighted; what has no trail is filled smoothly.
+
+    Returns:
+        the frames, filled anew, and the hidden pixels that were reached.
+    """
+    out, reached = filled.clone(), torch.zeros_like(hole)
+    for i, pixels in enumerate(unsafe):
+        hidden = hole[i].flatten()[pixels]
+        if not bool(hidden.any()):
+            continue
+        total = filled.new_zeros(len(pixels), 3)
+        weights = filled.new_zeros(len(pixels), 1)
+        for trail in (futures[i], pasts[i]):
+            good = (trail.source >= 0) & (trail.error <= config.max_error_px) & hidden
+            weight = torch.exp(-trail.distance / config.fade_frames - trail.error)[good, None]
+            colour = sample(filled, trail.source[good], trail.xy[good]) + trail.level[good]
+            total[good] += colour * weight
+            weights[good] += weight
+        found = weights[:, 0] > 0
+        out[i].flatten(1)[:, pixels[found]] = (total[found] / weights[found]).clamp(0, 1).T
+        reached[i].flatten()[pixels[found]] = True
+    return paint(out, hole & ~reached), reached

@@ -1,0 +1,152 @@
+"""Optical flow behind one function, whatever estimates it.
+
+What is under the hole is unknown, and an estimate that has seen it would leak it: flow is estimated on frames whose hole
+has been painted over, and a vector that starts or ends in the hole is never valid.
+"""
+
+import contextlib
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from cleanplate.config import Estimator
+from cleanplate.errors import InputError
+from cleanplate.smooth import paint
+from cleanplate.warp import consistent, warp
+from cleanplate.weights import find_weights
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class FlowField:
+    """Flow of P pairs of frames i -> j = i + direction * stride, in the order of i."""
+
+    flow: Float[Tensor, "P 2 H W"]
+    """(dx, dy) in pixels."""
+    valid: Bool[Tensor, "P 1 H W"]
+    """Not occluded (O of Eq. 4), and both ends known (M^f)."""
+
+
+def frame_pairs(n_frames: int, stride: int, direction: int) -> list[Pair]:
+    """The (i, j) at that stride and direction, in the order of i."""
+    if stride < 1 or direction not in (1, -1):
+        raise InputError(
+            f"stride {stride}, direction {direction}", "stride 1 or more, direction 1 or -1", "correct them"
+        )
+    step = stride * direction
+    return [(i, i + step) for i in range(n_frames) if 0 <= i + step < n_frames]
+
+
+def estimate(
+    frames: Float[Tensor, "T 3 H W"],
+    hole: Bool[Tensor, "T 1 H W"],
+    stride: int,
+    direction: int,
+    estimator: Estimator = "dis",
+) -> FlowField:
+    """Flow from every frame to the one `stride` frames later (direction 1) or earlier (-1) (Sec. 3.1).
+
+    Raises:
+        InputError: a stride below 1, another direction, an unknown estimator, or weights that are missing.
+    """
+    pairs = frame_pairs(len(frames), stride, direction)
+    painted = paint(frames, hole)
+    flow, valid = frames.new_zeros(len(pairs), 2, *frames.shape[2:]), hole.new_zeros(len(pairs), 1, *hole.shape[2:])
+    for p, ((i, j), both) in enumerate(zip(pairs, flow_both_ways(painted, pairs, estimator), strict=True)):
+        known = (~hole[i : i + 1]).float(), (~hole[j : j + 1]).float()
+        flow[p] = both[0]
+        # M^f = M_i and M_j(F_ij): all four pixels that the sample at the far end is made of are known.
+        both_known = known[0] * warp(known[1], both[:1]) > 1 - 1e-4
+        valid[p] = (consistent(both[:1], both[1:]) & both_known)[0]
+    return FlowField(flow, valid)
+
+
+def flow_both_ways(
+    frames: Float[Tensor, "T 3 H W"], pairs: Sequence[Pair], estimator: Estimator
+) -> Iterator[Float[Tensor, "2 2 H W"]]:
+    """For each pair (i, j), in order, the flows i -> j and j -> i, stacked."""
+    if min(frames.shape[2:]) < LEAST_SIZE:
+        size = f"{frames.shape[3]}x{frames.shape[2]}"
+        raise InputError(f"frames are {size}", f"flow needs at least {LEAST_SIZE}x{LEAST_SIZE}", "enlarge the video")
+    if estimator == "dis":
+        return _dis(frames, pairs)
+    if estimator in RAFT:
+        return _raft(frames, pairs, estimator)
+    raise InputError(f"there is no flow estimator '{estimator}'", f"known are dis, {', '.join(RAFT)}", "choose one")
+
+
+LEAST_SIZE = 16  # pixels: DIS matches patches of 8 on at least two scales
+
+
+def _dis(frames: Float[Tensor, "T 3 H W"], pairs: Sequence[Pair]) -> Iterator[Float[Tensor, "2 2 H W"]]:
+    """Dense inverse search (Kroeger et al. 2016), OpenCV's, medium preset: finer ones lock on to errors of the fill."""
+
+    def gray(index: int) -> UInt8[np.ndarray, "H W"]:
+        picture = (frames[index] * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+        return cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
+
+    def both(pair: Pair) -> Tensor:
+        a, b = gray(pair[0]), gray(pair[1])
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        unset: np.ndarray = None  # type: ignore[assignment] - OpenCV's way to say "make the output"
+        flows = np.stack((search.calc(a, b, unset), search.calc(b, a, unset)))
+        return torch.from_numpy(flows).permute(0, 3, 1, 2).to(frames.device)
+
+    workers = os.cpu_count() or 1
+    with _one_opencv_thread(), ThreadPoolExecutor(workers) as pool:
+        waiting: deque = deque()
+        for pair in pairs:
+            waiting.append(pool.submit(both, pair))
+            if len(waiting) > 2 * workers:  # enough to keep the workers busy, not so much that memory grows
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+@contextlib.contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """DIS splits the image by threads and its result depends on the split: one gives the same flow on any machine."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+RAFT = ("raft_small", "raft_large")
+
+
+def _raft(
+    frames: Float[Tensor, "T 3 H W"], pairs: Sequence[Pair], estimator: Estimator
+) -> Iterator[Float[Tensor, "2 2 H W"]]:
+    """RAFT (Teed & Deng 2020), torchvision's, from weights the user has."""
+    network = _load_raft(estimator).to(frames.device)
+    height, width = frames.shape[2:]
+    # RAFT wants a multiple of 8 and features of at least 16 cells.
+    pad = (0, max(-width % 8, 128 - width), 0, max(-height % 8, 128 - height))
+    for i, j in pairs:
+        with torch.inference_mode():
+            both = F.pad(torch.stack((frames[i], frames[j])) * 2 - 1, pad, mode="replicate")
+            flow = network(both, both.flip(0))[-1]
+        yield flow[..., :height, :width].clone()
+
+
+@lru_cache(maxsize=1)
+def _load_raft(estimator: Estimator) -> torch.nn.Module:
+    from torchvision.models import optical_flow
+
+    network = getattr(optical_flow, estimator)(weights=None, progress=False)
+    network.load_state_dict(torch.load(find_weights(estimator), map_location="cpu", weights_only=True))
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,122 @@
+"""Smooth completion: what is known at some pixels, carried on smoothly to the others.
+
+Two tools for the same question. `pull_push` interpolates: exact where the values are known, ever coarser the farther
+away they are. `local_fit` regresses: at every pixel the robust mean of what is known around it, for quantities that are
+smooth in truth but noisy where they were measured (motion, change of brightness).
+
+Shapes: values are `(N, C, H, W)`, weights `(N, 1, H, W)`, not negative.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+def pull_push(values: Float[Tensor, "N C H W"], weight: Float[Tensor, "N 1 H W"]) -> Float[Tensor, "N C H W"]:
+    """Fill where the weight is below 1 from a pyramid of weighted means (Gortler et al., The Lumigraph, Sec. 3.4.2).
+
+    Pixels of weight 1 or more come out unchanged; values at pixels of weight 0 are never read.
+    """
+    weight = weight.clamp(0, 1)
+    weighted = torch.where(weight > 0, values * weight, 0.0)
+    pulled = [(weighted, weight)]
+    while max(weight.shape[-2:]) > 1 and bool((weight < 1).any()):
+        weighted, weight = _halve(weighted), _halve(weight)
+        # Cells never weigh more than one pixel: four poor guesses must not outvote a good one.
+        shrink = weight.clamp(max=1) / weight.clamp(min=1e-12)
+        weighted, weight = weighted * shrink, weight * shrink
+        pulled.append((weighted, weight))
+    weighted, weight = pulled.pop()
+    out = weighted / weight.clamp(min=1e-12)
+    for weighted, weight in reversed(pulled):
+        height, width = weighted.shape[-2:]
+        coarse = F.interpolate(out, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
+        out = weighted + (1 - weight) * coarse
+    return out
+
+
+def _halve(x: Tensor) -> Tensor:
+    """Sums over 2x2 cells; an odd edge is padded with nothing."""
+    height, width = x.shape[-2:]
+    return 4 * F.avg_pool2d(F.pad(x, (0, width % 2, 0, height % 2)), 2)
+
+
+def paint(frames: Float[Tensor, "N C H W"], hole: Bool[Tensor, "N 1 H W"]) -> Float[Tensor, "N C H W"]:
+    """The frames with their holes painted over from the surroundings; a frame that is all hole becomes black."""
+    out = frames.clone()
+    for index in torch.nonzero(hole.flatten(1).any(1)).flatten().tolist():  # one by one: pyramids take memory
+        one = slice(index, index + 1)
+        out[one] = pull_push(frames[one], (~hole[one]).to(frames.dtype))
+    return out
+
+
+def local_fit(
+    values: Float[Tensor, "N C H W"],
+    weight: Float[Tensor, "N 1 H W"],
+    *,
+    sigma_px: float,
+    tolerance: float,
+    iterations: int = 4,
+) -> Float[Tensor, "N C H W"]:
+    """At every pixel, the mean of the values around it under a Gaussian window, robust to a minority of outliers.
+
+    Iteratively reweighted: a value at distance d from the last fit counts 1 / (1 + (d / tolerance)^2) of its weight, as
+    for Cauchy noise, so that where two motions meet the fit follows one of them instead of their middle. It is computed
+    from means over small cells, which a smooth result does not miss. Where the window holds next to nothing the fit is
+    extended by `pull_push`.
+
+    Args:
+        values: what was measured.
+        weight: trust in each measurement; 0 leaves it out.
+        sigma_px: width of the window in pixels.
+        tolerance: in the unit of the values.
+        iterations: fits; the first is not robust yet.
+    """
+    height, width = weight.shape[-2:]
+    cell = max(1, min(MOST_CELL_PX, int(sigma_px / 8)))
+    pad = (0, -width % cell, 0, -height % cell)
+    trusted = torch.where(weight > 0, values * weight, 0.0)
+    sums = F.avg_pool2d(F.pad(torch.cat((trusted, weight), 1), pad), cell)
+    weight = sums[:, -1:]
+    values = sums[:, :-1] / weight.clamp(min=1e-12)
+    kernel = _gaussian(sigma_px / cell, values)
+    said, fit = weight, values
+    for iteration in range(iterations):
+        if iteration > 0:
+            distance_sq = (values - fit).square().sum(1, keepdim=True)
+            said = weight / (1 + distance_sq / tolerance**2)
+        sums = _blur(torch.cat((values * said, said), 1), kernel)
+        total = sums[:, -1:]
+        fit = pull_push(sums[:, :-1] / total.clamp(min=1e-12), total / ENOUGH)
+    if cell > 1:
+        fit = F.interpolate(fit, scale_factor=cell, mode="bilinear", align_corners=False)
+    return fit[..., :height, :width]
+
+
+MOST_CELL_PX = 4
+ENOUGH = 1e-4  # share of the window that must be measured for its mean to stand alone
+
+
+def _gaussian(sigma: float, like: Tensor) -> Float[Tensor, " K"]:
+    radius = max(1, math.ceil(3 * sigma))
+    x = torch.arange(-radius, radius + 1, device=like.device, dtype=like.dtype)
+    kernel = torch.exp(-(x**2) / (2 * sigma**2))
+    return kernel / kernel.sum()
+
+
+def _blur(x: Float[Tensor, "N C H W"], kernel: Float[Tensor, " K"]) -> Float[Tensor, "N C H W"]:
+    """Separable convolution; nothing is assumed beyond the border."""
+    n, c, height, width = x.shape
+    radius = len(kernel) // 2
+    x = F.conv2d(x.reshape(n * c, 1, height, width), kernel.view(1, 1, -1, 1), padding=(radius, 0))
+    return F.conv2d(x, kernel.view(1, 1, 1, -1), padding=(0, radius)).reshape(n, c, height, width)
+
+
+def dilate(mask: Bool[Tensor, "N 1 H W"], radius_px: int) -> Bool[Tensor, "N 1 H W"]:
+    """Grow a mask by a square of that radius."""
+    if radius_px < 1:
+        return mask
+    return F.max_pool2d(mask.float(), 2 * radius_px + 1, stride=1, padding=radius_px) > 0
