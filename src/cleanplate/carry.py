@@ -1,8 +1,8 @@
 """Carry hidden pixels in from the frames that show them.
 
 For every hidden pixel, follow the flow from frame to frame, forwards and backwards in time, until it lands on a known
-pixel. What is followed is a position, not a colour, so the colour is sampled once, however far it comes from. Inside the
-hole the flow is unknown, and how well it is completed decides how good the result is:
+pixel. What is followed is a position, not a colour, so the colour is sampled once, however far it comes from. Inside
+the hole the flow is unknown, and how well it is completed decides how good the result is:
 
 1. Flow between neighbouring frames, on frames whose hole is painted over (flow.py).
 2. In the hole, replace it by the motion of the surroundings: a homography, which takes out what the camera did, plus a

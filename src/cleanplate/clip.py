@@ -108,7 +108,7 @@ def read_clip(
     if size is not None:
         pictures = np.stack([video_io.resize_and_crop(picture, size) for picture in pictures])
         levels = np.stack([video_io.resize_and_crop(level, size) for level in levels])
-    hole = _dilate(levels > WHITE, dilate_px)
+    hole = grow(levels > WHITE, dilate_px)
     if one_for_all:
         hole = np.broadcast_to(hole, (len(pictures), *hole.shape[1:]))
     return Clip(
@@ -138,7 +138,8 @@ def _fit(levels: np.ndarray, size: tuple[int, ...], mask: str, video: str) -> np
     return np.stack([cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR) for level in levels])
 
 
-def _dilate(hole: np.ndarray, radius_px: int) -> np.ndarray:
+def grow(hole: Bool[np.ndarray, "T H W"], radius_px: int) -> Bool[np.ndarray, "T H W"]:
+    """Dilate by a disc."""
     if radius_px == 0:
         return hole
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1, 2 * radius_px + 1))

@@ -24,13 +24,13 @@ class CarryConfig:
     """Times flow is estimated: first on the painted-over frames, then again on the filled ones."""
     margin_px: int = 3
     """Flow this near to a hole has seen what was painted into it, and is not trusted."""
-    reach: float = 1 / 6
+    reach: float = 0.17
     """Width (sigma) of the window that motion is completed from, as a share of the frame's shorter side."""
     flow_tolerance_px: float = 0.25
     """Deviation from the local motion at which a flow vector loses half its say."""
     trust_filled: float = 0.2
     """Say of a flow vector estimated on filled pixels, beside 1 for one on known pixels (rounds after the first)."""
-    level_tolerance: float = 6 / 255
+    level_tolerance: float = 0.025
     """Deviation from the local brightness change at which a pixel loses half its say."""
     max_error_px: float = 3.0
     """A trajectory whose forward and backward flow disagree by more than this is given up."""

@@ -23,12 +23,13 @@ DEFAULT_FPS = 24.0  # of pictures that do not say
 UNSPECIFIED, BT601 = 2, 5  # colour matrices, in FFmpeg's numbering
 # Constant rate factor 12 is about 48 dB on natural video: an editor sees no loss, and files stay reasonable.
 H264 = {"crf": "12", "preset": "medium"}
+LOSSLESS = "bgr0"  # what FFV1 calls 8-bit RGB
 COLOUR_TAGS = ("colorspace", "color_primaries", "color_trc", "color_range")
 
 
 @contextlib.contextmanager
-def open_video(path: Path) -> Iterator[Any]:
-    """An open container that has pictures in it."""
+def open_container(path: Path) -> Iterator[Any]:
+    """An open container of any streams."""
     try:
         # Only local files: a playlist must not make us fetch what it names.
         container = av.open(str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
@@ -36,7 +37,16 @@ def open_video(path: Path) -> Iterator[Any]:
         raise _not_a_video(path) from error
     with container:
         # FFmpeg's "tty" reader makes pictures of any text file.
-        if not container.streams.video or container.format.name == "tty":
+        if container.format.name == "tty":
+            raise _not_a_video(path)
+        yield container
+
+
+@contextlib.contextmanager
+def open_video(path: Path) -> Iterator[Any]:
+    """An open container that has pictures in it."""
+    with open_container(path) as container:
+        if not container.streams.video:
             raise _not_a_video(path)
         yield container
 
@@ -69,6 +79,7 @@ def _not_a_video(path: Path) -> InputError:
 
 
 def upright_rgb(frame: VideoFrame) -> UInt8[np.ndarray, "H W 3"]:
+    """The picture in RGB, turned as its display matrix says."""
     picture = frame.to_ndarray(format="rgb24", src_colorspace=_matrix(frame.colorspace))
     return np.rot90(picture, k=round(frame.rotation / 90) % 4)
 
@@ -91,6 +102,7 @@ class Timing:
 
     @property
     def start_s(self) -> float:
+        """When our first frame was shown in the source."""
         return float(self.origin * self.time_base)
 
 
@@ -101,23 +113,24 @@ def encode(
     size: tuple[int, int],
     length: int,
     like: Path | None,
+    sound: Path | None,
     fps: float | None,
     start: int,
 ) -> None:
-    """Encode `length` RGB pictures of `size` (height, width), with the sound of `like` and in its time."""
+    """Encode `length` RGB pictures of `size` (height, width) in the time of `like`, with the sound of `sound`."""
     timing, tags = _source(like, start, length) if like is not None else (_constant(length, fps), {})
     with av.open(str(path), "w") as out:
         video = _video_stream(out, path, size, timing, tags)
-        with _Sound(out, like, timing) as sound:
+        with _Sound(out, sound, timing) as track:
             for index, picture in enumerate(pictures):
                 frame = _to_codec(picture, video, tags)
                 frame.pts = timing.pts[index] - timing.origin
                 frame.duration = timing.duration[index]
                 frame.time_base = timing.time_base
-                sound.copy_until(float(timing.pts[index] * timing.time_base))
+                track.copy_until(float(timing.pts[index] * timing.time_base))
                 out.mux(video.encode(frame))
             out.mux(video.encode())
-            sound.copy_until(timing.end_s)
+            track.copy_until(timing.end_s)
 
 
 def _frame_rate(fps: float | None) -> Fraction:
@@ -169,7 +182,7 @@ def _video_stream(out: Any, path: Path, size: tuple[int, int], timing: Timing, t
     height, width = size
     if path.suffix.lower() == ".mkv":
         stream = out.add_stream("ffv1", rate=timing.rate)
-        stream.pix_fmt = "gbrp"  # planar RGB: no conversion, no loss
+        stream.pix_fmt = LOSSLESS  # RGB: no conversion, no loss
     else:
         stream = out.add_stream("libx264", rate=timing.rate, options=H264)
         # 4:2:0 halves the colour's size, which an odd picture does not have.
@@ -184,8 +197,8 @@ def _video_stream(out: Any, path: Path, size: tuple[int, int], timing: Timing, t
 
 def _to_codec(picture: np.ndarray, video: Any, tags: dict[str, int]) -> VideoFrame:
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-    if video.pix_fmt == "gbrp":
-        return frame.reformat(format="gbrp")
+    if video.pix_fmt == LOSSLESS:
+        return frame.reformat(format=LOSSLESS)
     full = tags.get("color_range") == 2
     return frame.reformat(
         format=video.pix_fmt,
@@ -197,10 +210,10 @@ def _to_codec(picture: np.ndarray, video: Any, tags: dict[str, int]) -> VideoFra
 class _Sound:
     """Copies the sound of a video packet by packet, re-encoding only what the new container cannot hold."""
 
-    def __init__(self, out: Any, like: Path | None, timing: Timing):
+    def __init__(self, out: Any, path: Path | None, timing: Timing):
         self._out, self._timing, self._pending = out, timing, None
         self._routes: dict[int, tuple[Any, bool]] = {}
-        self._context = None if like is None else open_video(like)
+        self._context = None if path is None else open_container(path)
 
     def __enter__(self) -> "_Sound":
         if self._context is None:

@@ -1,7 +1,7 @@
 """The two ways a run ends early: the input cannot be used, or the user has had enough."""
 
 
-class InputError(ValueError):
+class InputError(Exception):
     """Input that cannot be used, told in one line: what was given, what is needed, how to fix it.
 
     Args:
@@ -15,5 +15,5 @@ class InputError(ValueError):
         self.given, self.needed, self.fix = given, needed, fix
 
 
-class Cancelled(Exception):  # noqa: N818 - not an error: the caller asked for it
+class Cancelled(Exception):
     """Raised or returned by an `on_step` callback to end the run."""

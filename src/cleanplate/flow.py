@@ -1,7 +1,7 @@
 """Optical flow behind one function, whatever estimates it.
 
-What is under the hole is unknown, and an estimate that has seen it would leak it: flow is estimated on frames whose hole
-has been painted over, and a vector that starts or ends in the hole is never valid.
+What is under the hole is unknown, and an estimate that has seen it would leak it: flow is estimated on frames whose
+hole has been painted over, and a vector that starts or ends in the hole is never valid.
 """
 
 import contextlib

@@ -63,10 +63,10 @@ def local_fit(
 ) -> Float[Tensor, "N C H W"]:
     """At every pixel, the mean of the values around it under a Gaussian window, robust to a minority of outliers.
 
-    Iteratively reweighted: a value at distance d from the last fit counts 1 / (1 + (d / tolerance)^2) of its weight, as
-    for Cauchy noise, so that where two motions meet the fit follows one of them instead of their middle. It is computed
-    from means over small cells, which a smooth result does not miss. Where the window holds next to nothing the fit is
-    extended by `pull_push`.
+    Iteratively reweighted: a value at distance d from the last fit counts 1 / (1 + (d / tolerance)^2) of its weight,
+    as for Cauchy noise, so that where two motions meet the fit follows one of them instead of their middle. It is
+    computed from means over small cells, which a smooth result does not miss. Where the window holds next to nothing
+    the fit is extended by `pull_push`.
 
     Args:
         values: what was measured.

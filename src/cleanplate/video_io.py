@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av.error
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -157,20 +158,22 @@ def write_video(
     *,
     like: str | Path | None = None,
     fps: float | None = None,
+    sound: str | Path | None = None,
     start: int = 0,
     overwrite: bool = True,
     on_step: OnStep | None = None,
 ) -> None:
     """Write frames as a video or as a folder of PNGs.
 
-    `.mp4`, `.mov` and `.m4v` are H.264 at a quality where the loss is hard to see, `.mkv` is lossless (FFV1, RGB), a name
-    without a suffix is a folder of PNGs, lossless too and silent.
+    `.mp4`, `.mov` and `.m4v` are H.264 at a quality where the loss is hard to see, `.mkv` is lossless (FFV1, RGB), a
+    name without a suffix is a folder of PNGs, lossless too and silent.
 
     Args:
         path: what to write.
         frames: RGB, 0..1. Values are rounded to 8 bits.
         like: the video these frames come from: its sound, timestamps and colour tags are kept.
         fps: frame rate where there is no `like` (24 if neither is given).
+        sound: a file to take the sound from instead of `like`.
         start: index in `like` of the first of these frames, if they are a part of it.
         overwrite: whether a file already there may be replaced.
         on_step: told of every frame.
@@ -185,12 +188,23 @@ def write_video(
     timing = like if like is not None and like.is_file() and not is_image(like) else None
     with whole(path) as partial:
         if path.suffix:
-            encode(partial, pictures, size=size, length=length, like=timing, fps=fps, start=start)
+            track = timing if sound is None else existing(sound)
+            encode(partial, pictures, size=size, length=length, like=timing, sound=track, fps=fps, start=start)
         else:
             partial.mkdir()
             for index, picture in enumerate(pictures):
-                _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-                (partial / f"{index + start:05d}.png").write_bytes(data.tobytes())
+                _write_png(partial / f"{index + start:05d}.png", picture)
+
+
+def write_png(path: Path, frame: Float[Tensor, "3 H W"]) -> None:
+    """Write one picture."""
+    with whole(path) as partial:
+        _write_png(partial, next(_to_bytes(frame[None], None)))
+
+
+def _write_png(path: Path, picture: UInt8[np.ndarray, "H W 3"]) -> None:
+    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    path.write_bytes(data.tobytes())
 
 
 def write_levels(path: str | Path, levels: Bool[Tensor, "T 1 H W"] | Float[Tensor, "T 1 H W"], **options: Any) -> None:
@@ -234,7 +248,7 @@ def writing(path: Path) -> Iterator[None]:
     """Turn what the system says of a disk into an InputError."""
     try:
         yield
-    except OSError as error:
+    except (OSError, av.error.FFmpegError) as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror or error})",
             "a writable disk with room is needed",

@@ -84,4 +84,3 @@ def _keys(t: Float[Tensor, "N 2"], a: float = -0.75) -> Float[Tensor, "4 N 2"]:
         return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
 
     return torch.stack((far(t + 1), near(t), near(1 - t), far(2 - t)))
-

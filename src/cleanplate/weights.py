@@ -1,7 +1,7 @@
 """Find and verify pretrained files. Nothing here is needed unless the user names a method that needs it.
 
-A file is looked for in $CLEANPLATE_WEIGHTS, then in the torch hub cache, and is used only if its sha256 is right. Nothing
-is downloaded and nothing is substituted: what is missing is an InputError that says where to get it.
+A file is looked for in $CLEANPLATE_WEIGHTS, then in the torch hub cache, and is used only if its sha256 is right.
+Nothing is downloaded and nothing is substituted: what is missing is an InputError that says where to get it.
 """
 
 import hashlib

@@ -1,0 +1,1 @@
+"""Seeded measurements: `python -m benchmarks carry --data DIR`."""

@@ -1,0 +1,243 @@
+"""The command line: results on stdout, progress and one-line errors on stderr.
+
+Exit 0 done, 2 bad input, 130 interrupted. Only what a command needs is imported, when it is needed.
+"""
+
+import contextlib
+import io
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import Positional, arg
+
+from cleanplate.config import DEFAULT_METHOD, METHODS, Method, OnStep, Step, find_method
+from cleanplate.errors import Cancelled, InputError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+Output = Annotated[Path, arg(aliases=["-o"])]
+
+
+@dataclass(frozen=True)
+class Inpaint:
+    """Remove what the mask covers from a video."""
+
+    video: Annotated[Positional[Path], arg(metavar="VIDEO")]
+    """A video, or a folder of images."""
+    mask: Annotated[Positional[Path], arg(metavar="MASK")]
+    """A video, a folder of images, or one image for all frames. White marks what to remove."""
+    output: Output
+    """.mp4 or .mov (H.264), .mkv (lossless), or a name without a suffix (a folder of PNGs)."""
+    method: Annotated[Positional[str], arg(metavar="METHOD")] = DEFAULT_METHOD
+    """How to fill: carry."""
+    seed: int = 0
+    """The same clip, method, seed and machine give the same result."""
+    size: Annotated[tuple[int, int] | None, arg(metavar="HEIGHT WIDTH")] = None
+    """Resize and centre-crop to this; as it is if not given."""
+    dilate_px: int = 4
+    """Pixels to grow the mask by on all sides."""
+    provenance: Annotated[Path | None, arg(metavar="PATH")] = None
+    """Where to write where each pixel comes from: black known, grey (128) carried, white made up."""
+    device: str = "auto"
+    """cpu, cuda, mps, or auto."""
+    overwrite: bool = False
+    """Replace outputs that are already there."""
+    settings: Annotated[Method, arg(name="")] = METHODS[DEFAULT_METHOD]
+
+    def run(self) -> None:
+        """Read, fill, write, and say what was done."""
+        from cleanplate.pipeline import CARRIED, LEARNED, inpaint
+        from cleanplate.video_io import check_output, existing, write_levels, write_video
+
+        outputs = [self.output] if self.provenance is None else [self.output, self.provenance]
+        if len(outputs) == 2 and self.output.absolute() == self.provenance.absolute():  # type: ignore[union-attr]
+            raise InputError(f"{self.output} is named twice", "video and provenance go to two files", "rename one")
+        sources = existing(self.video), existing(self.mask)
+        for output in outputs:
+            check_output(output, overwrite=self.overwrite, sources=sources)
+        from cleanplate.clip import read_clip
+
+        with progress() as on_step:
+            clip = read_clip(self.video, self.mask, size=self.size, dilate_px=self.dilate_px, on_step=on_step)
+            plate = inpaint(clip, self.settings, seed=self.seed, device=self.device, on_step=on_step)
+            options: dict[str, Any] = {"like": self.video, "fps": clip.fps, "on_step": on_step}
+            if self.provenance is not None:
+                write_levels(self.provenance, plate.provenance / 2, **options)
+            write_video(self.output, plate.frames, **options)
+        hidden = int(clip.hole.sum())
+        carried, made_up = (int((plate.provenance == kind).sum()) / hidden for kind in (CARRIED, LEARNED))
+        frames, _, height, width = clip.frames.shape
+        print(
+            f"{self.output}: {frames} frames of {width}x{height}; {hidden / clip.hole.numel():.1%} was hidden, of it "
+            f"{carried:.1%} carried from other frames and {made_up:.1%} made up; {plate.elapsed_s:.1f} s"
+        )
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Make a clip, remove what walks through it, and compare with the truth."""
+
+    output: Output = Path("cleanplate-demo")
+    """Folder for the input, the result, the provenance and the picture."""
+    seed: int = 0
+    """Of the camera's shake."""
+    overwrite: bool = False
+    """Replace what an earlier demo wrote."""
+
+    def run(self) -> None:
+        """Write the folder and print the figures."""
+        from cleanplate.demo import run_demo
+
+        with progress() as on_step:
+            lines = run_demo(self.output, seed=self.seed, overwrite=self.overwrite, on_step=on_step)
+        print("\n".join(lines))
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a result against the truth, in the hole and on the full frames."""
+
+    result: Annotated[Positional[Path], arg(metavar="RESULT")]
+    """The inpainted video or folder."""
+    truth: Annotated[Positional[Path], arg(metavar="TRUTH")]
+    """What it should show."""
+    mask: Annotated[Positional[Path], arg(metavar="MASK")]
+    """The mask that was given to inpaint."""
+    dilate_px: int = 4
+    """Pixels the mask was grown by."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Print the figures."""
+        from cleanplate.clip import read_clip, to_tensor
+        from cleanplate.metrics import psnr_db, ssim
+        from cleanplate.video_io import read_frames
+
+        with progress() as on_step:
+            clip = read_clip(self.result, self.mask, dilate_px=self.dilate_px, on_step=on_step)
+            truth = to_tensor(read_frames(self.truth, on_step=on_step)[0])
+        figures = {
+            "hole_psnr_db": psnr_db(clip.frames, truth, clip.hole),
+            "psnr_db": psnr_db(clip.frames, truth),
+            "hole_ssim": ssim(clip.frames, truth, clip.hole),
+            "ssim": ssim(clip.frames, truth),
+            "hole_share": float(clip.hole.float().mean()),
+            "n_frames": len(truth),
+        }
+        if self.json:
+            # JSON has no infinity, which is the PSNR of two equal videos.
+            print(json.dumps({k: v if v != float("inf") else None for k, v in figures.items()}))
+        else:
+            print("\n".join(f"{name:14}{value:10.4g}" for name, value in figures.items()))
+
+
+Command = Inpaint | Demo | Evaluate
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a command; its exit code."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("cleanplate: %(levelname)s: %(message)s"))
+    logging.getLogger("cleanplate").addHandler(handler)
+    try:
+        parse(argv).run()
+    except InputError as error:
+        print(f"cleanplate: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except (Cancelled, KeyboardInterrupt):
+        print("cleanplate: interrupted; nothing was left half-written", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        logging.getLogger("cleanplate").removeHandler(handler)
+    return 0
+
+
+def parse(argv: Sequence[str]) -> Command:
+    """The command that these words ask for.
+
+    A method's fields have that method's values as their defaults, so the words are read twice: first for its name.
+
+    Raises:
+        InputError: words that make no command.
+        SystemExit: help was asked for and printed.
+    """
+    words = list(argv) or ["--help"]
+    method = METHODS[DEFAULT_METHOD]
+    asks_help = any(word in ("-h", "--help") for word in words)
+    with contextlib.suppress(InputError if asks_help else ()):
+        first = _parse([word for word in words if word not in ("-h", "--help")], method)
+        if isinstance(first, Inpaint):
+            method = find_method(first.method)
+    return _parse(words, method)
+
+
+def _parse(words: list[str], method: Method) -> Command:
+    preset = Inpaint(tyro.MISSING, tyro.MISSING, tyro.MISSING, settings=method)
+    commands = (
+        Annotated[Inpaint, tyro.conf.subcommand("inpaint", default=preset)]
+        | Annotated[Demo, tyro.conf.subcommand("demo")]
+        | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    )
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(commands, prog="cleanplate", args=words, description=DESCRIPTION)  # type: ignore[arg-type]
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise _in_one_line(said.getvalue()) from None
+
+
+def _in_one_line(box: str) -> InputError:
+    """What tyro says in a box with a title and sections between rules, as one line."""
+    sections = [""]
+    for line in box.splitlines():
+        if "\u2500\u2500" in line or "-----" in line:
+            sections += [line.strip(RULES), ""]
+        else:
+            sections[-1] += " " + line.strip(" \u2502")
+    title, *said = [" ".join(section.split()) for section in sections if section.strip()]
+    said = [part.removesuffix(":") for part in said if not part.startswith(("Argument helptext", "For full helptext"))]
+    return InputError(title.lower(), "; ".join(said), "see cleanplate --help")
+
+
+RULES = " -\u2500\u2502\u256d\u256e\u2570\u256f"
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[OnStep | None]:
+    """A bar with the time left, on a terminal, once a run has taken two seconds."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description:>6}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    started, tasks = time.monotonic(), {}
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+
+        def on_step(step: Step) -> None:
+            if time.monotonic() - started < PATIENCE_S:
+                return
+            if step.stage not in tasks:
+                tasks[step.stage] = bar.add_task(step.stage, total=step.total)
+            bar.update(tasks[step.stage], completed=step.done, total=step.total)
+
+        yield on_step
+
+
+PATIENCE_S = 2
+DESCRIPTION = "Remove things from video: what a mask covers is filled with what the video shows elsewhere."

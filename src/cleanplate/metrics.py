@@ -1,0 +1,90 @@
+"""How near a result is to the truth. Frames are `(T, 3, H, W)` in 0..1, rounded to 8 bits, as they are looked at."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from cleanplate.errors import InputError
+
+SSIM_WINDOW_PX = 7
+
+
+def psnr_db(
+    result: Float[Tensor, "T 3 H W"],
+    truth: Float[Tensor, "T 3 H W"],
+    where: Bool[Tensor, "T 1 H W"] | None = None,
+) -> float:
+    """Peak signal-to-noise ratio in dB, per frame, then averaged over frames (Sec. 4.1).
+
+    Args:
+        result: what is judged.
+        truth: what it should be.
+        where: pixels that count, all if None; frames where none counts are left out.
+
+    Returns:
+        dB; infinity where nothing differs.
+
+    Raises:
+        InputError: shapes that disagree, or no pixel that counts.
+    """
+    _check(result, truth, where)
+
+    def of_frame(a: Tensor, b: Tensor, w: Tensor | None) -> float:
+        error = (a - b).square().mean(0, keepdim=True)
+        mse = float((error if w is None else error[w]).mean(dtype=torch.float64))
+        return float("inf") if mse == 0 else -10 * math.log10(mse)
+
+    return _mean_over_frames(of_frame, result, truth, where)
+
+
+def ssim(
+    result: Float[Tensor, "T 3 H W"],
+    truth: Float[Tensor, "T 3 H W"],
+    where: Bool[Tensor, "T 1 H W"] | None = None,
+) -> float:
+    """Structural similarity (Wang et al. 2004), per frame, then averaged over frames; arguments as `psnr_db`.
+
+    scikit-image's, with its uniform window of 7x7 pixels and the unbiased covariance, as a mean over RGB. With `where`
+    it is the mean of the map there, windows reaching over the border of the region.
+    """
+    _check(result, truth, where)
+    if min(result.shape[2:]) < SSIM_WINDOW_PX:
+        size = f"{result.shape[3]}x{result.shape[2]}"
+        raise InputError(f"frames are {size}", f"SSIM needs a window of {SSIM_WINDOW_PX} px", "use larger frames")
+
+    def of_frame(a: Tensor, b: Tensor, w: Tensor | None) -> float:
+        mean, similarity = structural_similarity(
+            a.numpy(), b.numpy(), win_size=SSIM_WINDOW_PX, channel_axis=0, data_range=1.0, full=True
+        )
+        return float(mean if w is None else similarity.mean(0, keepdims=True)[w.numpy()].mean())
+
+    return _mean_over_frames(of_frame, result, truth, where)
+
+
+def _mean_over_frames(
+    of_frame: Callable[[Tensor, Tensor, Tensor | None], float], result: Tensor, truth: Tensor, where: Tensor | None
+) -> float:
+    def rounded(frame: Tensor) -> Tensor:
+        return (frame.detach().cpu().float() * 255).round().clamp(0, 255) / 255
+
+    counts = [where is None or bool(where[index].any()) for index in range(len(truth))]
+    return sum(
+        of_frame(rounded(result[i]), rounded(truth[i]), None if where is None else where[i].cpu())
+        for i, count in enumerate(counts)
+        if count
+    ) / sum(counts)
+
+
+def _check(result: Tensor, truth: Tensor, where: Tensor | None) -> None:
+    if result.shape != truth.shape:
+        given = f"the result has the shape {tuple(result.shape)} and the truth has {tuple(truth.shape)}"
+        raise InputError(given, "they must have the same frames and size", "cut or resize one")
+    if where is not None and where.shape != (len(truth), 1, *truth.shape[2:]):
+        given = f"the mask has the shape {tuple(where.shape)} and the frames have {tuple(truth.shape)}"
+        raise InputError(given, "one mask for each frame, of its size, is needed", "cut or resize it")
+    if where is not None and not bool(where.any()):
+        raise InputError("the mask is empty", "at least one pixel must count", "give the mask of the hole")
