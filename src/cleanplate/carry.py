@@ -198,7 +198,7 @@ def link(
 
 
 def follow(
-    links: dict[int, Link], unsafe: Sequence[Int[Tensor, " n"]], size: tuple[int, int], *, step: int
+    links: dict[int, Link], unsafe: Sequence[Int[Tensor, " _"]], size: tuple[int, int], *, step: int
 ) -> list[Trail]:
     """Chain the links of one direction until every trail ends on a known pixel or nowhere.
 
@@ -241,30 +241,36 @@ def _no_trail(pixels: Int[Tensor, " n"]) -> Trail:
 def fuse(
     filled: Float[Tensor, "T 3 H W"],
     hole: Bool[Tensor, "T 1 H W"],
-    unsafe: Sequence[Int[Tensor, " n"]],
+    unsafe: Sequence[Int[Tensor, " _"]],
     futures: Sequence[Trail],
     pasts: Sequence[Trail],
     config: CarryConfig,
 ) -> tuple[Float[Tensor, "T 3 H W"], Bool[Tensor, "T 1 H W"]]:
     """Colours from the ends of the trails, the two directions weighted; what has no trail is filled smoothly.
 
+    `filled` is changed in place, once all colours are known: sources lie beside holes, and must not change meanwhile.
+
     Returns:
         the frames, filled anew, and the hidden pixels that were reached.
     """
-    out, reached = filled.clone(), torch.zeros_like(hole)
+    reached = torch.zeros_like(hole)
+    fills = []
     for i, pixels in enumerate(unsafe):
         hidden = hole[i].flatten()[pixels]
-        if not bool(hidden.any()):
-            continue
         total = filled.new_zeros(len(pixels), 3)
-        weights = filled.new_zeros(len(pixels), 1)
+        weights = filled.new_zeros(len(pixels))
         for trail in (futures[i], pasts[i]):
-            good = (trail.source >= 0) & (trail.error <= config.max_error_px) & hidden
-            weight = torch.exp(-trail.distance / config.fade_frames - trail.error)[good, None]
+            good = hidden & (trail.source >= 0) & (trail.error <= config.max_error_px)
+            weight = torch.exp(-trail.distance / config.fade_frames - trail.error)[good]
             colour = sample(filled, trail.source[good], trail.xy[good]) + trail.level[good]
-            total[good] += colour * weight
+            total[good] += colour * weight[:, None]
             weights[good] += weight
-        found = weights[:, 0] > 0
-        out[i].flatten(1)[:, pixels[found]] = (total[found] / weights[found]).clamp(0, 1).T
+        found = weights > 0
         reached[i].flatten()[pixels[found]] = True
-    return paint(out, hole & ~reached), reached
+        fills.append((pixels[found], (total[found] / weights[found, None]).clamp(0, 1)))
+    for i, (pixels, colours) in enumerate(fills):
+        filled[i].flatten(1)[:, pixels] = colours.T
+        missing = hole[i : i + 1] & ~reached[i : i + 1]
+        if bool(missing.any()):
+            filled[i : i + 1] = paint(filled[i : i + 1], missing)
+    return filled, reached

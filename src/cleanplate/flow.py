@@ -19,7 +19,6 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from cleanplate.config import Estimator
 from cleanplate.errors import InputError
 from cleanplate.smooth import paint
 from cleanplate.warp import consistent, warp
@@ -53,7 +52,7 @@ def estimate(
     hole: Bool[Tensor, "T 1 H W"],
     stride: int,
     direction: int,
-    estimator: Estimator = "dis",
+    estimator: str = "dis",
 ) -> FlowField:
     """Flow from every frame to the one `stride` frames later (direction 1) or earlier (-1) (Sec. 3.1).
 
@@ -73,7 +72,7 @@ def estimate(
 
 
 def flow_both_ways(
-    frames: Float[Tensor, "T 3 H W"], pairs: Sequence[Pair], estimator: Estimator
+    frames: Float[Tensor, "T 3 H W"], pairs: Sequence[Pair], estimator: str
 ) -> Iterator[Float[Tensor, "2 2 H W"]]:
     """For each pair (i, j), in order, the flows i -> j and j -> i, stacked."""
     if min(frames.shape[2:]) < LEAST_SIZE:
@@ -129,7 +128,7 @@ RAFT = ("raft_small", "raft_large")
 
 
 def _raft(
-    frames: Float[Tensor, "T 3 H W"], pairs: Sequence[Pair], estimator: Estimator
+    frames: Float[Tensor, "T 3 H W"], pairs: Sequence[Pair], estimator: str
 ) -> Iterator[Float[Tensor, "2 2 H W"]]:
     """RAFT (Teed & Deng 2020), torchvision's, from weights the user has."""
     network = _load_raft(estimator).to(frames.device)
@@ -144,7 +143,7 @@ def _raft(
 
 
 @lru_cache(maxsize=1)
-def _load_raft(estimator: Estimator) -> torch.nn.Module:
+def _load_raft(estimator: str) -> torch.nn.Module:
     from torchvision.models import optical_flow
 
     network = getattr(optical_flow, estimator)(weights=None, progress=False)

@@ -14,9 +14,9 @@ SSIM_WINDOW_PX = 7
 
 
 def psnr_db(
-    result: Float[Tensor, "T 3 H W"],
-    truth: Float[Tensor, "T 3 H W"],
-    where: Bool[Tensor, "T 1 H W"] | None = None,
+    result: Float[Tensor, "*result"],
+    truth: Float[Tensor, "*truth"],
+    where: Bool[Tensor, "*where"] | None = None,
 ) -> float:
     """Peak signal-to-noise ratio in dB, per frame, then averaged over frames (Sec. 4.1).
 
@@ -42,9 +42,9 @@ def psnr_db(
 
 
 def ssim(
-    result: Float[Tensor, "T 3 H W"],
-    truth: Float[Tensor, "T 3 H W"],
-    where: Bool[Tensor, "T 1 H W"] | None = None,
+    result: Float[Tensor, "*result"],
+    truth: Float[Tensor, "*truth"],
+    where: Bool[Tensor, "*where"] | None = None,
 ) -> float:
     """Structural similarity (Wang et al. 2004), per frame, then averaged over frames; arguments as `psnr_db`.
 

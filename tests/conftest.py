@@ -1,0 +1,76 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from cleanplate import Clip
+
+
+def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Smooth random texture with detail at several scales, (H, W, 3) in 0..1."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros((height, width, 3), np.float32)
+    for sigma in (1.5, 3, 8, 16):
+        noise = cv2.GaussianBlur(rng.standard_normal((height, width, 3)).astype(np.float32), (0, 0), sigma)
+        total += noise / noise.std()
+    return np.clip(0.5 + total / 14, 0, 1)
+
+
+def panning(
+    n_frames: int = 8, size: tuple[int, int] = (64, 96), step: tuple[int, int] = (3, 1), seed: int = 0
+) -> Tensor:
+    """A texture that moves by whole pixels `step` = (dx, dy) a frame, 8-bit values, (T, 3, H, W)."""
+    height, width = size
+    dx, dy = step
+    wall = texture(height + n_frames * abs(dy), width + n_frames * abs(dx), seed)
+    views = [wall[i * dy : i * dy + height, i * dx : i * dx + width] for i in range(n_frames)]
+    return (torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).contiguous() * 255).round() / 255
+
+
+def walking_hole(n_frames: int = 8, size: tuple[int, int] = (64, 96), side: int = 16, step: int = 5) -> Tensor:
+    """A square that crosses the picture to the right, (T, 1, H, W)."""
+    hole = torch.zeros(n_frames, 1, *size, dtype=torch.bool)
+    top = (size[0] - side) // 2
+    for i in range(n_frames):
+        left = 20 + step * i
+        hole[i, 0, top : top + side, left : left + side] = True
+    return hole
+
+
+@pytest.fixture
+def moving_clip() -> Clip:
+    """A panning texture with a hole that walks the other way; everything hidden is seen in some frame."""
+    return Clip(panning(), walking_hole(), 24.0)
+
+
+@pytest.fixture
+def data() -> Path:
+    """The folder of real shots, or a skip that says what is missing."""
+    folder = os.environ.get("CLEANPLATE_DATA")
+    if not folder:
+        pytest.skip("real shots are read from $CLEANPLATE_DATA, which is not set")
+    return Path(folder)
+
+
+@pytest.fixture
+def write_pngs(tmp_path: Path) -> Callable[..., Path]:
+    """Write (T, H, W[, 3]) RGB bytes as a folder of PNGs."""
+
+    def write(pictures: np.ndarray, name: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        for index, picture in enumerate(pictures):
+            cv2.imwrite(str(folder / f"{index}.png"), picture[..., ::-1] if picture.ndim == 3 else picture)
+        return folder
+
+    return write
+
+
+def to_bytes(frames: Tensor) -> np.ndarray:
+    """(T, C, H, W) in 0..1 to (T, H, W, C) uint8."""
+    return (frames * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()

@@ -1,0 +1,83 @@
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from cleanplate import METHODS, Cancelled, Clip, InputError, Step, inpaint
+from cleanplate.composite import composite
+
+
+def test_known_pixels_are_bit_exact_and_provenance_is_zero_exactly_there(moving_clip: Clip) -> None:
+    plate = inpaint(moving_clip, device="cpu")
+    known = moving_clip.known.expand(-1, 3, -1, -1)
+    assert torch.equal(plate.frames[known], moving_clip.frames[known])
+    assert torch.equal(plate.provenance == 0, moving_clip.known)
+    assert plate.provenance.dtype == torch.uint8
+    assert float(plate.frames.min()) >= 0
+    assert float(plate.frames.max()) <= 1
+
+
+@pytest.mark.parametrize("lie", [0.0, 1.0, math.nan])
+def test_what_is_under_the_hole_changes_nothing(moving_clip: Clip, lie: float) -> None:
+    honest = inpaint(moving_clip, device="cpu")
+    spoilt = Clip(torch.where(moving_clip.hole, lie, moving_clip.frames), moving_clip.hole)
+    plate = inpaint(spoilt, device="cpu")
+    assert torch.equal(plate.frames, honest.frames)
+    assert torch.equal(plate.provenance, honest.provenance)
+
+
+def test_the_same_seed_gives_the_same_plate(moving_clip: Clip) -> None:
+    one, other = (inpaint(moving_clip, seed=3, device="cpu") for _ in range(2))
+    assert torch.equal(one.frames, other.frames)
+
+
+def test_a_reversed_clip_gives_the_reversed_plate(moving_clip: Clip) -> None:
+    forward = inpaint(moving_clip, device="cpu")
+    backward = inpaint(Clip(moving_clip.frames.flip(0), moving_clip.hole.flip(0)), device="cpu")
+    assert torch.equal(backward.provenance.flip(0), forward.provenance)
+    torch.testing.assert_close(backward.frames.flip(0), forward.frames, atol=1e-4, rtol=0)
+
+
+def test_a_method_is_data(moving_clip: Clip) -> None:
+    carry = METHODS["carry"]
+    once = dataclasses.replace(carry, carry=dataclasses.replace(carry.carry, rounds=1))
+    assert inpaint(moving_clip, once, device="cpu").method == once
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        once.carry.rounds = 2  # type: ignore[misc]
+    with pytest.raises(InputError, match=r"carry\.rounds is 0"):
+        dataclasses.replace(carry.carry, rounds=0)
+
+
+def test_progress_is_told_to_the_end(moving_clip: Clip) -> None:
+    steps: list[Step] = []
+    inpaint(moving_clip, device="cpu", on_step=steps.append)
+    assert steps[-1].done == steps[-1].total
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+
+
+@pytest.mark.parametrize("way", ["raise", "return", "return an instance"])
+def test_a_callback_can_cancel(moving_clip: Clip, way: str) -> None:
+    def stop(step: Step) -> object:
+        if way == "raise":
+            raise Cancelled
+        return Cancelled if way == "return" else Cancelled()
+
+    with pytest.raises(Cancelled):
+        inpaint(moving_clip, device="cpu", on_step=stop)
+
+
+def test_unknown_names_say_what_is_known(moving_clip: Clip) -> None:
+    with pytest.raises(InputError, match="did you mean 'carry'"):
+        inpaint(moving_clip, "cary")
+    with pytest.raises(InputError, match="the device 'tpu' is not available; there is cpu"):
+        inpaint(moving_clip, device="tpu")
+
+
+def test_composite_takes_the_fill_in_the_hole_only() -> None:
+    frames, filled = torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), 1.5)
+    hole = torch.zeros(2, 1, 4, 4, dtype=torch.bool)
+    hole[0, 0, 1, 2] = True
+    out = composite(frames, filled, hole)
+    assert float(out.sum()) == 3
+    assert out[0, :, 1, 2].tolist() == [1, 1, 1]
