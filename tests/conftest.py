@@ -12,12 +12,13 @@ from cleanplate import Clip
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Smooth random texture with detail at several scales, (H, W, 3) in 0..1."""
+    """Random texture with detail at several scales, lively in brightness and calm in colour, (H, W, 3) in 0..1."""
     rng = np.random.default_rng(seed)
     total = np.zeros((height, width, 3), np.float32)
     for sigma in (1.5, 3, 8, 16):
-        noise = cv2.GaussianBlur(rng.standard_normal((height, width, 3)).astype(np.float32), (0, 0), sigma)
-        total += noise / noise.std()
+        noise = cv2.GaussianBlur(rng.standard_normal((height, width, 4)).astype(np.float32), (0, 0), sigma)
+        noise /= noise.std()
+        total += noise[..., :1] + 0.3 * noise[..., 1:]
     return np.clip(0.5 + total / 14, 0, 1)
 
 

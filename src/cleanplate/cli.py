@@ -4,6 +4,7 @@ Exit 0 done, 2 bad input, 130 interrupted. Only what a command needs is imported
 """
 
 import contextlib
+import dataclasses
 import io
 import json
 import logging
@@ -176,17 +177,22 @@ def parse(argv: Sequence[str]) -> Command:
     words = list(argv) or ["--help"]
     method = METHODS[DEFAULT_METHOD]
     asks_help = any(word in ("-h", "--help") for word in words)
-    with contextlib.suppress(InputError if asks_help else ()):
+    try:
         first = _parse([word for word in words if word not in ("-h", "--help")], method)
         if isinstance(first, Inpaint):
             method = find_method(first.method)
+    except InputError:
+        if not asks_help:
+            raise
     return _parse(words, method)
 
 
 def _parse(words: list[str], method: Method) -> Command:
-    preset = Inpaint(tyro.MISSING, tyro.MISSING, tyro.MISSING, settings=method)
+    settings = ("settings", Annotated[Method, arg(name="")], method)
+    inpaint = dataclasses.make_dataclass("Inpaint", [settings], bases=(Inpaint,), frozen=True)
+    inpaint.__doc__ = Inpaint.__doc__
     commands = (
-        Annotated[Inpaint, tyro.conf.subcommand("inpaint", default=preset)]
+        Annotated[inpaint, tyro.conf.subcommand("inpaint")]  # type: ignore[reportOperatorIssue] - made at run time
         | Annotated[Demo, tyro.conf.subcommand("demo")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     )

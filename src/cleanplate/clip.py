@@ -28,10 +28,10 @@ class Clip:
         InputError: shapes that disagree, no frame, nothing to fill, or nothing known to fill it from.
     """
 
-    frames: Float[Tensor, "T 3 H W"]
-    """RGB, 0..1."""
-    hole: Bool[Tensor, "T 1 H W"]
-    """True where it is to be filled."""
+    frames: Tensor
+    """(T, 3, H, W) float32, RGB, 0..1."""
+    hole: Tensor
+    """(T, 1, H, W) bool, True where it is to be filled."""
     fps: float = video_io.DEFAULT_FPS
 
     def __post_init__(self) -> None:

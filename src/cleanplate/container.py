@@ -13,6 +13,7 @@ import av
 import av.error
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
 from jaxtyping import UInt8
 
 from cleanplate.errors import InputError
@@ -23,6 +24,8 @@ DEFAULT_FPS = 24.0  # of pictures that do not say
 UNSPECIFIED, BT601 = 2, 5  # colour matrices, in FFmpeg's numbering
 # Constant rate factor 12 is about 48 dB on natural video: an editor sees no loss, and files stay reasonable.
 H264 = {"crf": "12", "preset": "medium"}
+# FFmpeg's default conversion darkens by one level each time and blurs colour; these flags cut its error to a third.
+EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 LOSSLESS = "bgr0"  # what FFV1 calls 8-bit RGB
 COLOUR_TAGS = ("colorspace", "color_primaries", "color_trc", "color_range")
 
@@ -80,7 +83,7 @@ def _not_a_video(path: Path) -> InputError:
 
 def upright_rgb(frame: VideoFrame) -> UInt8[np.ndarray, "H W 3"]:
     """The picture in RGB, turned as its display matrix says."""
-    picture = frame.to_ndarray(format="rgb24", src_colorspace=_matrix(frame.colorspace))
+    picture = frame.to_ndarray(format="rgb24", src_colorspace=_matrix(frame.colorspace), interpolation=EXACT)
     return np.rot90(picture, k=round(frame.rotation / 90) % 4)
 
 
@@ -204,6 +207,7 @@ def _to_codec(picture: np.ndarray, video: Any, tags: dict[str, int]) -> VideoFra
         format=video.pix_fmt,
         dst_colorspace=_matrix(tags.get("colorspace", UNSPECIFIED)),
         dst_color_range=2 if full else 1,
+        interpolation=EXACT,
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -57,9 +58,10 @@ def ssim(
         raise InputError(f"frames are {size}", f"SSIM needs a window of {SSIM_WINDOW_PX} px", "use larger frames")
 
     def of_frame(a: Tensor, b: Tensor, w: Tensor | None) -> float:
-        mean, similarity = structural_similarity(
+        answer: Any = structural_similarity(
             a.numpy(), b.numpy(), win_size=SSIM_WINDOW_PX, channel_axis=0, data_range=1.0, full=True
         )
+        mean, similarity = answer
         return float(mean if w is None else similarity.mean(0, keepdims=True)[w.numpy()].mean())
 
     return _mean_over_frames(of_frame, result, truth, where)

@@ -16,7 +16,7 @@ from typing import Any
 import av.error
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from cleanplate.config import OnStep, tell
@@ -131,7 +131,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "H W 3"]:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def resize_and_crop(picture: UInt8[np.ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+def resize_and_crop(picture: UInt8[np.ndarray, "H W *C"], size: tuple[int, int]) -> UInt8[np.ndarray, "h w *C"]:
     """Scale until `size` (height, width) is covered, then cut out the centre (App. B)."""
     height, width = size
     scale = max(height / picture.shape[0], width / picture.shape[1])
@@ -207,7 +207,7 @@ def _write_png(path: Path, picture: UInt8[np.ndarray, "H W 3"]) -> None:
     path.write_bytes(data.tobytes())
 
 
-def write_levels(path: str | Path, levels: Bool[Tensor, "T 1 H W"] | Float[Tensor, "T 1 H W"], **options: Any) -> None:
+def write_levels(path: str | Path, levels: Shaped[Tensor, "T 1 H W"], **options: Any) -> None:
     """Write one channel (a mask, a provenance) as grey; options as `write_video`."""
     write_video(path, levels.float().expand(-1, 3, -1, -1), **options)
 

@@ -1,0 +1,191 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cleanplate import cli, container, write_video
+from cleanplate.demo import write_tone
+from cleanplate.video_io import read_frames
+from tests.conftest import panning, to_bytes, walking_hole
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def shot(tmp_path: Path) -> Path:
+    """shot.mp4 with sound, mask.mkv, truth/, and files that are wrong in one way each."""
+    frames, hole = panning(8), walking_hole(8)
+    painted = frames.where(~hole, 0.9)
+    write_tone(tmp_path / "tone.m4a", 0.4)
+    write_video(tmp_path / "shot.mp4", painted, fps=24, sound=tmp_path / "tone.m4a")
+    mask = hole.float().expand(-1, 3, -1, -1)
+    write_video(tmp_path / "mask.mkv", mask)
+    write_video(tmp_path / "truth", frames)
+    write_video(tmp_path / "short.mkv", mask[:5])
+    write_video(tmp_path / "black.mkv", mask * 0)
+    write_video(tmp_path / "white.mkv", mask * 0 + 1)
+    write_video(tmp_path / "square.mkv", mask[..., :64])
+    (tmp_path / "text.mp4").write_text("this is no video\n" * 50)
+    (tmp_path / "text.txt").write_text("this is no video\n" * 50)
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "cut.mp4").write_bytes((tmp_path / "shot.mp4").read_bytes()[:900])
+    return tmp_path
+
+
+def command(words: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Run in that folder; exit code, stdout, stderr."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        code = cli.run(words.split())
+    finally:
+        os.chdir(before)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_inpaint_then_evaluate(shot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "inpaint shot.mp4 mask.mkv -o clean.mkv --dilate-px 2 --provenance where --carry.rounds 1"
+    code, out, err = command(words, shot, capsys)
+    assert (code, err) == (0, "")
+    assert "8 frames of 96x64" in out
+    where, _ = read_frames(shot / "where")
+    assert set(np.unique(where)) == {0, 128}
+    code, out, _ = command("evaluate clean.mkv truth mask.mkv --dilate-px 2 --json", shot, capsys)
+    figures = json.loads(out)
+    assert code == 0
+    assert figures["hole_psnr_db"] > 30
+    assert figures["n_frames"] == 8
+    code, out, _ = command("evaluate truth truth mask.mkv --json", shot, capsys)
+    assert json.loads(out)["psnr_db"] is None
+    code, out, _ = command("evaluate clean.mkv truth mask.mkv", shot, capsys)
+    assert "hole_psnr_db" in out
+
+
+def test_known_pixels_of_a_lossless_result_are_those_of_the_video(
+    shot: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("inpaint shot.mp4 mask.mkv carry -o clean.mkv --dilate-px 0", shot, capsys)[0] == 0
+    known = ~walking_hole(8)[:, 0].numpy()
+    before, after = read_frames(shot / "shot.mp4")[0], read_frames(shot / "clean.mkv")[0]
+    assert np.array_equal(after[known], before[known])
+
+
+BAD = {
+    "inpaint none.mp4 mask.mkv -o out.mp4": "there is no file none.mp4",
+    "inpaint shot.mp4 none.png -o out.mp4": "there is no file none.png",
+    "inpaint text.mp4 mask.mkv -o out.mp4": "text.mp4 is not a video",
+    "inpaint text.txt mask.mkv -o out.mp4": "text.txt is not a video",
+    "inpaint empty.mp4 mask.mkv -o out.mp4": "empty.mp4 is not a video",
+    "inpaint cut.mp4 mask.mkv -o out.mp4": "cut.mp4 is not a video",
+    "inpaint tone.m4a mask.mkv -o out.mp4": "tone.m4a is not a video",
+    "inpaint empty mask.mkv -o out.mp4": "the folder empty has no images",
+    "inpaint shot.mp4 short.mkv -o out.mp4": "short.mkv has 5 frames and shot.mp4 has 8",
+    "inpaint shot.mp4 square.mkv -o out.mp4": "square.mkv is 64x64 and shot.mp4 is 96x64",
+    "inpaint shot.mp4 black.mkv -o out.mp4": "black.mkv has no hole",
+    "inpaint shot.mp4 white.mkv -o out.mp4": "the mask covers every pixel",
+    "inpaint shot.mp4 mask.mkv cary -o out.mp4": "there is no method 'cary'; known are carry; did you mean 'carry'?",
+    "inpaint shot.mp4 mask.mkv -o nowhere/out.mp4": "there is no folder nowhere",
+    "inpaint shot.mp4 mask.mkv -o short.mkv": "short.mkv is already there",
+    "inpaint shot.mp4 mask.mkv -o shot.mp4 --overwrite": "shot.mp4 is also the input",
+    "inpaint shot.mp4 mask.mkv -o out.gif": "out.gif ends in .gif",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance out.mp4": "out.mp4 is named twice",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --dilate-px -1": "dilate_px is -1",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --size 0 10": "the size is 0x10",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --size 8 8": "frames are 8x8",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --device tpu": "the device 'tpu' is not available",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.rounds 0": "carry.rounds is 0",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.rounds two": "invalid literal for int() with base 10: 'two'",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.estimator raft_small": "raft_small_C_T_V2-01064c6d.pth",
+    "inpaint shot.mp4 mask.mkv": "-o PATH",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --bogus 1": "--bogus",
+    "bogus": "bogus",
+    "evaluate truth none mask.mkv": "there is no file none",
+    "evaluate truth short.mkv mask.mkv": "(5, 3, 64, 96)",
+    "demo -o empty": "empty is already there",
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_bad_input_is_one_line_and_writes_nothing(
+    words: str, shot: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLEANPLATE_WEIGHTS", raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(shot / "hub"))
+    before = {path: path.stat().st_mtime_ns for path in shot.rglob("*")}
+    code, out, err = command(words, shot, capsys)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("cleanplate: ")
+    assert err.count("\n") == 1
+    assert BAD[words] in err
+    assert {path: path.stat().st_mtime_ns for path in shot.rglob("*")} == before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is a disk nobody can write to on Linux only")
+def test_a_disk_that_cannot_be_written(shot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = command("inpaint shot.mp4 mask.mkv -o /proc/out.mp4", shot, capsys)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "/proc/out.mp4 cannot be written" in err
+
+
+def test_a_disk_that_fills_up(shot: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(container, "_to_codec", full)
+    before = set(shot.rglob("*"))
+    code, _, err = command("inpaint shot.mp4 mask.mkv -o out.mp4", shot, capsys)
+    assert code == 2
+    assert "out.mp4 cannot be written (No space left on device)" in err
+    assert set(shot.rglob("*")) == before
+
+
+def test_interrupted_by_the_user(tmp_path: Path, write_pngs: Write) -> None:
+    frames = write_pngs(to_bytes(panning(40, (240, 320), step=(1, 0))), "frames")
+    cv2.imwrite(str(tmp_path / "mask.png"), (walking_hole(1, (240, 320))[0, 0].numpy() * 255).astype(np.uint8))
+    before = set(tmp_path.rglob("*"))
+    words = [sys.executable, "-c", "from cleanplate.cli import main; main()", "inpaint", str(frames)]
+    words += [str(tmp_path / "mask.png"), "-o", str(tmp_path / "out.mp4"), "--carry.rounds", "50"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    time.sleep(8)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err == "cleanplate: interrupted; nothing was left half-written\n"
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_help_and_import_do_not_load_torch() -> None:
+    program = """
+import sys, cleanplate
+from cleanplate.cli import run
+try:
+    run(["inpaint", "--help"])
+except SystemExit:
+    print("torch" in sys.modules)
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "VIDEO MASK" in said
+    assert "--carry.rounds" in said
+    assert said.endswith("False\n")
+
+
+def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = command("demo -o demo", tmp_path, capsys)
+    assert code == 0
+    ours, theirs = (float(line.split(":")[1].split("dB")[0]) for line in out.splitlines()[1:3])
+    assert ours > theirs + 10
+    names = {path.name for path in (tmp_path / "demo").iterdir()}
+    assert names == {"input.mp4", "mask.mkv", "clean.mp4", "provenance.mkv", "truth.mkv", "side-by-side.png"}
