@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cleanplate import METHODS, Cancelled, Clip, InputError, Step, inpaint
-from cleanplate.composite import composite
+from cleanplate.composite import composite, tint
 
 
 def test_known_pixels_are_bit_exact_and_provenance_is_zero_exactly_there(moving_clip: Clip) -> None:
@@ -81,3 +81,11 @@ def test_composite_takes_the_fill_in_the_hole_only() -> None:
     out = composite(frames, filled, hole)
     assert float(out.sum()) == 3
     assert out[0, :, 1, 2].tolist() == [1, 1, 1]
+
+
+def test_tints_tell_the_kinds_apart() -> None:
+    frames = torch.zeros(1, 3, 1, 3)
+    tinted = tint(frames, torch.tensor([[[[0, 1, 2]]]], dtype=torch.uint8))[0, :, 0]
+    assert tinted[:, 0].tolist() == [0, 0, 0]
+    assert float(tinted[2, 1]) > float(tinted[0, 1])  # blue
+    assert float(tinted[0, 2]) > float(tinted[2, 2])  # orange

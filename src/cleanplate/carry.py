@@ -31,8 +31,8 @@ from cleanplate.warp import inside, pixel_grid, round_trip_error, sample, warp
 
 # A cubic sample reads two pixels around it; so near to a hole it would read the fill.
 UNSAFE_PX = 2
-# A homography is fitted to every fourth vector in x and y, and believed if a third of them agree on it.
-HOMOGRAPHY_STRIDE_PX, HOMOGRAPHY_TOLERANCE_PX, HOMOGRAPHY_SUPPORT, HOMOGRAPHY_LEAST = 4, 1.0, 1 / 3, 50
+# A homography is fitted to a grid of so many rows of vectors, and believed if a third of them agree on it.
+HOMOGRAPHY_ROWS, HOMOGRAPHY_TOLERANCE_PX, HOMOGRAPHY_SUPPORT, HOMOGRAPHY_LEAST = 48, 1.0, 1 / 3, 50
 # Forward-backward error at which trust in a vector has fallen to 1/e.
 TRUSTED_ERROR_PX = 0.5
 # Trust at which a vector may vote for the homography: forward and backward flow agree to within a pixel or so.
@@ -91,27 +91,26 @@ def carry(
     """
     filled = paint(frames.contiguous(), hole)
     near = torch.cat([dilate(one, config.margin_px) for one in hole.split(1)])
-    unsafe_mask = torch.cat([dilate(one, UNSAFE_PX) for one in hole.split(1)])
-    unsafe = [torch.nonzero(one.flatten()).flatten() for one in unsafe_mask]
+    unsafe = [torch.nonzero(dilate(one, UNSAFE_PX).flatten()).flatten() for one in hole.split(1)]
     pairs = [(i, j) for i, j in frame_pairs(len(frames), 1, 1) if len(unsafe[i]) + len(unsafe[j])]
     rounds = config.rounds if motion is None else 1
     reached = torch.zeros_like(hole)
     for round_ in range(rounds):
+        seen = filled if motion is None else motion
         forward: dict[int, Link] = {}
         backward: dict[int, Link] = {}
-        trust_filled = 0.0 if round_ == 0 else config.trust_filled
-        flows = flow_both_ways(filled if motion is None else motion, pairs, config.estimator)
-        for (i, j), flow in zip(pairs, flows, strict=True):
+        for (i, j), flow in zip(pairs, flow_both_ways(seen, pairs, config.estimator), strict=True):
             trust = trust_in(flow, near[[i, j]])
             if motion is None:
+                trust_filled = config.trust_filled if round_ > 0 else 0.0
                 flow = complete(flow, touches(flow, near[[i, j]]), trust, trust_filled, config)
             level = fit_level(filled[[i, j]], flow, trust, config)
             forward[i], backward[j] = link(flow, level, (unsafe[i], unsafe[j]))
             tell(on_step, "carry", round_ * len(pairs) + len(forward), rounds * len(pairs))
         size = frames.shape[2], frames.shape[3]
-        futures = follow(forward, unsafe, size, step=1)
-        pasts = follow(backward, unsafe, size, step=-1)
-        filled, reached = fuse(filled, hole, unsafe, futures, pasts, config)
+        futures, pasts = follow(forward, 1, unsafe, size), follow(backward, -1, unsafe, size)
+        reached = fuse(filled, hole, unsafe, futures, pasts, config)
+        del futures, pasts  # not kept through the next round's flow: with the links they are the most memory
     return Carried(filled, reached)
 
 
@@ -154,7 +153,7 @@ def fit_homography(flow: Float[Tensor, "2 H W"], reliable: Bool[Tensor, "H W"]) 
     """
     height, width = reliable.shape
     grid = pixel_grid(height, width, flow.device)
-    step = HOMOGRAPHY_STRIDE_PX
+    step = max(1, min(height, width) // HOMOGRAPHY_ROWS)
     at = reliable[::step, ::step]
     start = grid[:, ::step, ::step][:, at].T.cpu().numpy()
     end = start + flow[:, ::step, ::step][:, at].T.cpu().numpy()
@@ -198,9 +197,9 @@ def link(
 
 
 def follow(
-    links: dict[int, Link], unsafe: Sequence[Int[Tensor, " _"]], size: tuple[int, int], *, step: int
+    links: dict[int, Link], step: int, unsafe: Sequence[Int[Tensor, " _"]], size: tuple[int, int]
 ) -> list[Trail]:
-    """Chain the links of one direction until every trail ends on a known pixel or nowhere.
+    """Chain the links of one direction (step 1 or -1) until every trail ends on a known pixel or nowhere.
 
     A link that lands on an unsafe pixel goes on as that pixel does, with the offset from its centre kept.
     """
@@ -208,9 +207,10 @@ def follow(
     trails: list[Trail] = [_no_trail(pixels) for pixels in unsafe]
     order = range(len(unsafe)) if step < 0 else range(len(unsafe) - 1, -1, -1)
     for i in order:
-        if i not in links or not len(unsafe[i]):
+        here = links.pop(i, None)  # a link is followed once, and takes memory
+        if here is None or not len(unsafe[i]):
             continue
-        j, here, there = i + step, links[i], trails[i + step]
+        j, there = i + step, trails[i + step]
         cell = here.xy.round().long()
         x, y = cell.unbind(-1)
         lands = (here.xy >= 0).all(-1) & (here.xy[:, 0] <= width - 1) & (here.xy[:, 1] <= height - 1)
@@ -245,13 +245,13 @@ def fuse(
     futures: Sequence[Trail],
     pasts: Sequence[Trail],
     config: CarryConfig,
-) -> tuple[Float[Tensor, "T 3 H W"], Bool[Tensor, "T 1 H W"]]:
-    """Colours from the ends of the trails, the two directions weighted; what has no trail is filled smoothly.
+) -> Bool[Tensor, "T 1 H W"]:
+    """Fill with colours from the ends of the trails, the two directions weighted; what has no trail is filled smoothly.
 
     `filled` is changed in place, once all colours are known: sources lie beside holes, and must not change meanwhile.
 
     Returns:
-        the frames, filled anew, and the hidden pixels that were reached.
+        the hidden pixels that were reached.
     """
     reached = torch.zeros_like(hole)
     fills = []
@@ -273,4 +273,4 @@ def fuse(
         missing = hole[i : i + 1] & ~reached[i : i + 1]
         if bool(missing.any()):
             filled[i : i + 1] = paint(filled[i : i + 1], missing)
-    return filled, reached
+    return reached

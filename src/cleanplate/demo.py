@@ -19,6 +19,7 @@ from torch import Tensor
 
 from cleanplate.baselines import telea
 from cleanplate.clip import read_clip, to_tensor
+from cleanplate.composite import tint
 from cleanplate.config import OnStep
 from cleanplate.errors import InputError
 from cleanplate.metrics import psnr_db
@@ -138,9 +139,11 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
         write_levels(partial / "provenance.mkv", plate.provenance / 2, like=source)
         write_video(partial / "truth.mkv", demo.truth, fps=demo.fps)
         painted = telea(clip.frames, clip.hole)
-        middle = len(demo.frames) // 2
-        shown = [frames[middle] for frames in (clip.frames, plate.frames, painted, demo.truth)]
-        write_png(partial / "side-by-side.png", torch.cat([torch.cat(shown[:2], 2), torch.cat(shown[2:], 2)], 1))
+        middle = slice(len(demo.frames) // 2, len(demo.frames) // 2 + 1)
+        where = tint(plate.frames[middle], plate.provenance[middle])[0]
+        shown = [frames[middle][0] for frames in (clip.frames, plate.frames, painted)]
+        rows = torch.cat(shown[:2], 2), torch.cat((where, shown[2]), 2)
+        write_png(partial / "side-by-side.png", torch.cat(rows, 1))
     ours, theirs = (psnr_db(frames, demo.truth, clip.hole) for frames in (plate.frames, painted))
     carried = float((plate.provenance == 1).sum() / clip.hole.sum())
     frames, _, height, width = clip.frames.shape
@@ -149,5 +152,5 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
         f"PSNR in the hole: {ours:.2f} dB, {carried:.1%} of it carried from other frames",
         f"OpenCV Telea:     {theirs:.2f} dB",
         f"written to {folder}: input.mp4, mask.mkv, clean.mp4, provenance.mkv, truth.mkv, and side-by-side.png",
-        "(input, cleaned; Telea, truth)",
+        "(input, cleaned; what is carried in blue and made up in orange, Telea)",
     ]

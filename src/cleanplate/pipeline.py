@@ -57,7 +57,9 @@ def inpaint(
     frames, hole = clip.frames.to(place), clip.hole.to(place)
     with torch.inference_mode():
         carried = carry(frames, hole, method.carry, on_step=on_step)
-        provenance = torch.where(carried.reached, CARRIED, torch.where(hole, LEARNED, KNOWN)).to(torch.uint8)
+        provenance = torch.full(hole.shape, KNOWN, dtype=torch.uint8, device=place)
+        provenance[hole] = LEARNED
+        provenance[carried.reached] = CARRIED
         plate = composite(frames, carried.frames, hole)
     return Plate(plate.cpu(), provenance.cpu(), method, seed, time.perf_counter() - started)
 

@@ -76,7 +76,7 @@ def local_fit(
         iterations: fits; the first is not robust yet.
     """
     height, width = weight.shape[-2:]
-    cell = max(1, min(MOST_CELL_PX, int(sigma_px / 8)))
+    cell = max(1, int(sigma_px / CELLS_PER_SIGMA))
     pad = (0, -width % cell, 0, -height % cell)
     trusted = torch.where(weight > 0, values * weight, 0.0)
     sums = F.avg_pool2d(F.pad(torch.cat((trusted, weight), 1), pad), cell)
@@ -96,7 +96,7 @@ def local_fit(
     return fit[..., :height, :width]
 
 
-MOST_CELL_PX = 4
+CELLS_PER_SIGMA = 8
 ENOUGH = 1e-4  # share of the window that must be measured for its mean to stand alone
 
 
