@@ -1,5 +1,6 @@
 """Files are checked with readers that are not ours: OpenCV for pictures, the packets themselves for sound."""
 
+import contextlib
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 
 from cleanplate import InputError, read_clip, write_video
 from cleanplate.demo import write_tone
-from cleanplate.video_io import read_frames
+from cleanplate.video_io import read_frames, whole
 from tests.conftest import panning, to_bytes, walking_hole
 
 
@@ -185,6 +186,20 @@ def test_an_output_is_replaced_only_when_asked_and_never_the_input(shot: Path, t
     write_video(tmp_path / "folder", panning(2))
     write_video(tmp_path / "folder", panning(3))
     assert len(list((tmp_path / "folder").iterdir())) == 3
+    (tmp_path / "file").touch()
+    write_video(tmp_path / "file", panning(2))
+    assert len(list((tmp_path / "file").iterdir())) == 2
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    write_video(tmp_path / "folder", panning(2))
+    with contextlib.suppress(ZeroDivisionError), whole(tmp_path / "folder") as partial:
+        partial.mkdir()
+        (partial / "half").touch()
+        raise ZeroDivisionError
+    assert len(list((tmp_path / "folder").iterdir())) == 2
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_too_many_frames_for_the_source(shot: Path, tmp_path: Path) -> None:

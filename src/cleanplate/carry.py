@@ -164,7 +164,9 @@ def fit_homography(flow: Float[Tensor, "2 H W"], reliable: Bool[Tensor, "H W"]) 
         return torch.zeros_like(flow)
     points = np.ascontiguousarray(grid.permute(1, 2, 0).cpu().numpy()).reshape(1, -1, 2)
     moved = torch.from_numpy(cv2.perspectiveTransform(points, matrix)).reshape(height, width, 2).permute(2, 0, 1)
-    return moved.to(flow) - grid
+    motion = moved.to(flow) - grid
+    # Far from the vectors it was fitted to, a plane may be seen edge on, and its motion has no bound.
+    return motion if bool((motion.abs() < height + width).all()) else torch.zeros_like(flow)
 
 
 def fit_level(

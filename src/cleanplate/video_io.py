@@ -5,7 +5,6 @@ Everything handed out is RGB, upright (a rotated video is turned as a player wou
 """
 
 import contextlib
-import os
 import re
 import shutil
 import tempfile
@@ -264,8 +263,14 @@ def whole(path: Path) -> Iterator[Path]:
         try:
             partial = work / path.name
             yield partial
-            if path.is_dir():  # a folder cannot be replaced in one move
-                path.rename(work / "replaced")
-            os.replace(partial, path)  # noqa: PTH105 - also over a file, on every system
+            if path.exists() and (path.is_dir() or partial.is_dir()):  # folders cannot be replaced in one move
+                replaced = path.rename(work / "replaced")
+                try:
+                    partial.rename(path)
+                except OSError:
+                    replaced.rename(path)
+                    raise
+            else:
+                partial.replace(path)
         finally:
             shutil.rmtree(work, ignore_errors=True)
