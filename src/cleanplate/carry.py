@@ -17,6 +17,7 @@ Letters: frame i is followed into its neighbour j; n counts the scattered pixels
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -25,7 +26,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cleanplate.config import CarryConfig, OnStep, tell
-from cleanplate.flow import flow_both_ways, frame_pairs
+from cleanplate.flow import both_ways, frame_pairs
+from cleanplate.parallel import in_order
 from cleanplate.smooth import dilate, local_fit, paint
 from cleanplate.warp import inside, pixel_grid, round_trip_error, sample, warp
 
@@ -96,22 +98,42 @@ def carry(
     rounds = config.rounds if motion is None else 1
     reached = torch.zeros_like(hole)
     for round_ in range(rounds):
-        seen = filled if motion is None else motion
+        seen = Seen(filled, motion, near, unsafe, trust_filled=config.trust_filled if round_ > 0 else 0.0)
         forward: dict[int, Link] = {}
         backward: dict[int, Link] = {}
-        for (i, j), flow in zip(pairs, flow_both_ways(seen, pairs, config.estimator), strict=True):
-            trust = trust_in(flow, near[[i, j]])
-            if motion is None:
-                trust_filled = config.trust_filled if round_ > 0 else 0.0
-                flow = complete(flow, touches(flow, near[[i, j]]), trust, trust_filled, config)
-            level = fit_level(filled[[i, j]], flow, trust, config)
-            forward[i], backward[j] = link(flow, level, (unsafe[i], unsafe[j]))
+        for (i, j), both in zip(pairs, in_order(partial(link_pair, seen, config), pairs), strict=True):
+            forward[i], backward[j] = both
             tell(on_step, "carry", round_ * len(pairs) + len(forward), rounds * len(pairs))
         size = frames.shape[2], frames.shape[3]
         futures, pasts = follow(forward, 1, unsafe, size), follow(backward, -1, unsafe, size)
         reached = fuse(filled, hole, unsafe, futures, pasts, config)
         del futures, pasts  # not kept through the next round's flow: with the links they are the most memory
     return Carried(filled, reached)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a round sees of the clip."""
+
+    filled: Float[Tensor, "T 3 H W"]
+    motion: Float[Tensor, "T 3 H W"] | None
+    near: Bool[Tensor, "T 1 H W"]
+    """Hole, grown to where flow has seen what was painted into it."""
+    unsafe: Sequence[Int[Tensor, " _"]]
+    """For each frame the pixels, counted row by row, that a colour must not be taken from."""
+    trust_filled: float
+
+
+def link_pair(seen: Seen, config: CarryConfig, pair: tuple[int, int]) -> tuple[Link, Link]:
+    """The links i -> j and j -> i of a pair of neighbouring frames."""
+    i, j = pair
+    near = seen.near[[i, j]]
+    flow = both_ways(seen.filled if seen.motion is None else seen.motion, pair, config.estimator)
+    trust = trust_in(flow, near)
+    if seen.motion is None:
+        flow = complete(flow, touches(flow, near), trust, seen.trust_filled, config)
+    level = fit_level(seen.filled[[i, j]], flow, trust, config)
+    return link(flow, level, (seen.unsafe[i], seen.unsafe[j]))
 
 
 def trust_in(flow: Float[Tensor, "2 2 H W"], near: Bool[Tensor, "2 1 H W"]) -> Float[Tensor, "2 2 H W"]:
@@ -255,9 +277,9 @@ def fuse(
     Returns:
         the hidden pixels that were reached.
     """
-    reached = torch.zeros_like(hole)
-    fills = []
-    for i, pixels in enumerate(unsafe):
+
+    def colours(i: int) -> tuple[Tensor, Tensor]:
+        pixels = unsafe[i]
         hidden = hole[i].flatten()[pixels]
         total = filled.new_zeros(len(pixels), 3)
         weights = filled.new_zeros(len(pixels))
@@ -268,10 +290,12 @@ def fuse(
             total[good] += colour * weight[:, None]
             weights[good] += weight
         found = weights > 0
-        reached[i].flatten()[pixels[found]] = True
-        fills.append((pixels[found], (total[found] / weights[found, None]).clamp(0, 1)))
-    for i, (pixels, colours) in enumerate(fills):
-        filled[i].flatten(1)[:, pixels] = colours.T
+        return pixels[found], (total[found] / weights[found, None]).clamp(0, 1)
+
+    reached = torch.zeros_like(hole)
+    for i, (pixels, found) in enumerate(list(in_order(colours, range(len(unsafe))))):
+        filled[i].flatten(1)[:, pixels] = found.T
+        reached[i].flatten()[pixels] = True
         missing = hole[i : i + 1] & ~reached[i : i + 1]
         if bool(missing.any()):
             filled[i : i + 1] = paint(filled[i : i + 1], missing)

@@ -4,11 +4,6 @@ What is under the hole is unknown, and an estimate that has seen it would leak i
 hole has been painted over, and a vector that starts or ends in the hole is never valid.
 """
 
-import contextlib
-import os
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +15,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from cleanplate.errors import InputError
+from cleanplate.parallel import in_order
 from cleanplate.smooth import paint
 from cleanplate.warp import consistent, warp
 from cleanplate.weights import find_weights
@@ -62,7 +58,8 @@ def estimate(
     pairs = frame_pairs(len(frames), stride, direction)
     painted = paint(frames, hole)
     flow, valid = frames.new_zeros(len(pairs), 2, *frames.shape[2:]), hole.new_zeros(len(pairs), 1, *hole.shape[2:])
-    for p, ((i, j), both) in enumerate(zip(pairs, flow_both_ways(painted, pairs, estimator), strict=True)):
+    flows = in_order(lambda pair: both_ways(painted, pair, estimator), pairs)
+    for p, ((i, j), both) in enumerate(zip(pairs, flows, strict=True)):
         known = (~hole[i : i + 1]).float(), (~hole[j : j + 1]).float()
         flow[p] = both[0]
         # M^f = M_i and M_j(F_ij): all four pixels that the sample at the far end is made of are known.
@@ -71,81 +68,54 @@ def estimate(
     return FlowField(flow, valid)
 
 
-def flow_both_ways(
-    frames: Float[Tensor, "T 3 H W"], pairs: Sequence[Pair], estimator: str
-) -> Iterator[Float[Tensor, "2 2 H W"]]:
-    """For each pair (i, j), in order, the flows i -> j and j -> i, stacked."""
+def both_ways(frames: Float[Tensor, "T 3 H W"], pair: Pair, estimator: str) -> Float[Tensor, "2 2 H W"]:
+    """The flows i -> j and j -> i of a pair (i, j) of frames in which nothing is hidden any more."""
     if min(frames.shape[2:]) < LEAST_SIZE:
         size = f"{frames.shape[3]}x{frames.shape[2]}"
         raise InputError(f"frames are {size}", f"flow needs at least {LEAST_SIZE}x{LEAST_SIZE}", "enlarge the video")
     if estimator == "dis":
-        return _dis(frames, pairs)
+        return _dis(frames, pair)
     if estimator in RAFT:
-        return _raft(frames, pairs, estimator)
+        return _raft(frames, pair, estimator)
     raise InputError(f"there is no flow estimator '{estimator}'", f"known are dis, {', '.join(RAFT)}", "choose one")
 
 
 LEAST_SIZE = 16  # pixels: DIS matches patches of 8 on at least two scales
 
 
-def _dis(frames: Float[Tensor, "T 3 H W"], pairs: Sequence[Pair]) -> Iterator[Float[Tensor, "2 2 H W"]]:
+def _dis(frames: Float[Tensor, "T 3 H W"], pair: Pair) -> Float[Tensor, "2 2 H W"]:
     """Dense inverse search (Kroeger et al. 2016), OpenCV's, medium preset: finer ones lock on to errors of the fill."""
 
     def gray(index: int) -> UInt8[np.ndarray, "H W"]:
         picture = (frames[index] * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
         return cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
 
-    def both(pair: Pair) -> Tensor:
-        a, b = gray(pair[0]), gray(pair[1])
-        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        unset: np.ndarray = None  # type: ignore[assignment] - OpenCV's way to say "make the output"
-        flows = np.stack((search.calc(a, b, unset), search.calc(b, a, unset)))
-        return torch.from_numpy(flows).permute(0, 3, 1, 2).to(frames.device)
-
-    workers = os.cpu_count() or 1
-    with _one_opencv_thread(), ThreadPoolExecutor(workers) as pool:
-        waiting: deque = deque()
-        for pair in pairs:
-            waiting.append(pool.submit(both, pair))
-            if len(waiting) > 2 * workers:  # enough to keep the workers busy, not so much that memory grows
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-@contextlib.contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """DIS splits the image by threads and its result depends on the split: one gives the same flow on any machine."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
+    a, b = gray(pair[0]), gray(pair[1])
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    unset: np.ndarray = None  # type: ignore[assignment] - OpenCV's way to say "make the output"
+    flows = np.stack((search.calc(a, b, unset), search.calc(b, a, unset)))
+    return torch.from_numpy(flows).permute(0, 3, 1, 2).to(frames.device)
 
 
 RAFT = ("raft_small", "raft_large")
 
 
-def _raft(
-    frames: Float[Tensor, "T 3 H W"], pairs: Sequence[Pair], estimator: str
-) -> Iterator[Float[Tensor, "2 2 H W"]]:
+def _raft(frames: Float[Tensor, "T 3 H W"], pair: Pair, estimator: str) -> Float[Tensor, "2 2 H W"]:
     """RAFT (Teed & Deng 2020), torchvision's, from weights the user has."""
-    network = _load_raft(estimator).to(frames.device)
+    network = _load_raft(estimator, frames.device)
     height, width = frames.shape[2:]
     # RAFT wants a multiple of 8 and features of at least 16 cells.
     pad = (0, max(-width % 8, 128 - width), 0, max(-height % 8, 128 - height))
-    for i, j in pairs:
-        with torch.inference_mode():
-            both = F.pad(torch.stack((frames[i], frames[j])) * 2 - 1, pad, mode="replicate")
-            flow = network(both, both.flip(0))[-1]
-        yield flow[..., :height, :width].clone()
+    with torch.no_grad():
+        both = F.pad(frames[list(pair)] * 2 - 1, pad, mode="replicate")
+        flow = network(both, both.flip(0))[-1]
+    return flow[..., :height, :width]
 
 
 @lru_cache(maxsize=1)
-def _load_raft(estimator: str) -> torch.nn.Module:
+def _load_raft(estimator: str, device: torch.device) -> torch.nn.Module:
     from torchvision.models import optical_flow
 
     network = getattr(optical_flow, estimator)(weights=None, progress=False)
     network.load_state_dict(torch.load(find_weights(estimator), map_location="cpu", weights_only=True))
-    return network.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False).to(device)

@@ -55,7 +55,7 @@ def inpaint(
     method = find_method(method) if isinstance(method, str) else method
     place = find_device(device)
     frames, hole = clip.frames.to(place), clip.hole.to(place)
-    with torch.inference_mode():
+    with torch.no_grad():
         carried = carry(frames, hole, method.carry, on_step=on_step)
         provenance = torch.full(hole.shape, KNOWN, dtype=torch.uint8, device=place)
         provenance[hole] = LEARNED

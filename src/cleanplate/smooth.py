@@ -83,14 +83,15 @@ def local_fit(
     weight = sums[:, -1:]
     values = sums[:, :-1] / weight.clamp(min=1e-12)
     kernel = _gaussian(sigma_px / cell, values)
-    said, fit = weight, values
+    said, fit, total = weight, values, weight
     for iteration in range(iterations):
         if iteration > 0:
             distance_sq = (values - fit).square().sum(1, keepdim=True)
             said = weight / (1 + distance_sq / tolerance**2)
         sums = _blur(torch.cat((values * said, said), 1), kernel)
         total = sums[:, -1:]
-        fit = pull_push(sums[:, :-1] / total.clamp(min=1e-12), total / ENOUGH)
+        fit = sums[:, :-1] / total.clamp(min=1e-12)
+    fit = pull_push(fit, total / ENOUGH)
     if cell > 1:
         fit = F.interpolate(fit, scale_factor=cell, mode="bilinear", align_corners=False)
     return fit[..., :height, :width]
