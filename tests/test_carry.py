@@ -3,7 +3,8 @@ import math
 import torch
 
 from cleanplate import Clip, inpaint
-from cleanplate.carry import complete, fit_homography, follow, fuse, link, trust_in
+from cleanplate.carry import follow, fuse, link
+from cleanplate.complete import complete, fit_homography, trust_in
 from cleanplate.config import CarryConfig
 from cleanplate.metrics import psnr_db
 from cleanplate.smooth import dilate
