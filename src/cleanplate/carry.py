@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float16, Int, Int32
 from torch import Tensor
 
 from cleanplate.complete import complete, fit_level, touches, trust_in
@@ -49,21 +49,24 @@ class Link:
     """Where the unsafe pixels of frame i land in frame j."""
 
     xy: Float[Tensor, "n 2"]
-    error: Float[Tensor, " n"]
-    level: Float[Tensor, "n 3"]
+    error: Float16[Tensor, " n"]
+    level: Float16[Tensor, "n 3"]
     """Brightness of i less that of j, to be added to what is found there."""
 
 
 @dataclass(frozen=True)
 class Trail:
-    """Where the unsafe pixels of a frame end up when they are followed in one direction until they are known."""
+    """Where the unsafe pixels of a frame end up when they are followed in one direction until they are known.
 
-    source: Int[Tensor, " n"]
+    Trails of all frames are held at once; what need not be exact is kept in half precision.
+    """
+
+    source: Int32[Tensor, " n"]
     """The frame they are known in, -1 if there is none."""
     xy: Float[Tensor, "n 2"]
-    distance: Float[Tensor, " n"]
-    error: Float[Tensor, " n"]
-    level: Float[Tensor, "n 3"]
+    distance: Float16[Tensor, " n"]
+    error: Float16[Tensor, " n"]
+    level: Float16[Tensor, "n 3"]
 
 
 def carry(
@@ -138,7 +141,7 @@ def link(
 
     def at(side: int) -> Link:
         xy, err, lev = (field[side].flatten(1)[:, unsafe[side]] for field in (landing, error, level))
-        return Link(xy.T.contiguous(), err[0], lev.T.contiguous())
+        return Link(xy.T.contiguous(), err[0].half(), lev.T.half().contiguous())
 
     return at(0), at(1)
 
@@ -166,13 +169,14 @@ def follow(
         row = row[torch.where(lands, y * width + x, 0)]
         known = row < 0
         if not len(unsafe[j]):
-            trails[i] = Trail(torch.where(lands, j, -1), here.xy, torch.ones_like(here.error), here.error, here.level)
+            source = torch.where(lands, j, -1).int()
+            trails[i] = Trail(source, here.xy, torch.ones_like(here.error), here.error, here.level)
             continue
         source = torch.where(known, j, there.source[row])
         trails[i] = Trail(
-            source=torch.where(lands, source, -1),
+            source=torch.where(lands, source, -1).int(),
             xy=torch.where(known[:, None], here.xy, there.xy[row] + here.xy - cell),
-            distance=torch.where(known, 1.0, there.distance[row] + 1),
+            distance=torch.where(known, 1, there.distance[row] + 1),
             error=torch.where(known, here.error, torch.maximum(here.error, there.error[row])),
             level=torch.where(known[:, None], here.level, there.level[row] + here.level),
         )
@@ -180,9 +184,9 @@ def follow(
 
 
 def _no_trail(pixels: Int[Tensor, " n"]) -> Trail:
-    nothing = torch.zeros(len(pixels), device=pixels.device)
-    two, three = nothing[:, None].expand(-1, 2), nothing[:, None].expand(-1, 3)
-    return Trail(torch.full_like(pixels, -1), two, nothing, nothing, three)
+    nothing = torch.zeros(len(pixels), device=pixels.device, dtype=torch.float16)
+    two, three = nothing[:, None].float().expand(-1, 2), nothing[:, None].expand(-1, 3)
+    return Trail(torch.full_like(pixels, -1, dtype=torch.int32), two, nothing, nothing, three)
 
 
 def fuse(
@@ -208,8 +212,8 @@ def fuse(
         weights = filled.new_zeros(len(pixels))
         for trail in (futures[i], pasts[i]):
             good = hidden & (trail.source >= 0) & (trail.error <= config.max_error_px)
-            weight = torch.exp(-trail.distance / config.fade_frames - trail.error)[good]
-            colour = sample(filled, trail.source[good], trail.xy[good]) + trail.level[good]
+            weight = torch.exp(-trail.distance[good].float() / config.fade_frames - trail.error[good].float())
+            colour = sample(filled, trail.source[good].long(), trail.xy[good]) + trail.level[good]
             total[good] += colour * weight[:, None]
             weights[good] += weight
         found = weights > 0
