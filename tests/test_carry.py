@@ -3,7 +3,7 @@ import math
 import torch
 
 from cleanplate import Clip, inpaint
-from cleanplate.carry import follow, fuse, link
+from cleanplate.carry import around, follow, fuse, link
 from cleanplate.complete import complete, fit_homography, trust_in
 from cleanplate.config import CarryConfig
 from cleanplate.metrics import psnr_db
@@ -19,7 +19,7 @@ def exact_flow(size: tuple[int, int] = (64, 96), step: tuple[float, float] = (3,
 def test_whole_pixels_followed_along_the_true_flow_are_copied_exactly() -> None:
     frames, hole = panning(8), walking_hole(8)
     unsafe = [torch.nonzero(one.flatten()).flatten() for one in dilate(hole, 2)]
-    links = [link(exact_flow(), torch.zeros(2, 3, 64, 96), (unsafe[i], unsafe[i + 1])) for i in range(7)]
+    links = [link(exact_flow(), torch.zeros(2, 3, 64, 96), (unsafe[i], unsafe[i + 1]), (0, 0), 96) for i in range(7)]
     futures = follow({i: pair[0] for i, pair in enumerate(links)}, 1, unsafe, (64, 96))
     pasts = follow({i + 1: pair[1] for i, pair in enumerate(links)}, -1, unsafe, (64, 96))
     spoilt = torch.where(hole, 0.0, frames)
@@ -34,12 +34,30 @@ def test_trails_know_their_source_and_distance() -> None:
     unsafe = [torch.nonzero(one.flatten()).flatten() for one in hole]
     still = torch.zeros(2, 2, 32, 32)
     level = torch.full((2, 3, 32, 32), 0.1)
-    links = [link(still, level, (unsafe[i], unsafe[i + 1])) for i in range(3)]
+    links = [link(still, level, (unsafe[i], unsafe[i + 1]), (0, 0), 32) for i in range(3)]
     futures = follow({i: pair[0] for i, pair in enumerate(links)}, 1, unsafe, (32, 32))
     assert set(futures[1].source.tolist()) == {3}
     assert set(futures[1].distance.tolist()) == {2.0}
     assert set(futures[2].distance.tolist()) == {1.0}
     torch.testing.assert_close(futures[1].level, torch.full_like(futures[1].level, 0.2), atol=1e-3, rtol=0)
+
+
+def test_the_window_is_around_both_holes() -> None:
+    near = torch.zeros(2, 1, 60, 80, dtype=torch.bool)
+    near[0, 0, 20:30, 5:10] = True
+    near[1, 0, 25:40, 50] = True
+    assert around(near, 8) == (slice(12, 48), slice(0, 59))
+
+
+def test_a_link_of_a_window_is_that_of_the_frame() -> None:
+    generator = torch.Generator().manual_seed(0)
+    flow, level = (torch.randn(2, c, 40, 50, generator=generator) for c in (2, 3))
+    pixels = torch.tensor([12 * 50 + 9, 20 * 50 + 30])
+    whole = link(flow, level, (pixels, pixels), (0, 0), 50)
+    window = link(flow[..., 8:30, 4:40], level[..., 8:30, 4:40], (pixels, pixels), (8, 4), 50)
+    for one, other in zip(whole, window, strict=True):
+        torch.testing.assert_close(one.xy, other.xy)
+        assert torch.equal(one.level, other.level)
 
 
 def test_a_pan_is_carried() -> None:

@@ -32,6 +32,8 @@ from cleanplate.warp import pixel_grid, round_trip_error, sample
 
 # A cubic sample reads two pixels around it; so near to a hole it would read the fill.
 UNSAFE_PX = 2
+# Flow is estimated in a window around the holes that goes on for so many widths of the fit's own window.
+MARGIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -123,27 +125,48 @@ class Seen:
 def link_pair(seen: Seen, config: CarryConfig, pair: tuple[int, int]) -> tuple[Link, Link]:
     """The links i -> j and j -> i of a pair of neighbouring frames."""
     i, j = pair
-    near = seen.near[[i, j]]
-    flow = both_ways(seen.filled if seen.motion is None else seen.motion, pair, config.estimator)
+    both = [i, j]
+    rows, columns = around(seen.near[both], margin_px=round(MARGIN * config.reach * min(seen.near.shape[2:])))
+    frames, near = seen.filled[both, :, rows, columns], seen.near[both, :, rows, columns]
+    flow = both_ways(frames if seen.motion is None else seen.motion[both, :, rows, columns], config.estimator)
     trust = trust_in(flow, near)
     if seen.motion is None:
         flow = complete(flow, touches(flow, near), trust, seen.trust_filled, config)
-    level = fit_level(seen.filled[[i, j]], flow, trust, config)
-    return link(flow, level, (seen.unsafe[i], seen.unsafe[j]))
+    level = fit_level(frames, flow, trust, config)
+    return link(flow, level, (seen.unsafe[i], seen.unsafe[j]), (rows.start, columns.start), seen.near.shape[3])
 
 
 def link(
-    flow: Float[Tensor, "2 2 H W"], level: Float[Tensor, "2 3 H W"], unsafe: tuple[Tensor, Tensor]
+    flow: Float[Tensor, "2 2 h w"],
+    level: Float[Tensor, "2 3 h w"],
+    unsafe: tuple[Tensor, Tensor],
+    corner: tuple[int, int],
+    width: int,
 ) -> tuple[Link, Link]:
-    """The links of a pair of frames, i -> j and j -> i, at the unsafe pixels of each."""
-    landing = pixel_grid(flow.shape[2], flow.shape[3], flow.device) + flow
+    """The links i -> j and j -> i at the unsafe pixels of each, from fields of a window with its `corner` (top, left).
+
+    Pixels are counted, and landings given, in the whole frame, which is `width` pixels wide.
+    """
+    top, left = corner
+    landing = pixel_grid(flow.shape[2], flow.shape[3], flow.device) + flow + flow.new_tensor([left, top]).view(2, 1, 1)
     error = round_trip_error(flow, flow.flip(0))
 
     def at(side: int) -> Link:
-        xy, err, lev = (field[side].flatten(1)[:, unsafe[side]] for field in (landing, error, level))
+        y, x = unsafe[side] // width - top, unsafe[side] % width - left
+        xy, err, lev = (field[side, :, y, x] for field in (landing, error, level))
         return Link(xy.T.contiguous(), err[0].half(), lev.T.half().contiguous())
 
     return at(0), at(1)
+
+
+def around(near: Bool[Tensor, "2 1 H W"], margin_px: int) -> tuple[slice, slice]:
+    """The rows and columns of a window that holds the holes of both frames and `margin_px` around them."""
+
+    def span(touched: Bool[Tensor, " n"]) -> slice:
+        at = torch.nonzero(touched).flatten()
+        return slice(max(0, int(at[0]) - margin_px), min(len(touched), int(at[-1]) + 1 + margin_px))
+
+    return span(near.any(3).flatten(0, 1).any(0)), span(near.any(2).flatten(0, 1).any(0))
 
 
 def follow(

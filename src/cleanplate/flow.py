@@ -58,7 +58,7 @@ def estimate(
     pairs = frame_pairs(len(frames), stride, direction)
     painted = paint(frames, hole)
     flow, valid = frames.new_zeros(len(pairs), 2, *frames.shape[2:]), hole.new_zeros(len(pairs), 1, *hole.shape[2:])
-    flows = in_order(lambda pair: both_ways(painted, pair, estimator), pairs)
+    flows = in_order(lambda pair: both_ways(painted[list(pair)], estimator), pairs)
     for p, ((i, j), both) in enumerate(zip(pairs, flows, strict=True)):
         known = (~hole[i : i + 1]).float(), (~hole[j : j + 1]).float()
         flow[p] = both[0]
@@ -68,29 +68,29 @@ def estimate(
     return FlowField(flow, valid)
 
 
-def both_ways(frames: Float[Tensor, "T 3 H W"], pair: Pair, estimator: str) -> Float[Tensor, "2 2 H W"]:
-    """The flows i -> j and j -> i of a pair (i, j) of frames in which nothing is hidden any more."""
+def both_ways(frames: Float[Tensor, "2 3 H W"], estimator: str) -> Float[Tensor, "2 2 H W"]:
+    """The flow from the first of two frames to the second, and back; nothing is hidden in them any more."""
     if min(frames.shape[2:]) < LEAST_SIZE:
         size = f"{frames.shape[3]}x{frames.shape[2]}"
         raise InputError(f"frames are {size}", f"flow needs at least {LEAST_SIZE}x{LEAST_SIZE}", "enlarge the video")
     if estimator == "dis":
-        return _dis(frames, pair)
+        return _dis(frames)
     if estimator in RAFT:
-        return _raft(frames, pair, estimator)
+        return _raft(frames, estimator)
     raise InputError(f"there is no flow estimator '{estimator}'", f"known are dis, {', '.join(RAFT)}", "choose one")
 
 
 LEAST_SIZE = 16  # pixels: DIS matches patches of 8 on at least two scales
 
 
-def _dis(frames: Float[Tensor, "T 3 H W"], pair: Pair) -> Float[Tensor, "2 2 H W"]:
+def _dis(frames: Float[Tensor, "2 3 H W"]) -> Float[Tensor, "2 2 H W"]:
     """Dense inverse search (Kroeger et al. 2016), OpenCV's, medium preset: finer ones lock on to errors of the fill."""
 
-    def gray(index: int) -> UInt8[np.ndarray, "H W"]:
-        picture = (frames[index] * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+    def gray(frame: Float[Tensor, "3 H W"]) -> UInt8[np.ndarray, "H W"]:
+        picture = (frame * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
         return cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
 
-    a, b = gray(pair[0]), gray(pair[1])
+    a, b = gray(frames[0]), gray(frames[1])
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     unset: np.ndarray = None  # type: ignore[assignment] - OpenCV's way to say "make the output"
     flows = np.stack((search.calc(a, b, unset), search.calc(b, a, unset)))
@@ -100,14 +100,14 @@ def _dis(frames: Float[Tensor, "T 3 H W"], pair: Pair) -> Float[Tensor, "2 2 H W
 RAFT = ("raft_small", "raft_large")
 
 
-def _raft(frames: Float[Tensor, "T 3 H W"], pair: Pair, estimator: str) -> Float[Tensor, "2 2 H W"]:
+def _raft(frames: Float[Tensor, "2 3 H W"], estimator: str) -> Float[Tensor, "2 2 H W"]:
     """RAFT (Teed & Deng 2020), torchvision's, from weights the user has."""
     network = _load_raft(estimator, frames.device)
     height, width = frames.shape[2:]
     # RAFT wants a multiple of 8 and features of at least 16 cells.
     pad = (0, max(-width % 8, 128 - width), 0, max(-height % 8, 128 - height))
     with torch.no_grad():
-        both = F.pad(frames[list(pair)] * 2 - 1, pad, mode="replicate")
+        both = F.pad(frames * 2 - 1, pad, mode="replicate")
         flow = network(both, both.flip(0))[-1]
     return flow[..., :height, :width]
 
