@@ -30,7 +30,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 benchmark: $(READY)
-	$(BIN)/python -m benchmarks carry --data $(CLEANPLATE_DATA)
+	$(BIN)/python -m benchmarks carry --data $(CLEANPLATE_DATA) --json benchmarks/carry.json
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -42,6 +42,17 @@ def test_trails_know_their_source_and_distance() -> None:
     torch.testing.assert_close(futures[1].level, torch.full_like(futures[1].level, 0.2), atol=1e-3, rtol=0)
 
 
+def test_positions_add_up_between_the_pixels() -> None:
+    hole = torch.zeros(3, 1, 32, 32, dtype=torch.bool)
+    hole[:2, 0, 10:20, 10:20] = True  # known only in frame 2
+    unsafe = [torch.nonzero(one.flatten()).flatten() for one in hole]
+    drift = exact_flow((32, 32), step=(-0.3, 0.4))
+    links = [link(drift, torch.zeros(2, 3, 32, 32), (unsafe[i], unsafe[i + 1]), (0, 0), 32) for i in range(2)]
+    futures = follow({i: pair[0] for i, pair in enumerate(links)}, 1, unsafe, (32, 32))
+    y, x = unsafe[0] // 32, unsafe[0] % 32
+    torch.testing.assert_close(futures[0].xy, torch.stack((x + 0.6, y - 0.8), 1))
+
+
 def test_the_window_is_around_both_holes() -> None:
     near = torch.zeros(2, 1, 60, 80, dtype=torch.bool)
     near[0, 0, 20:30, 5:10] = True

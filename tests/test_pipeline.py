@@ -1,11 +1,13 @@
 import dataclasses
 import math
+import random
 
 import pytest
 import torch
 
 from cleanplate import METHODS, Cancelled, Clip, InputError, Step, inpaint
 from cleanplate.composite import composite, tint
+from tests.conftest import panning
 
 
 def test_known_pixels_are_bit_exact_and_provenance_is_zero_exactly_there(moving_clip: Clip) -> None:
@@ -81,6 +83,24 @@ def test_composite_takes_the_fill_in_the_hole_only() -> None:
     out = composite(frames, filled, hole)
     assert float(out.sum()) == 3
     assert out[0, :, 1, 2].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_what_must_always_hold_on_small_and_strange_clips(seed: int) -> None:
+    rng = random.Random(seed)
+    n_frames, height, width = rng.randint(1, 5), rng.randint(16, 48), rng.randint(16, 48)
+    step = rng.randint(-4, 4), rng.randint(0, 4)
+    hole = torch.zeros(n_frames, 1, height, width, dtype=torch.bool)
+    for one in hole[:, 0]:
+        y, x = rng.randrange(height), rng.randrange(width)
+        holes = (slice(0, 0), slice(0, 0)), (y, x), (slice(y, None), slice(x, None)), (slice(None), slice(x)), ...
+        one[rng.choice(holes)] = True
+    hole[0, 0, -1, -1], hole[0, 0, 0, 0] = True, False
+    frames = panning(n_frames, (height, width), (abs(step[0]), step[1]), seed)
+    plate = inpaint(Clip(torch.where(hole, math.nan, frames), hole), device="cpu")
+    assert torch.equal(torch.where(hole, 0.0, plate.frames), torch.where(hole, 0.0, frames))
+    assert torch.equal(plate.provenance == 0, ~hole)
+    assert 0 <= float(plate.frames.min()) <= float(plate.frames.max()) <= 1
 
 
 def test_tints_tell_the_kinds_apart() -> None:

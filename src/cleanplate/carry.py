@@ -25,7 +25,7 @@ from torch import Tensor
 
 from cleanplate.complete import complete, fit_level, touches, trust_in
 from cleanplate.config import CarryConfig, OnStep, tell
-from cleanplate.flow import both_ways, frame_pairs
+from cleanplate.flow import LEAST_SIZE, both_ways, frame_pairs
 from cleanplate.parallel import in_order
 from cleanplate.smooth import dilate, paint
 from cleanplate.warp import pixel_grid, round_trip_error, sample
@@ -126,7 +126,8 @@ def link_pair(seen: Seen, config: CarryConfig, pair: tuple[int, int]) -> tuple[L
     """The links i -> j and j -> i of a pair of neighbouring frames."""
     i, j = pair
     both = [i, j]
-    rows, columns = around(seen.near[both], margin_px=round(MARGIN * config.reach * min(seen.near.shape[2:])))
+    reach_px = config.reach * min(seen.near.shape[2:])
+    rows, columns = around(seen.near[both], margin_px=max(LEAST_SIZE, round(MARGIN * reach_px)))
     frames, near = seen.filled[both, :, rows, columns], seen.near[both, :, rows, columns]
     flow = both_ways(frames if seen.motion is None else seen.motion[both, :, rows, columns], config.estimator)
     trust = trust_in(flow, near)
