@@ -37,7 +37,9 @@ def shot(tmp_path: Path) -> Path:
     (tmp_path / "text.txt").write_text("this is no video\n" * 50)
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "empty").mkdir()
-    (tmp_path / "cut.mp4").write_bytes((tmp_path / "shot.mp4").read_bytes()[:900])
+    content = (tmp_path / "shot.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(content[: content.index(b"mdat") + 4])
+    (tmp_path / "head.mp4").write_bytes(content[:100])
     return tmp_path
 
 
@@ -86,7 +88,8 @@ BAD = {
     "inpaint text.mp4 mask.mkv -o out.mp4": "text.mp4 is not a video",
     "inpaint text.txt mask.mkv -o out.mp4": "text.txt is not a video",
     "inpaint empty.mp4 mask.mkv -o out.mp4": "empty.mp4 is not a video",
-    "inpaint cut.mp4 mask.mkv -o out.mp4": "cut.mp4 is not a video",
+    "inpaint cut.mp4 mask.mkv -o out.mp4": "cut.mp4 has no frames",
+    "inpaint head.mp4 mask.mkv -o out.mp4": "head.mp4 is not a video",
     "inpaint tone.m4a mask.mkv -o out.mp4": "tone.m4a is not a video",
     "inpaint empty mask.mkv -o out.mp4": "the folder empty has no images",
     "inpaint shot.mp4 short.mkv -o out.mp4": "short.mkv has 5 frames and shot.mp4 has 8",

@@ -58,7 +58,8 @@ def test_sound_rate_and_length_survive_a_round_trip(shot: Path, tmp_path: Path) 
         assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(24)
         assert close(opencv_frames(tmp_path / name), opencv_frames(shot))
         assert times(tmp_path / name) == pytest.approx(times(shot), abs=1e-3)
-        assert packets(tmp_path / name) == packets(shot)
+        # Matroska has no room for the encoder's priming, the packet before time 0.
+        assert packets(tmp_path / name) == packets(shot)[1 if name.endswith("mkv") else 0 :]
 
 
 @pytest.mark.parametrize("name", ["lossless.mkv", "folder"])
@@ -161,7 +162,7 @@ def test_slices_pick_frames(shot: Path) -> None:
     everything, _ = read_frames(shot)
     for wanted, expected in ((3, slice(3)), ((2, 5), slice(2, 5)), (slice(-2, None), slice(-2, None))):
         assert np.array_equal(read_frames(shot, frames=wanted)[0], everything[expected])
-    with pytest.raises(InputError, match="picks none"):
+    with pytest.raises(InputError, match="has no frames among"):
         read_frames(shot, frames=(50, 60))
 
 

@@ -35,7 +35,7 @@ def open_container(path: Path) -> Iterator[Any]:
     """An open container of any streams."""
     try:
         # Only local files: a playlist must not make us fetch what it names.
-        container = av.open(str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        container = av.open(str(path.absolute()), options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         raise _not_a_video(path) from error
     with container:
@@ -122,7 +122,9 @@ def encode(
 ) -> None:
     """Encode `length` RGB pictures of `size` (height, width) in the time of `like`, with the sound of `sound`."""
     timing, tags = _source(like, start, length) if like is not None else (_constant(length, fps), {})
-    with av.open(str(path), "w") as out:
+    # The index before the pictures, so that a player on the web need not load all of it first.
+    options = {} if path.suffix.lower() == ".mkv" else {"movflags": "+faststart"}
+    with av.open(str(path), "w", options=options) as out:
         video = _video_stream(out, path, size, timing, tags)
         with _Sound(out, sound, timing) as track:
             for index, picture in enumerate(pictures):
@@ -190,7 +192,9 @@ def _video_stream(out: Any, path: Path, size: tuple[int, int], timing: Timing, t
         stream = out.add_stream("libx264", rate=timing.rate, options=H264)
         # 4:2:0 halves the colour's size, which an odd picture does not have.
         stream.pix_fmt = "yuv420p" if height % 2 == width % 2 == 0 else "yuv444p"
-        for tag, value in tags.items():
+    for tag, value in tags.items():
+        # What FFV1 holds is RGB: the matrix and the range are those of the source no more.
+        if stream.pix_fmt != LOSSLESS or tag in ("color_primaries", "color_trc"):
             setattr(stream.codec_context, tag, value)
     stream.height, stream.width = height, width
     stream.codec_context.time_base = timing.time_base
@@ -257,7 +261,9 @@ class _Sound:
         target, copied = self._routes[packet.stream.index]
         if packet.pts is None:
             return  # the demuxer's end mark
-        if float((packet.pts + (packet.duration or 0)) * packet.time_base) <= self._timing.start_s:
+        # What ends before our first frame: not of our part, or, where times cannot be negative, an encoder's priming.
+        early = (packet.pts + (packet.duration or 0)) * packet.time_base <= self._timing.start_s
+        if early and (self._timing.origin or self._out.format.name == "matroska"):
             return
         shift = round(self._timing.start_s / packet.time_base)
         if copied:

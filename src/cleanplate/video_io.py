@@ -5,6 +5,7 @@ Everything handed out is RGB, upright (a rotated video is turned as a player wou
 """
 
 import contextlib
+import itertools
 import re
 import shutil
 import tempfile
@@ -61,28 +62,28 @@ def read_frames(
             fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
             total = stream.frames
         pictures = (upright_rgb(frame) for frame in decode(path))
+    # Bounds counted from the end need the whole length; others stop the decoding where they end.
+    from_start = all(bound is None or bound >= 0 for bound in (wanted.start, wanted.stop, wanted.step))
+    if from_start:
+        pictures = itertools.islice(pictures, wanted.start, wanted.stop, wanted.step)
     kept: list[np.ndarray] = []
-    # A slice counted from the end, or with a step, needs the length; anything else stops decoding where it ends.
-    last = wanted.stop if wanted.stop is not None and wanted.stop >= 0 else None
-    count = 0
-    for count, picture in enumerate(pictures, start=1):
+    for picture in pictures:
         picture = picture if size is None else resize_and_crop(picture, size)
         if kept and picture.shape != kept[0].shape:
             (h, w), (first_h, first_w) = picture.shape[:2], kept[0].shape[:2]
             raise InputError(
-                f"frame {count - 1} of {path} is {w}x{h} and frame 0 is {first_w}x{first_h}",
+                f"frame {len(kept)} of {path} is {w}x{h} and frame 0 is {first_w}x{first_h}",
                 "all frames must have one size",
                 "resize them, or set a size",
             )
         kept.append(picture)
-        tell(on_step, "read", count, max(total, count))
-        if count == last:
-            break
-    if not kept:
-        raise InputError(f"{path} has no frames", "at least one is needed", "check that the file is complete")
-    chosen = kept[wanted]
+        tell(on_step, "read", len(kept), max(total, len(kept)))
+    chosen = kept if from_start else kept[wanted]
     if not chosen:
-        raise InputError(f"{path} has {count} frames", f"frames={frames} picks none of them", "choose others")
+        asked = "" if frames is None else f" among {frames}"
+        raise InputError(
+            f"{path} has no frames{asked}", "at least one is needed", "check the file, or what you ask for"
+        )
     return np.stack(chosen), fps
 
 
