@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cleanplate import cli, container, write_video
+from cleanplate import __version__, cli, container, write_video
 from cleanplate.demo import write_tone
 from cleanplate.video_io import read_frames
 from tests.conftest import panning, to_bytes, walking_hole
@@ -183,6 +183,12 @@ except SystemExit:
     assert "VIDEO MASK" in said
     assert "--carry.rounds" in said
     assert said.endswith("False\n")
+
+
+def test_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("--version", tmp_path, capsys) == (0, f"cleanplate {__version__}\n", "")
+    words = [sys.executable, "-m", "cleanplate", "--version"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == f"cleanplate {__version__}\n"
 
 
 def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional, arg
 
+from cleanplate import __version__
 from cleanplate.config import DEFAULT_METHOD, METHODS, Method, OnStep, Step, find_method
 from cleanplate.errors import Cancelled, InputError
 
@@ -153,7 +154,10 @@ def run(argv: Sequence[str]) -> int:
     handler.setFormatter(logging.Formatter("cleanplate: %(levelname)s: %(message)s"))
     logging.getLogger("cleanplate").addHandler(handler)
     try:
-        parse(argv).run()
+        if list(argv) == ["--version"]:
+            print(f"cleanplate {__version__}")
+        else:
+            parse(argv).run()
     except InputError as error:
         print(f"cleanplate: {error}", file=sys.stderr)
         return BAD_INPUT
