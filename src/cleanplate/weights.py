@@ -6,6 +6,7 @@ Nothing is downloaded and nothing is substituted: what is missing is an InputErr
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,21 +17,27 @@ from cleanplate.errors import InputError
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A published file: its name, the beginning of its sha256 (as in the name), and where it is published."""
+    """A published file: its name, the beginning of its sha256, and who can say where it is to be had."""
 
     name: str
     sha256_prefix: str
-    url: str
+    url: Callable[[], str]
 
 
-def _torchvision(name: str) -> WeightFile:
-    """Files of torchvision carry the first eight digits of their sha256 at the end of the name."""
-    return WeightFile(name, name.removesuffix(".pth").rpartition("-")[2], f"https://download.pytorch.org/models/{name}")
+def _raft(weights: str, version: str, name: str) -> WeightFile:
+    """A file of torchvision's: the eight digits at the end of its name are the beginning of its sha256."""
+
+    def url() -> str:
+        from torchvision.models import optical_flow  # slow to import, and seldom asked
+
+        return getattr(optical_flow, weights)[version].url
+
+    return WeightFile(name, name.removesuffix(".pth").rpartition("-")[2], url)
 
 
 WEIGHTS = {
-    "raft_small": _torchvision("raft_small_C_T_V2-01064c6d.pth"),
-    "raft_large": _torchvision("raft_large_C_T_SKHT_V2-ff5fadd5.pth"),
+    "raft_small": _raft("Raft_Small_Weights", "C_T_V2", "raft_small_C_T_V2-01064c6d.pth"),
+    "raft_large": _raft("Raft_Large_Weights", "C_T_SKHT_V2", "raft_large_C_T_SKHT_V2-ff5fadd5.pth"),
 }
 
 
@@ -52,7 +59,7 @@ def find_weights(name: str) -> Path:
     raise InputError(
         f"the weights of {name} ({file.name}) are not in {places}",
         "they are needed by the method you named",
-        f"download {file.url} into one of these, or set CLEANPLATE_WEIGHTS to the folder that has them",
+        f"download {file.url()} into one of these, or set CLEANPLATE_WEIGHTS to the folder that has them",
     )
 
 
@@ -63,5 +70,5 @@ def _verify(path: Path, file: WeightFile) -> None:
         raise InputError(
             f"{path} has the sha256 {digest[:8]}...",
             f"the published file has {file.sha256_prefix}...",
-            f"remove it and download {file.url} again",
+            f"remove it and download {file.url()} again",
         )
