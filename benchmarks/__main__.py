@@ -22,14 +22,9 @@ def carry(
     benchmark_carry(data, pairs, json or Path("carry.json"), oracle=oracle, only=only)
 
 
-def about() -> None:
-    """Say what can be measured."""
-    print(__doc__)
-
-
 if __name__ == "__main__":
     try:
-        tyro.extras.subcommand_cli_from_dict({"carry": carry, "about": about}, prog="benchmarks")
+        tyro.extras.subcommand_cli_from_dict({"carry": carry}, prog="benchmarks")
     except InputError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         sys.exit(2)

@@ -97,7 +97,7 @@ def test_flow_in_the_hole_is_completed_from_around_it() -> None:
     near = dilate(hole, 3)
     guess = torch.where(near, 11.0, truth)
     trust = trust_in(guess, near)
-    completed = complete(guess, near, trust, 0.0, CarryConfig())
+    completed = complete(guess, near, trust, 0.0, reach_px=11, tolerance_px=0.25)
     assert float((completed - truth).abs()[near.expand(-1, 2, -1, -1)].max()) < 0.05
 
 

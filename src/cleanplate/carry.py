@@ -126,14 +126,15 @@ def link_pair(seen: Seen, config: CarryConfig, pair: tuple[int, int]) -> tuple[L
     """The links i -> j and j -> i of a pair of neighbouring frames."""
     i, j = pair
     both = [i, j]
-    reach_px = config.reach * min(seen.near.shape[2:])
+    reach_px = config.reach * min(seen.near.shape[2:])  # of the frame, whatever the window
     rows, columns = around(seen.near[both], margin_px=max(LEAST_SIZE, round(MARGIN * reach_px)))
     frames, near = seen.filled[both, :, rows, columns], seen.near[both, :, rows, columns]
     flow = both_ways(frames if seen.motion is None else seen.motion[both, :, rows, columns], config.estimator)
     trust = trust_in(flow, near)
     if seen.motion is None:
-        flow = complete(flow, touches(flow, near), trust, seen.trust_filled, config)
-    level = fit_level(frames, flow, trust, config)
+        unknown, tolerance_px = touches(flow, near), config.flow_tolerance_px
+        flow = complete(flow, unknown, trust, seen.trust_filled, reach_px=reach_px, tolerance_px=tolerance_px)
+    level = fit_level(frames, flow, trust, reach_px=reach_px, tolerance=config.level_tolerance)
     return link(flow, level, (seen.unsafe[i], seen.unsafe[j]), (rows.start, columns.start), seen.near.shape[3])
 
 

@@ -58,7 +58,7 @@ class Inpaint:
         from cleanplate.video_io import check_output, existing, write_levels, write_video
 
         outputs = [self.output] if self.provenance is None else [self.output, self.provenance]
-        if len(outputs) == 2 and self.output.absolute() == self.provenance.absolute():  # type: ignore[union-attr]
+        if len({output.absolute() for output in outputs}) < len(outputs):
             raise InputError(f"{self.output} is named twice", "video and provenance go to two files", "rename one")
         sources = existing(self.video), existing(self.mask)
         for output in outputs:

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cleanplate.config import CarryConfig
 from cleanplate.smooth import local_fit
 from cleanplate.warp import inside, pixel_grid, round_trip_error, warp
 
@@ -42,14 +41,15 @@ def complete(
     unknown: Bool[Tensor, "2 1 H W"],
     trust: Float[Tensor, "2 2 H W"],
     trust_filled: float,
-    config: CarryConfig,
+    *,
+    reach_px: float,
+    tolerance_px: float,
 ) -> Float[Tensor, "2 2 H W"]:
-    """Replace the flow of a pair of frames, both ways, where it is unknown by the motion around."""
+    """Replace the flow where it is unknown by the motion around, fitted over `reach_px` (sigma)."""
     known, any_ = trust.split(1, dim=1)
     weight = torch.maximum(known, trust_filled * any_)
     camera = torch.stack([fit_homography(f, k[0] > SURE) for f, k in zip(flow, known, strict=True)])
-    sigma_px = config.reach * min(flow.shape[2:])
-    rest = local_fit(flow - camera, weight, sigma_px=sigma_px, tolerance=config.flow_tolerance_px)
+    rest = local_fit(flow - camera, weight, sigma_px=reach_px, tolerance=tolerance_px)
     return torch.where(unknown, camera + rest, flow)
 
 
@@ -80,12 +80,13 @@ def fit_level(
     frames: Float[Tensor, "2 3 H W"],
     flow: Float[Tensor, "2 2 H W"],
     trust: Float[Tensor, "2 2 H W"],
-    config: CarryConfig,
+    *,
+    reach_px: float,
+    tolerance: float,
 ) -> Float[Tensor, "2 3 H W"]:
     """By how much each frame of a pair is brighter than the other, along the flow, from what both show.
 
     Exposure and light drift, and a pixel carried over many frames would stand out of its new surroundings.
     """
     difference = frames - warp(frames.flip(0), flow)
-    sigma_px = config.reach * min(flow.shape[2:])
-    return local_fit(difference, trust[:, :1], sigma_px=sigma_px, tolerance=config.level_tolerance, iterations=3)
+    return local_fit(difference, trust[:, :1], sigma_px=reach_px, tolerance=tolerance, iterations=3)

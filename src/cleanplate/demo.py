@@ -23,7 +23,7 @@ from cleanplate.composite import tint
 from cleanplate.config import OnStep
 from cleanplate.errors import InputError
 from cleanplate.metrics import psnr_db
-from cleanplate.pipeline import inpaint
+from cleanplate.pipeline import CARRIED, inpaint
 from cleanplate.video_io import whole, write_levels, write_png, write_video
 
 FPS = 24.0
@@ -145,7 +145,7 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
         rows = torch.cat(shown[:2], 2), torch.cat((where, shown[2]), 2)
         write_png(partial / "side-by-side.png", torch.cat(rows, 1))
     ours, theirs = (psnr_db(frames, demo.truth, clip.hole) for frames in (plate.frames, painted))
-    carried = float((plate.provenance == 1).sum() / clip.hole.sum())
+    carried = float((plate.provenance == CARRIED).sum() / clip.hole.sum())
     frames, _, height, width = clip.frames.shape
     return [
         f"{frames} frames of {width}x{height}, {float(clip.hole.float().mean()):.1%} hidden, {plate.elapsed_s:.1f} s",
