@@ -1,9 +1,10 @@
 import math
 
+import pytest
 import torch
 
 from cleanplate import Clip, inpaint
-from cleanplate.carry import around, follow, fuse, link
+from cleanplate.carry import around, carry, follow, fuse, link
 from cleanplate.complete import complete, fit_homography, trust_in
 from cleanplate.config import CarryConfig
 from cleanplate.metrics import psnr_db
@@ -69,6 +70,20 @@ def test_a_link_of_a_window_is_that_of_the_frame() -> None:
     for one, other in zip(whole, window, strict=True):
         torch.testing.assert_close(one.xy, other.xy)
         assert torch.equal(one.level, other.level)
+
+
+def test_the_fit_reaches_over_a_share_of_the_frame_whatever_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    reaches: set[float] = set()
+
+    def spy(values: torch.Tensor, *rest: object, sigma_px: float, **more: object) -> torch.Tensor:
+        reaches.add(sigma_px)
+        return torch.zeros_like(values)
+
+    monkeypatch.setattr("cleanplate.complete.local_fit", spy)
+    hole = torch.zeros(2, 1, 200, 240, dtype=torch.bool)
+    hole[:, 0, 4:8, 4:8] = True  # the window ends long before the frame
+    carry(panning(2, (200, 240)), hole, CarryConfig(reach=0.1))
+    assert reaches == {20.0}
 
 
 def test_a_pan_is_carried() -> None:
