@@ -1,4 +1,5 @@
 import os
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,16 @@ def walking_hole(n_frames: int = 8, size: tuple[int, int] = (64, 96), side: int 
         left = 20 + step * i
         hole[i, 0, top : top + side, left : left + side] = True
     return hole
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is downloaded while testing."""
+
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no connection")
+
+    monkeypatch.setattr(urllib.request, "urlopen", offline)
 
 
 @pytest.fixture

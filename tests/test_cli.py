@@ -96,7 +96,7 @@ BAD = {
     "inpaint shot.mp4 square.mkv -o out.mp4": "square.mkv is 64x64 and shot.mp4 is 96x64",
     "inpaint shot.mp4 black.mkv -o out.mp4": "black.mkv has no hole",
     "inpaint shot.mp4 white.mkv -o out.mp4": "the mask covers every pixel",
-    "inpaint shot.mp4 mask.mkv cary -o out.mp4": "there is no method 'cary'; known are carry; did you mean 'carry'?",
+    "inpaint shot.mp4 mask.mkv cary -o out.mp4": "there is no method 'cary'; known are carry-learn, carry, dip,",
     "inpaint shot.mp4 mask.mkv -o nowhere/out.mp4": "there is no folder nowhere",
     "inpaint shot.mp4 mask.mkv -o short.mkv": "short.mkv is already there",
     "inpaint shot.mp4 mask.mkv -o shot.mp4 --overwrite": "shot.mp4 is also the input",

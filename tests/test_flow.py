@@ -62,15 +62,15 @@ def test_raft_runs_on_weights_found_and_verified(tmp_path: Path, monkeypatch: py
     frames, hole = panning(2), walking_hole(2)
     with pytest.raises(InputError, match=r"raft_small_C_T_V2-01064c6d\.pth.*download"):
         estimate(frames, hole, 1, 1, estimator="raft_small")
-    assert all(file.url().endswith(file.name) for file in WEIGHTS.values())
+    assert all(files[0].url().endswith(files[0].name) for files in WEIGHTS.values())
     torch.manual_seed(0)
     torch.save(raft_small(weights=None).state_dict(), tmp_path / "ours.pth")
     digest = hashlib.sha256((tmp_path / "ours.pth").read_bytes()).hexdigest()
-    monkeypatch.setitem(WEIGHTS, "raft_small", WeightFile("ours.pth", digest[:8], lambda: "nowhere"))
+    monkeypatch.setitem(WEIGHTS, "raft_small", (WeightFile("ours.pth", digest[:8], lambda: "nowhere"),))
     field = estimate(frames, hole, 1, 1, estimator="raft_small")
     assert field.flow.shape == (1, 2, 64, 96)
     assert bool(field.flow.isfinite().all())
-    monkeypatch.setitem(WEIGHTS, "raft_small", WeightFile("ours.pth", "00000000", lambda: "nowhere"))
+    monkeypatch.setitem(WEIGHTS, "raft_small", (WeightFile("ours.pth", "00000000", lambda: "nowhere"),))
     with pytest.raises(InputError, match=f"sha256 {digest[:8]}"):
         find_weights("raft_small")
     _load_raft.cache_clear()

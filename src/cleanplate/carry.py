@@ -71,6 +71,7 @@ class Trail:
     level: Float16[Tensor, "n 3"]
 
 
+@torch.no_grad()
 def carry(
     frames: Float[Tensor, "T 3 H W"],
     hole: Bool[Tensor, "T 1 H W"],

@@ -37,7 +37,7 @@ class Inpaint:
     output: Output
     """.mp4 or .mov (H.264), .mkv (lossless), or a name without a suffix (a folder of PNGs)."""
     method: Annotated[Positional[str], arg(metavar="METHOD")] = DEFAULT_METHOD
-    """How to fill: carry."""
+    """carry-learn (default), carry, or one of the paper's: dip, dip-vid, dip-vid-3dcn, dip-vid-flow."""
     seed: int = 0
     """The same clip, method, seed and machine give the same result."""
     size: Annotated[tuple[int, int] | None, arg(metavar="HEIGHT WIDTH")] = None
@@ -49,11 +49,25 @@ class Inpaint:
     device: str = "auto"
     """cpu, cuda, mps, or auto."""
     overwrite: bool = False
-    """Replace outputs that are already there."""
+    """Replace outputs that are already there, and start anew whatever an unfinished run has left."""
+    max_seconds: float | None = None
+    """Learn until so long after the start; the result is the best by then."""
+    max_steps: int | None = None
+    """Learn for so many updates at most."""
+    resume: bool = False
+    """Go on with a run that was ended, from OUTPUT.work."""
+    save_every_s: float = 60.0
+    """Time between saves to OUTPUT.work, while learning."""
+    log_dir: Annotated[Path | None, arg(metavar="PATH")] = None
+    """Where to write the losses, and what the network makes at each look (--fit.look-every), for TensorBoard."""
+    pictures: Annotated[Path | None, arg(metavar="PATH")] = None
+    """Folder for what the network makes at each look: frames, and flow as colour (hue direction, value magnitude)."""
     settings: Annotated[Method, arg(name="")] = METHODS[DEFAULT_METHOD]
 
     def run(self) -> None:
         """Read, fill, write, and say what was done."""
+        from cleanplate.checkpoint import Work
+        from cleanplate.logs import each_of, logs
         from cleanplate.pipeline import CARRIED, LEARNED, inpaint
         from cleanplate.video_io import check_output, existing, write_levels, write_video
 
@@ -65,13 +79,29 @@ class Inpaint:
             check_output(output, overwrite=self.overwrite, sources=sources)
         from cleanplate.clip import read_clip
 
-        with progress() as on_step:
-            clip = read_clip(self.video, self.mask, size=self.size, dilate_px=self.dilate_px, on_step=on_step)
-            plate = inpaint(clip, self.settings, seed=self.seed, device=self.device, on_step=on_step)
-            options: dict[str, Any] = {"like": self.video, "fps": clip.fps, "on_step": on_step}
-            if self.provenance is not None:
-                write_levels(self.provenance, plate.provenance / 2, **options)
-            write_video(self.output, plate.frames, **options)
+        work = Work(
+            self.output.with_name(f"{self.output.name}.work"),
+            resume=self.resume,
+            overwrite=self.overwrite,
+            every_s=self.save_every_s,
+        )
+        budget = {"max_steps": self.max_steps, "max_seconds": self.max_seconds}
+        try:
+            with progress() as bar, logs(self.log_dir, self.pictures) as records:
+                on_step = each_of(bar, *records)
+                clip = read_clip(self.video, self.mask, size=self.size, dilate_px=self.dilate_px, on_step=on_step)
+                plate = inpaint(
+                    clip, self.settings, seed=self.seed, device=self.device, work=work, on_step=on_step, **budget
+                )
+                options: dict[str, Any] = {"like": self.video, "fps": clip.fps, "on_step": on_step}
+                if self.provenance is not None:
+                    write_levels(self.provenance, plate.provenance / 2, **options)
+                write_video(self.output, plate.frames, **options)
+        except (Cancelled, KeyboardInterrupt):
+            if not work.unfinished:
+                raise
+            raise Cancelled(f"what was learned is in {work.folder}; the same command with --resume goes on") from None
+        work.finish()
         hidden = int(clip.hole.sum())
         carried, made_up = (int((plate.provenance == kind).sum()) / hidden for kind in (CARRIED, LEARNED))
         frames, _, height, width = clip.frames.shape
@@ -161,8 +191,8 @@ def run(argv: Sequence[str]) -> int:
     except InputError as error:
         print(f"cleanplate: {error}", file=sys.stderr)
         return BAD_INPUT
-    except (Cancelled, KeyboardInterrupt):
-        print("cleanplate: interrupted; nothing was left half-written", file=sys.stderr)
+    except (Cancelled, KeyboardInterrupt) as stop:
+        print(f"cleanplate: interrupted; {str(stop) or 'nothing was left half-written'}", file=sys.stderr)
         return INTERRUPTED
     finally:
         logging.getLogger("cleanplate").removeHandler(handler)

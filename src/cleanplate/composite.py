@@ -1,7 +1,7 @@
-"""Put the fill and the known pixels together, and show which is which."""
+"""Put the fill and the known pixels together."""
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
@@ -15,16 +15,3 @@ def composite(
     for index in range(len(frames)):
         filled[index] = torch.where(hole[index], filled[index].clamp(0, 1), frames[index])
     return filled
-
-
-TINTS = {1: (0, 114, 178), 2: (230, 159, 0)}
-"""Colour of each kind of filled pixel, 0..255: told apart by the colour-blind too (Okabe & Ito 2008)."""
-
-
-def tint(frames: Float[Tensor, "T 3 H W"], provenance: UInt8[Tensor, "T 1 H W"]) -> Float[Tensor, "T 3 H W"]:
-    """The frames with carried pixels tinted blue and made-up ones orange."""
-    out = frames
-    for kind, colour in TINTS.items():
-        paint = torch.tensor(colour, dtype=frames.dtype).view(1, 3, 1, 1) / 255
-        out = torch.where(provenance == kind, 0.5 * out + 0.5 * paint, out)
-    return out

@@ -5,8 +5,8 @@ fields. Lengths are in pixels of the frames as they are processed unless a name 
 """
 
 import difflib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from cleanplate.errors import Cancelled, InputError
@@ -39,26 +39,230 @@ class CarryConfig:
 
     def __post_init__(self) -> None:
         for name, least in (("rounds", 1), ("margin_px", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"carry.{name} is {getattr(self, name)}", f"at least {least} is needed", "raise it")
+            _check(f"carry.{name}", getattr(self, name), getattr(self, name) >= least, f"at least {least}")
         for name in ("reach", "flow_tolerance_px", "level_tolerance", "max_error_px", "fade_frames"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"carry.{name} is {getattr(self, name)}", "a number above 0 is needed", "raise it")
+            _check(f"carry.{name}", getattr(self, name), getattr(self, name) > 0, "a number above 0")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The encoder-decoder that makes what is learned (network.py; App. A, B)."""
+
+    kind: Literal["2d", "3d"] = "2d"
+    """2d: every frame by itself (App. A.1); 3d: the frames of a batch as one volume (App. A.2)."""
+    channels: tuple[int, ...] = (16, 32, 64, 128, 128, 128)
+    """Of the encoder's blocks, mirrored in the decoder."""
+    skip_channels: int = 4
+    """What a skip connection passes on."""
+    decoder_kernels: tuple[int, int] = (3, 3)
+    """Of the two convolutions of a decoder block; the authors' program has 3 1."""
+    padding: Literal["zeros", "reflect"] = "zeros"
+    """At the borders of every convolution (the authors' program: reflect)."""
+    noise_channels: int = 1
+    """Of the input."""
+    noise_level: float = 0.1
+    """The input is uniform noise between 0 and this, drawn once for each frame."""
+
+    def __post_init__(self) -> None:
+        _check(
+            "network.channels", self.channels, bool(self.channels) and min(self.channels) > 0, "a number for each block"
+        )
+        _check("network.decoder_kernels", self.decoder_kernels, all(k % 2 for k in self.decoder_kernels), "odd sizes")
+        _check("network.skip_channels", self.skip_channels, self.skip_channels > 0, "at least 1")
+        _check("network.noise_channels", self.noise_channels, self.noise_channels > 0, "at least 1")
+        _check("network.noise_level", self.noise_level, self.noise_level > 0, "a number above 0")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the terms of Eq. 2. A term of zero weight is never computed."""
+
+    image: float = 1.0
+    """The known pixels (Eq. 3)."""
+    flow: float = 0.0
+    """The known flow (Eq. 4); the paper's 0.1."""
+    consistency: float = 0.0
+    """Each frame is the next one, warped by the flow (Eq. 5); the paper's 1."""
+    perceptual: float = 0.0
+    """VGG16 features of the known pixels (Eq. 6); the paper's 0.01. Needs the weights."""
+    perceptual_frames: int | None = None
+    """Take the perceptual term on so many frames of a batch, drawn anew each step: faster, and on average the same."""
+
+    def __post_init__(self) -> None:
+        for name in ("image", "flow", "consistency", "perceptual"):
+            _check(f"loss.{name}", getattr(self, name), getattr(self, name) >= 0, "0 or more")
+        _check("loss", "all zero", any((self.image, self.flow, self.consistency, self.perceptual)), "a weight above 0")
+        count = self.perceptual_frames
+        _check("loss.perceptual_frames", count, count is None or count > 0, "at least 1")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Which frames are trained on, and for how long (schedule.py; Sec. 3.2, App. C)."""
+
+    frames_per_batch: int = 5
+    """The paper's N."""
+    strides: tuple[int, ...] = (1, 3, 5)
+    """The frame intervals t of a batch."""
+    directions: tuple[int, ...] = (1, -1)
+    """Of the flow a batch uses: 1 to later frames, -1 to earlier ones."""
+    steps_per_batch: int = 100
+    """Updates on a batch before the next one; the paper's M."""
+    passes: int = 20
+    """Sweeps over the batches; the paper's E."""
+    batches_per_pass: int | None = None
+    """None: all there are, as the paper reads; the authors' program takes 50."""
+    each_frame_alone: bool = False
+    """A network for every frame, as in DIP."""
+
+    def __post_init__(self) -> None:
+        for name in ("frames_per_batch", "steps_per_batch", "passes"):
+            _check(f"schedule.{name}", getattr(self, name), getattr(self, name) >= 1, "at least 1")
+        _check(
+            "schedule.batches_per_pass",
+            self.batches_per_pass,
+            self.batches_per_pass is None or self.batches_per_pass >= 1,
+            "at least 1",
+        )
+        _check("schedule.strides", self.strides, bool(self.strides) and min(self.strides) >= 1, "at least 1 each")
+        _check(
+            "schedule.directions",
+            self.directions,
+            bool(self.directions) and set(self.directions) <= {1, -1},
+            "1, -1 or both",
+        )
+
+    @property
+    def fields(self) -> tuple[tuple[int, int], ...]:
+        """(stride, direction) of every flow that is used, in the order of the flow head's channels."""
+        return tuple((stride, direction) for stride in self.strides for direction in self.directions)
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How the network is fitted to the clip (fit.py)."""
+
+    learning_rate: float = 0.01
+    """Of Adam."""
+    look_every: int = 0
+    """Make all frames every so many steps, to show them and to keep the best; 0: at the end only."""
+    keep: Literal["last", "best", "mean"] = "last"
+    """last: what the trained network makes; best: of all looks, the one of lowest loss on the known pixels (App. C.1);
+    mean: the mean of what was made over the last fifth of the steps."""
+    jitter: float = 0.0
+    """Standard deviation of the noise added to the input at every step."""
+    decay: float = 0.0
+    """Share of the steps, the last, over which the learning rate falls to zero."""
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Of the convolutions; auto is bfloat16 where the device is fast at it."""
+    compile: Literal["off", "default", "reduce-overhead"] = "off"
+    """torch.compile, which pays on a GPU only; reduce-overhead uses CUDA graphs."""
+
+    def __post_init__(self) -> None:
+        _check("fit.learning_rate", self.learning_rate, self.learning_rate > 0, "a number above 0")
+        _check("fit.look_every", self.look_every, self.look_every >= 0, "0 or more")
+        good = self.keep != "best" or self.look_every > 0
+        _check("fit.keep", "best and fit.look_every 0", good, "a look at what is kept")
+        _check("fit.jitter", self.jitter, self.jitter >= 0, "0 or more")
+        _check("fit.decay", self.decay, 0 <= self.decay <= 1, "a share from 0 to 1")
+
+
+@dataclass(frozen=True)
+class LearnConfig:
+    """How what no frame shows is learned once everything else is carried (learn.py)."""
+
+    margin: float = 0.5
+    """Around the unseen region, as a share of its size: what the network and the patches learn from."""
+    network_px: int = 6000
+    """The crop is halved until it has no more pixels than this; at that size the network decides what goes where."""
+    small: float = 0.005
+    """An unseen region below this share of the frame leaves a network nothing to decide: patches alone fill it."""
+    copies: int = 4
+    """Of the frame, each with a noise of its own; what the network makes of them is averaged."""
+    patch_px: int = 7
+    """Side of the patches of the shot that supply detail; 0 leaves it to the network."""
+    texture: float = 1.0
+    """How much a patch must be as lively as its surroundings, beside being of the right colour."""
+    guidance: float = 1.0
+    """How much a patch must be of the colour that the network made there."""
+    thin_px: int = 2
+    """What is left unseen within this distance of seen pixels is filled smoothly."""
+
+    def __post_init__(self) -> None:
+        _check("learn.margin", self.margin, self.margin > 0, "a number above 0")
+        _check("learn.network_px", self.network_px, self.network_px >= 1024, "at least 1024")
+        _check("learn.small", self.small, 0 <= self.small <= 1, "a share from 0 to 1")
+        _check("learn.copies", self.copies, self.copies >= 2, "at least 2")
+        good = self.patch_px == 0 or (self.patch_px >= 3 and self.patch_px % 2 == 1)
+        _check("learn.patch_px", self.patch_px, good, "0 or an odd size of at least 3")
+        _check("learn.texture", self.texture, self.texture >= 0, "0 or more")
+        _check("learn.guidance", self.guidance, self.guidance >= 0, "0 or more")
+        _check("learn.thin_px", self.thin_px, self.thin_px >= 0, "0 or more")
+
+
+def _check(name: str, value: object, good: bool, needed: str) -> None:
+    if not good:
+        raise InputError(f"{name} is {value}", f"{needed} is needed", "correct it")
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way to fill a hole."""
+    """One way to fill a hole: what other frames show is carried from them, what is left is learned, or either alone."""
 
+    carries: bool = True
+    """Carry hidden pixels in from the frames that show them."""
+    learns: bool = True
+    """Learn what is hidden from what is known (with `carries`, from what was carried too)."""
     carry: CarryConfig = field(default_factory=CarryConfig)
+    learn: LearnConfig = field(default_factory=LearnConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    schedule: Schedule = field(default_factory=Schedule)
+    fit: FitConfig = field(default_factory=FitConfig)
 
+    @property
+    def needs_flow(self) -> bool:
+        """Whether the network makes flow too."""
+        return bool(self.loss.flow or self.loss.consistency)
+
+    def __post_init__(self) -> None:
+        _check("the method", "to do nothing", self.carries or self.learns, "carries, learns or both")
+
+
+_FRAMES = Schedule(strides=(1,), directions=(1,))
+_DIP_VID = Method(carries=False, schedule=_FRAMES)
 
 METHODS: dict[str, Method] = {
-    "carry": Method(),
+    "carry-learn": Method(
+        # A few frames' worth of the network of App. A.1: shallower, for a small crop, and fed more lively noise.
+        network=NetworkConfig(
+            channels=(16, 32, 64, 64), decoder_kernels=(3, 1), padding="reflect", noise_channels=8, noise_level=1.0
+        ),
+        schedule=Schedule(4, (1,), (1,), steps_per_batch=300, passes=1),
+        fit=FitConfig(keep="mean", jitter=0.1, decay=0.4),
+    ),
+    "carry": Method(learns=False),
+    "dip": Method(
+        carries=False,
+        schedule=Schedule(1, (1,), (1,), steps_per_batch=5000, passes=1, each_frame_alone=True),
+        fit=FitConfig(look_every=100, keep="best"),
+    ),
+    "dip-vid": _DIP_VID,
+    "dip-vid-3dcn": replace(_DIP_VID, network=NetworkConfig(kind="3d")),
+    "dip-vid-flow": Method(
+        carries=False,
+        loss=LossConfig(image=1, flow=0.1, consistency=1, perceptual=0.01),
+    ),
 }
-"""The methods by name. `carry`: along completed optical flow from frames that show the pixel."""
+"""The methods by name.
 
-DEFAULT_METHOD = "carry"
+`carry`: along completed optical flow from the frames that show what is hidden; what none shows is filled smoothly.
+`carry-learn`: what none shows is learned instead. The paper's four (Sec. 4.1): `dip`, a
+network for each frame; `dip-vid`, one for the clip; `dip-vid-3dcn`, with convolutions over time too; `dip-vid-flow`,
+which makes flow as well, and frames that agree with it.
+"""
+
+DEFAULT_METHOD = "carry-learn"
 
 
 def find_method(name: str) -> Method:
@@ -76,15 +280,25 @@ class Step:
     stage: str
     done: int
     total: int
+    fit: str = ""
+    """Of a step that learns: which network."""
+    update: int = 0
+    """Of a step that learns: how many updates that network has had."""
+    losses: Mapping[str, float] = field(default_factory=dict)
+    """Of a step that learns: the terms of Eq. 2, before they are weighted."""
+    frames: Any = None
+    """At a look (`fit.look_every`): all frames as the network makes them now, (T, 3, H, W)."""
+    flows: Mapping[tuple[int, int], Any] = field(default_factory=dict)
+    """At a look: the flow that the network makes, (T, 2, H, W) in pixels, by stride and direction."""
 
 
 OnStep = Callable[[Step], Any]
 
 
-def tell(on_step: OnStep | None, stage: str, done: int, total: int) -> None:
+def tell(on_step: OnStep | None, stage: str, done: int, total: int, **more: Any) -> None:
     """Report progress; ends the run by `Cancelled` when the callback raises or returns that."""
     if on_step is None:
         return
-    answer = on_step(Step(stage, done, total))
+    answer = on_step(Step(stage, done, total, **more))
     if answer is Cancelled or isinstance(answer, Cancelled):
         raise Cancelled

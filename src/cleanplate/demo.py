@@ -19,10 +19,10 @@ from torch import Tensor
 
 from cleanplate.baselines import telea
 from cleanplate.clip import read_clip, to_tensor
-from cleanplate.composite import tint
 from cleanplate.config import OnStep
 from cleanplate.errors import InputError
 from cleanplate.metrics import psnr_db
+from cleanplate.pictures import tint
 from cleanplate.pipeline import CARRIED, inpaint
 from cleanplate.video_io import whole, write_levels, write_png, write_video
 

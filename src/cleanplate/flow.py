@@ -60,12 +60,17 @@ def estimate(
     flow, valid = frames.new_zeros(len(pairs), 2, *frames.shape[2:]), hole.new_zeros(len(pairs), 1, *hole.shape[2:])
     flows = in_order(lambda pair: both_ways(painted[list(pair)], estimator), pairs)
     for p, ((i, j), both) in enumerate(zip(pairs, flows, strict=True)):
-        known = (~hole[i : i + 1]).float(), (~hole[j : j + 1]).float()
         flow[p] = both[0]
-        # M^f = M_i and M_j(F_ij): all four pixels that the sample at the far end is made of are known.
-        both_known = known[0] * warp(known[1], both[:1]) > 1 - 1e-4
-        valid[p] = (consistent(both[:1], both[1:]) & both_known)[0]
+        known = both_known(~hole[i : i + 1], ~hole[j : j + 1], both[:1])
+        valid[p] = (consistent(both[:1], both[1:]) & known)[0]
     return FlowField(flow, valid)
+
+
+def both_known(
+    known_i: Bool[Tensor, "N 1 H W"], known_j: Bool[Tensor, "N 1 H W"], flow: Float[Tensor, "N 2 H W"]
+) -> Bool[Tensor, "N 1 H W"]:
+    """M^f = M_i and M_j(F_ij) of Eq. 4: i is known, and all four pixels that the sample in j is made of."""
+    return known_i & (warp(known_j.float(), flow) > 1 - 1e-4)
 
 
 def both_ways(frames: Float[Tensor, "2 3 H W"], estimator: str) -> Float[Tensor, "2 2 H W"]:

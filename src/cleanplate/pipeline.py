@@ -1,5 +1,6 @@
 """The whole method on one page."""
 
+import hashlib
 import time
 from dataclasses import dataclass
 
@@ -7,11 +8,14 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from cleanplate import __version__
 from cleanplate.carry import carry
+from cleanplate.checkpoint import Work
 from cleanplate.clip import Clip
 from cleanplate.composite import composite
 from cleanplate.config import DEFAULT_METHOD, Method, OnStep, find_method
 from cleanplate.errors import InputError
+from cleanplate.learn import Budget, learn_all, learn_unseen
 
 KNOWN, CARRIED, LEARNED = 0, 1, 2
 """Values of `Plate.provenance`."""
@@ -36,6 +40,9 @@ def inpaint(
     *,
     seed: int = 0,
     device: str = "auto",
+    max_steps: int | None = None,
+    max_seconds: float | None = None,
+    work: Work | None = None,
     on_step: OnStep | None = None,
 ) -> Plate:
     """Fill the hole of a clip.
@@ -45,23 +52,63 @@ def inpaint(
         method: a name in METHODS, or a Method.
         seed: of everything random; `carry` has nothing random in it.
         device: "cpu", "cuda", "mps", or "auto" for the fastest there is.
+        max_steps: learn for so many updates at most, at least 1; the best plate so far is the result.
+        max_seconds: learn until so long after the start.
+        work: a folder to save in while learning, and to go on from.
         on_step: told of every step; ends the run by returning or raising `Cancelled`.
 
     Raises:
-        InputError: an unknown method or device, frames too small, missing weights.
+        InputError: an unknown method or device, frames too small, missing weights, a work folder of another run.
         Cancelled: the callback said so.
     """
     started = time.perf_counter()
     method = find_method(method) if isinstance(method, str) else method
+    check_budget(max_steps, max_seconds)
     place = find_device(device)
     frames, hole = clip.frames.to(place), clip.hole.to(place)
-    with torch.no_grad():
+    work = work or Work()
+    if method.learns:
+        work.begin(describe(frames, hole, method, seed, place, max_steps, max_seconds))
+
+    filled, seen = frames, ~hole
+    if method.carries:
         carried = carry(frames, hole, method.carry, on_step=on_step)
-        provenance = torch.full(hole.shape, KNOWN, dtype=torch.uint8, device=place)
-        provenance[hole] = LEARNED
-        provenance[carried.reached] = CARRIED
-        plate = composite(frames, carried.frames, hole)
+        filled, seen = carried.frames, seen | carried.reached
+    if method.learns and not bool(seen.all()):
+        rest_s = None if max_seconds is None else max_seconds - (time.perf_counter() - started)
+        learn = learn_unseen if method.carries else learn_all
+        filled = learn(filled, ~seen, method, seed=seed, budget=Budget(max_steps, rest_s), work=work, on_step=on_step)
+
+    provenance = torch.full(hole.shape, LEARNED, dtype=torch.uint8, device=place)
+    provenance[seen] = CARRIED
+    provenance[~hole] = KNOWN
+    plate = composite(frames, filled, hole)
     return Plate(plate.cpu(), provenance.cpu(), method, seed, time.perf_counter() - started)
+
+
+def check_budget(max_steps: int | None, max_seconds: float | None) -> None:
+    """Refuse a budget that is none."""
+    for name, value in (("max_steps", max_steps), ("max_seconds", max_seconds)):
+        if value is not None and not value > 0:
+            raise InputError(f"{name} is {value}", "a number above 0 is needed", "raise it")
+
+
+def describe(
+    frames: Tensor, hole: Tensor, method: Method, seed: int, device: torch.device, *budget: object
+) -> dict[str, str]:
+    """What a result depends on, in words."""
+    digest = hashlib.blake2b(digest_size=16)
+    for frame, hidden in zip(frames, hole, strict=True):
+        digest.update(torch.where(hidden, 0.0, frame).cpu().numpy().tobytes())
+        digest.update(hidden.cpu().numpy().tobytes())
+    return {
+        "clip": f"{tuple(frames.shape)} {digest.hexdigest()}",
+        "method": repr(method),
+        "seed": str(seed),
+        "device": str(device),
+        "budget": " ".join(map(str, budget)),
+        "version": f"cleanplate {__version__}, torch {torch.__version__}",
+    }
 
 
 def find_device(name: str) -> torch.device:

@@ -53,6 +53,15 @@ def paint(frames: Float[Tensor, "N C H W"], hole: Bool[Tensor, "N 1 H W"]) -> Fl
     return out
 
 
+def shrink(
+    frames: Float[Tensor, "N C H W"], hole: Bool[Tensor, "N 1 H W"]
+) -> tuple[Float[Tensor, "N C h w"], Bool[Tensor, "N 1 h w"]]:
+    """Half the size, from known pixels only. A pixel is known if half of what it is made of is."""
+    known = (~hole).to(frames.dtype)
+    sums, count = _halve(torch.where(hole, 0.0, frames)), _halve(known)
+    return sums / count.clamp(min=1), count < 0.5 * _halve(torch.ones_like(known))
+
+
 def local_fit(
     values: Float[Tensor, "N C H W"],
     weight: Float[Tensor, "N 1 H W"],

@@ -1,0 +1,129 @@
+"""The work folder of a run that learns: what it needs to go on after it was ended, and what it has measured.
+
+A run makes one or more fits, one after the other. What a fit has reached is saved every so often, what it has finished
+at once. Every file is written beside its name and then renamed, so a run may be killed at any moment. The losses of
+every step go to `steps.jsonl`, one line a step; a run that goes on first cuts off the lines after its last save.
+"""
+
+import io
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cleanplate.errors import InputError
+from cleanplate.video_io import writing
+
+STEPS, RUN = "steps.jsonl", "run.json"
+
+
+class Work:
+    """A work folder; with `folder=None` there is none: nothing is saved, nothing is found.
+
+    Args:
+        folder: made when there is something to save.
+        resume: go on from what it holds, if it holds anything.
+        overwrite: start anew, if what it holds cannot be continued or is not to be.
+        every_s: time between saves.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, *, resume: bool = False, overwrite: bool = False, every_s: float = 60.0
+    ):
+        self.folder, self.resume, self.overwrite, self.every_s = folder, resume, overwrite, every_s
+        self._run: dict[str, str] = {}
+        self._saved_s = time.monotonic()
+        self._fresh = True
+        self._logged: int | None = None
+
+    def begin(self, run: Mapping[str, str]) -> None:
+        """Say what the result depends on, in words. Only the same run may be continued.
+
+        Raises:
+            InputError: an unfinished run that is neither continued nor given up, or another run than this one.
+        """
+        if self.folder is None:
+            return
+        path = self.folder / RUN
+        held = json.loads(path.read_text()) if path.is_file() else None
+        self._run, self._fresh = dict(run), held is None or not self.resume
+        if held is None or (self.overwrite and not (self.resume and held == run)):
+            self._fresh = True
+        elif not self.resume:
+            raise InputError(
+                f"{self.folder} holds an unfinished run",
+                "it is not thrown away unasked",
+                "pass --resume to go on with it, or --overwrite to start anew",
+            )
+        elif held != run:
+            other = ", ".join(key for key in held | self._run if held.get(key) != run.get(key))
+            raise InputError(
+                f"{self.folder} holds a run of another {other}",
+                "only the same run can be continued",
+                "give what was given then, or pass --overwrite to start anew",
+            )
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is something to go on from."""
+        return self.folder is not None and (self.folder / RUN).is_file()
+
+    def _made(self) -> Path:
+        """The folder, with this run's name on it."""
+        assert self.folder is not None
+        if self._fresh:
+            with writing(self.folder):
+                shutil.rmtree(self.folder, ignore_errors=True)
+                self.folder.mkdir()
+                (self.folder / STEPS).touch()
+                partial = self.folder / f"{RUN}.partial"
+                partial.write_text(json.dumps(self._run, indent=1) + "\n")
+                partial.replace(self.folder / RUN)
+            self._fresh = False
+        return self.folder
+
+    def load(self, name: str) -> Any:
+        """What was saved under this name; None if nothing was."""
+        if self.folder is None or self._fresh or not (path := self.folder / f"{name}.pt").is_file():
+            return None
+        held = torch.load(path, map_location="cpu", weights_only=True)
+        self._logged = max(self._logged or 0, held["logged"])
+        return held["state"]
+
+    def save(self, name: str, state: Any) -> None:
+        """Save under this name, whole or not at all."""
+        self._saved_s = time.monotonic()
+        if self.folder is None:
+            return
+        path = self._made() / f"{name}.pt"
+        partial = path.with_suffix(".partial")
+        with writing(path):
+            torch.save({"state": state, "logged": (self.folder / STEPS).stat().st_size}, partial)
+            partial.replace(path)
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return self.folder is not None and time.monotonic() - self._saved_s >= self.every_s
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Add a line to steps.jsonl."""
+        if self.folder is None:
+            return
+        path = self._made() / STEPS
+        with writing(path), path.open("r+b") as lines:
+            if self._logged is not None:  # the first line of a run that goes on: those after its last save are cut off
+                lines.truncate(self._logged)
+                self._logged = None
+            lines.seek(0, io.SEEK_END)
+            lines.write(json.dumps(line).encode() + b"\n")
+
+    def finish(self) -> None:
+        """Remove what was only needed to go on. The losses stay."""
+        if self.unfinished:
+            assert self.folder is not None
+            for path in (self.folder / RUN, *self.folder.glob("*.pt"), *self.folder.glob("*.partial")):
+                path.unlink(missing_ok=True)

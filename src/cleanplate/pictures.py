@@ -1,0 +1,34 @@
+"""What cannot be seen, made visible: where a pixel comes from, and which way it moves."""
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+TINTS = {1: (0, 114, 178), 2: (230, 159, 0)}
+"""Colour of each kind of filled pixel, 0..255: told apart by the colour-blind too (Okabe & Ito 2008)."""
+
+
+def tint(frames: Float[Tensor, "T 3 H W"], provenance: UInt8[Tensor, "T 1 H W"]) -> Float[Tensor, "T 3 H W"]:
+    """The frames with carried pixels tinted blue and made-up ones orange."""
+    out = frames
+    for kind, colour in TINTS.items():
+        paint = torch.tensor(colour, dtype=frames.dtype).view(1, 3, 1, 1) / 255
+        out = torch.where(provenance == kind, 0.5 * out + 0.5 * paint, out)
+    return out
+
+
+def flow_picture(flow: Float[Tensor, "2 H W"], largest_px: float | None = None) -> Float[Tensor, "3 H W"]:
+    """Flow as colour, as in Fig. 8 of the paper: hue is the direction, value the magnitude.
+
+    Args:
+        flow: (dx, dy) in pixels.
+        largest_px: magnitude of full value; the largest of this flow if not given.
+    """
+    dx, dy = (part.cpu().numpy().astype(np.float32) for part in flow)
+    size, degrees = cv2.cartToPolar(dx, dy, angleInDegrees=True)
+    value = np.clip(size / (largest_px or max(float(np.max(size)), 1e-6)), 0, 1)
+    cone = np.stack((degrees, np.ones_like(value), value), axis=-1).astype(np.float32)
+    colours = cv2.cvtColor(cone, cv2.COLOR_HSV2RGB)
+    return torch.from_numpy(colours).permute(2, 0, 1)

@@ -1,0 +1,54 @@
+"""Which batch is trained on next (Sec. 3.2, App. C). No torch.
+
+A batch is N frames at a stride t, f, f + t, ..., f + (N - 1) t, and a direction: flow is used from each frame to the
+next of the batch (1), or to the one before (-1), never both at a time.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cleanplate.config import Schedule
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one update sees."""
+
+    frames: tuple[int, ...]
+    """Indices, ascending."""
+    stride: int
+    direction: int
+    """1: flow to the later frame; -1: to the earlier one."""
+
+
+def all_batches(n_frames: int, schedule: Schedule) -> list[Batch]:
+    """Every batch of a clip once: each start, stride and direction that fits into it.
+
+    A clip shorter than a batch is one batch of all its frames at stride 1.
+    """
+    size = min(schedule.frames_per_batch, n_frames)
+    return [
+        Batch(tuple(range(first, first + span + 1, stride)), stride, direction)
+        for direction in schedule.directions
+        for stride in schedule.strides
+        for span in [(size - 1) * stride]
+        for first in range(n_frames - span)
+    ]
+
+
+def batches(n_frames: int, schedule: Schedule, rng: random.Random) -> Iterator[Batch]:
+    """The batches of all passes: in each pass all of them in a new order, or the first `batches_per_pass` of it.
+
+    Each is to be trained on for `schedule.steps_per_batch` updates.
+    """
+    every = all_batches(n_frames, schedule)
+    for _ in range(schedule.passes):
+        rng.shuffle(every)
+        yield from every[: schedule.batches_per_pass]
+
+
+def n_steps(n_frames: int, schedule: Schedule) -> int:
+    """How many updates the whole schedule is."""
+    in_a_pass = len(all_batches(n_frames, schedule)[: schedule.batches_per_pass])
+    return schedule.passes * in_a_pass * schedule.steps_per_batch
