@@ -3,9 +3,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# Real shots for the tests marked `data`; elsewhere those tests skip and say so.
+# Real shots and pretrained files for the tests that need them; elsewhere those tests skip and say so.
 ifneq ($(wildcard ../shared/data),)
 export CLEANPLATE_DATA ?= $(abspath ../shared/data)
+endif
+ifneq ($(wildcard ../shared/weights),)
+export CLEANPLATE_WEIGHTS ?= $(abspath ../shared/weights)
 endif
 
 .PHONY: demo test lint types tests format benchmark clean

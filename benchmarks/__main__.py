@@ -22,9 +22,21 @@ def carry(
     benchmark_carry(data, pairs, json or Path("carry.json"), oracle=oracle, only=only)
 
 
+def step(json: Path = Path("step.json"), repeats: int = 9) -> None:
+    """How long an update of dip-vid-flow takes, beside a straightforward reading of the paper.
+
+    Args:
+        json: where to write the figures.
+        repeats: steps to time; the median counts.
+    """
+    from benchmarks.step import benchmark_step
+
+    benchmark_step(json, repeats)
+
+
 if __name__ == "__main__":
     try:
-        tyro.extras.subcommand_cli_from_dict({"carry": carry}, prog="benchmarks")
+        tyro.extras.subcommand_cli_from_dict({"carry": carry, "step": step}, prog="benchmarks")
     except InputError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         sys.exit(2)

@@ -70,6 +70,15 @@ def data() -> Path:
 
 
 @pytest.fixture
+def weights() -> Path:
+    """The folder of pretrained files, or a skip that says what is missing."""
+    folder = os.environ.get("CLEANPLATE_WEIGHTS")
+    if not folder:
+        pytest.skip("pretrained files are read from $CLEANPLATE_WEIGHTS, which is not set")
+    return Path(folder)
+
+
+@pytest.fixture
 def write_pngs(tmp_path: Path) -> Callable[..., Path]:
     """Write (T, H, W[, 3]) RGB bytes as a folder of PNGs."""
 

@@ -156,7 +156,7 @@ def learn_frame(
     made = paint(small, small_hole)
     if int(unseen.sum()) >= config.small * unseen[0, 0].numel():
         many, known = (one.expand(config.copies, -1, -1, -1).contiguous() for one in (small, ~small_hole))
-        done = fit(many, known, {}, method, seed=seed, work=work, name=name, on_step=on_step, **budget.share(2))
+        done = fit(many, known, {}, method, seed=seed, work=work, name=name, on_step=on_step, **budget.share(1))
         budget.spend(done)
         made = done.frames.mean(0, keepdim=True)
     if config.patch_px:

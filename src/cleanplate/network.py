@@ -138,7 +138,12 @@ def _conv(kind: str, c_in: int, c_out: int, kernel: int, stride: int, temporal: 
     if kind == "2d":
         return nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, padding_mode=padding)
     pads = (temporal // 2, kernel // 2, kernel // 2)
-    return nn.Conv3d(c_in, c_out, (temporal, kernel, kernel), (1, stride, stride), pads, padding_mode=padding)
+    if padding == "zeros" or kernel == 1:
+        return nn.Conv3d(c_in, c_out, (temporal, kernel, kernel), (1, stride, stride), pads)
+    # A batch may be a single frame, which cannot be reflected in time.
+    sides = nn.ReflectionPad3d((pads[2], pads[2], pads[1], pads[1], 0, 0))
+    conv = nn.Conv3d(c_in, c_out, (temporal, kernel, kernel), (1, stride, stride), (pads[0], 0, 0))
+    return nn.Sequential(sides, conv)
 
 
 def _norm(kind: str, channels: int) -> nn.Module:

@@ -35,7 +35,7 @@ def warp(frames: Float[Tensor, "N C H W"], flow: Float[Tensor, "N 2 H W"]) -> Fl
     """Bilinear samples of the frames where the flow points; beyond the border, the border's colour."""
     height, width = flow.shape[2:]
     # grid_sample's -1..1 spans the outer pixel centres (align_corners): the scale is size - 1.
-    scale = torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=flow.device).view(1, 2, 1, 1)
+    scale = flow.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)]).view(1, 2, 1, 1)
     grid = (landing(flow) * scale - 1).permute(0, 2, 3, 1)
     return F.grid_sample(frames, grid.to(frames.dtype), mode="bilinear", padding_mode="border", align_corners=True)
 

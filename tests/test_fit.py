@@ -1,0 +1,217 @@
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from cleanplate import METHODS, Cancelled, Clip, InputError, Method, Plate, Step, inpaint
+from cleanplate.checkpoint import Work
+from cleanplate.config import FitConfig, NetworkConfig, Schedule
+from cleanplate.fit import fit
+from cleanplate.metrics import psnr_db
+from cleanplate.model import Model
+from cleanplate.objective import Objective
+from tests.conftest import panning, walking_hole
+
+PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
+FEW = {"dip": 4, "dip-vid": 30, "dip-vid-3dcn": 4, "dip-vid-flow": 30}
+
+
+def small(name: str) -> Method:
+    """A method of the paper with a network for small clips, that needs no weights, and looks often."""
+    method = METHODS[name]
+    looks = replace(method.fit, look_every=2) if name == "dip" else method.fit
+    return replace(
+        method,
+        network=replace(method.network, channels=(8, 16, 16)),
+        loss=replace(method.loss, perceptual=0.0),
+        schedule=replace(method.schedule, steps_per_batch=min(4, method.schedule.steps_per_batch)),
+        fit=looks,
+    )
+
+
+@pytest.fixture
+def clip() -> Clip:
+    return Clip(panning(7, (32, 48), step=(2, 1)), walking_hole(7, (32, 48), side=8, step=2))
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_papers_methods_learn_the_known_pixels_and_touch_none(name: str, clip: Clip) -> None:
+    method = small(name)
+    if name == "dip":
+        clip = Clip(clip.frames[:2], clip.hole[:2])
+        method = replace(method, schedule=replace(method.schedule, steps_per_batch=30))
+    plate = inpaint(clip, method, max_steps=60, device="cpu")
+    known = clip.known.expand(-1, 3, -1, -1)
+    assert torch.equal(plate.frames[known], clip.frames[known])
+    assert torch.equal(plate.provenance == 2, clip.hole)
+    grey = torch.full_like(clip.frames, float(clip.frames.mean()))
+    assert psnr_db(plate.frames, clip.frames, clip.hole) > psnr_db(grey, clip.frames, clip.hole) - 1
+
+
+@pytest.mark.parametrize("name", PAPERS)
+@pytest.mark.parametrize("lie", [1.0, float("nan")])
+def test_what_is_under_the_hole_changes_nothing(name: str, lie: float, clip: Clip) -> None:
+    spoilt = Clip(torch.where(clip.hole, lie, clip.frames), clip.hole)
+    one, other = (inpaint(c, small(name), max_steps=FEW[name], device="cpu") for c in (clip, spoilt))
+    assert torch.equal(one.frames, other.frames)
+
+
+def test_the_loss_falls(clip: Clip) -> None:
+    seen: list[float] = []
+    schedule = Schedule(5, (1,), (1,), steps_per_batch=1, passes=50)
+    done = fit(
+        clip.frames,
+        clip.known,
+        {},
+        replace(small("dip-vid"), schedule=schedule),
+        on_step=lambda s: seen.append(s.losses["image"]),
+    )
+    assert done.steps == 150
+    assert sum(seen[-20:]) < 0.5 * sum(seen[:20])
+    assert psnr_db(done.frames, clip.frames, clip.known) > 18
+
+
+def test_dip_keeps_the_look_of_lowest_known_loss(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, known = clip.frames[:1], clip.known[:1]
+    # What is hidden must not be looked at: the third is the worst there.
+    looks = [torch.where(known, frames + off, off) for off in (0.3, 0.2, 0.1, 0.4)]
+    looks[2] = torch.where(known, looks[2], 1e6)
+    shown = iter(looks)
+    monkeypatch.setattr(Model, "infer", lambda _: (next(shown), None))
+    method = small("dip")
+    method = replace(method, schedule=Schedule(1, (1,), (1,), 18, 1), fit=replace(method.fit, look_every=5))
+    done = fit(frames, known, {}, method)  # after 5, 10, 15 and, at the end, 18 steps
+    assert torch.equal(done.frames, looks[2])
+    assert next(shown, None) is None
+
+
+def test_a_mean_is_of_the_last_fifth_of_the_steps(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Tensor] = []
+    make = Model.make
+
+    def record(self: Model, *args: object) -> object:
+        out = make(self, *args)  # type: ignore[arg-type]
+        if out[0].requires_grad:
+            made.append(out[0].detach())
+        return out
+
+    monkeypatch.setattr(Model, "make", record)
+    method = replace(small("dip"), schedule=Schedule(1, (1,), (1,), 20, 1), fit=FitConfig(keep="mean", jitter=0.03))
+    done = fit(clip.frames[:1], clip.known[:1], {}, method)
+    torch.testing.assert_close(done.frames, torch.stack(made[16:]).mean(0))
+
+
+def test_flow_is_measured_in_units_of_the_largest_and_given_in_pixels(clip: Clip) -> None:
+    shown: list[Step] = []
+    method = small("dip-vid-flow")
+    method = replace(method, fit=replace(method.fit, look_every=5))
+    from cleanplate.flow import estimate
+
+    flows = {field: estimate(clip.frames, clip.hole, *field) for field in method.schedule.fields}
+    objective = Objective(clip.frames, clip.known, flows, method)
+    assert 1 <= objective.scale_px[1] < 4
+    assert objective.scale_px[5] > 2 * objective.scale_px[1]
+    channels = torch.arange(12.0).view(1, 12, 1, 1)
+    assert [int(objective.head(channels, *field)[0, 0, 0, 0]) for field in method.schedule.fields] == [
+        0,
+        2,
+        4,
+        6,
+        8,
+        10,
+    ]
+    fit(clip.frames, clip.known, flows, method, max_steps=5, on_step=shown.append)
+    assert shown[-1].flows[3, -1].shape == (7, 2, 32, 48)
+    assert set(shown[-1].losses) == {"image", "flow", "consistency"}
+
+
+def test_budgets_end_a_fit(clip: Clip) -> None:
+    steps: list[Step] = []
+    inpaint(clip, small("dip-vid"), max_steps=7, on_step=steps.append, device="cpu")
+    assert (len(steps), steps[-1].done, steps[-1].total) == (7, 7, 7)
+    plate = inpaint(clip, small("dip-vid"), max_seconds=1.5, device="cpu")
+    assert plate.elapsed_s < 6
+    with pytest.raises(InputError, match="max_steps is 0; a number above 0 is needed"):
+        inpaint(clip, small("dip-vid"), max_steps=0)
+    with pytest.raises(InputError, match="max_seconds is -1"):
+        inpaint(clip, small("dip-vid"), max_seconds=-1.0)
+
+
+def test_a_budget_is_shared_by_the_frames_of_dip(clip: Clip) -> None:
+    steps: list[Step] = []
+    inpaint(clip, small("dip"), max_steps=21, on_step=steps.append, device="cpu")
+    assert [step.fit for step in steps] == [f"frame-{i:05}" for i in range(7) for _ in range(3)]
+    few = inpaint(clip, small("dip"), max_steps=2, device="cpu")  # the other frames are filled smoothly
+    assert bool(few.frames.isfinite().all())
+
+
+def run(clip: Clip, name: str, work: Work | None = None, stop_after: int | None = None) -> Plate:
+    """A method with something to save in every step, or that is stopped after some."""
+    method, told = (METHODS[name] if name == "carry-learn" else small(name)), 0
+
+    def on_step(step: Step) -> object:
+        nonlocal told
+        told += step.stage == "learn"
+        return Cancelled if told == stop_after else None
+
+    return inpaint(clip, method, max_steps=28, work=work, on_step=on_step, device="cpu", seed=2)
+
+
+@pytest.mark.parametrize("name", [*PAPERS, "carry-learn"])
+def test_a_run_that_was_stopped_and_resumed_gives_the_same_plate(name: str, clip: Clip, tmp_path: Path) -> None:
+    if name == "carry-learn":
+        clip = Clip(clip.frames, clip.hole[3:4].expand(7, -1, -1, -1).contiguous())
+        clip.hole[:, :, 4:30, 10:40] = True
+    left_alone = run(clip, name, Work(tmp_path / "alone"))
+    rng = random.Random(name)
+    for _ in range(3):
+        with pytest.raises(Cancelled):
+            run(clip, name, Work(tmp_path / "work", resume=True, every_s=0), rng.randint(2, 7))
+    resumed = run(clip, name, Work(tmp_path / "work", resume=True, every_s=0))
+    assert torch.equal(resumed.frames, left_alone.frames)
+    alone, again = (
+        [json.loads(line) for line in (tmp_path / folder / "steps.jsonl").read_text().splitlines()]
+        for folder in ("alone", "work")
+    )
+    for line in (*alone, *again):
+        del line["elapsed_s"]
+    assert alone == again
+    assert len(alone) == 28
+
+
+def test_a_work_folder_is_of_one_run(clip: Clip, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    with pytest.raises(Cancelled):
+        run(clip, "dip-vid", Work(folder, every_s=0), 3)
+    with pytest.raises(InputError, match="holds an unfinished run"):
+        run(clip, "dip-vid", Work(folder))
+    with pytest.raises(InputError, match="holds a run of another method"):
+        run(clip, "dip-vid-3dcn", Work(folder, resume=True))
+    other = Clip(clip.frames.flip(3), clip.hole)
+    with pytest.raises(InputError, match="holds a run of another clip"):
+        run(other, "dip-vid", Work(folder, resume=True))
+    work = Work(folder, overwrite=True)
+    run(other, "dip-vid", work)
+    assert work.unfinished
+    work.finish()
+    assert not work.unfinished
+    assert [path.name for path in folder.iterdir()] == ["steps.jsonl"]
+
+
+def test_no_folder_is_made_when_nothing_is_learned(moving_clip: Clip, tmp_path: Path) -> None:
+    inpaint(moving_clip, work=Work(tmp_path / "work"), device="cpu")
+    assert not (tmp_path / "work").exists()
+
+
+def test_what_makes_no_fit() -> None:
+    for wrong in ({"learning_rate": 0.0}, {"jitter": -1.0}, {"decay": 2.0}, {"look_every": -1}, {"keep": "best"}):
+        with pytest.raises(InputError, match=f"fit.{next(iter(wrong))} is"):
+            FitConfig(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"network\.channels"):
+        NetworkConfig(channels=())
+    with pytest.raises(InputError, match="carries, learns or both"):
+        Method(carries=False, learns=False)
