@@ -34,9 +34,61 @@ def step(json: Path = Path("step.json"), repeats: int = 9) -> None:
     benchmark_step(json, repeats)
 
 
+def learn(
+    data: Path,
+    json: Path = Path("learn.json"),
+    pictures: Path | None = None,
+    lengths: tuple[int, ...] = (0, 10),
+    only: tuple[str, ...] = (),
+) -> None:
+    """How well carry-learn fills what no frame shows, behind holes that do not move.
+
+    Args:
+        data: folder with davis/, clips/ and composed.json.
+        json: where to write the figures.
+        pictures: folder for input and provenance, Telea, carry, carry-learn and truth, side by side.
+        lengths: of the clips in frames; 0 for all there are.
+        only: names of pairs, all if none.
+    """
+    from benchmarks.learn import benchmark_learn
+
+    benchmark_learn(data, json, pictures, lengths=lengths, only=only)
+
+
+def methods(
+    data: Path,
+    pair: str = "blackswan+breakdance",
+    json: Path = Path("methods.json"),
+    only: tuple[str, ...] = ("dip", "dip-vid", "dip-vid-flow"),
+    frames: int = 30,
+    steps: int = 3000,
+    steps_per_batch: int = 10,
+    looks: int = 20,
+) -> None:
+    """The paper's methods on one composed clip at 192x96, as they learn.
+
+    Args:
+        data: folder with davis/, clips/ and composed.json.
+        pair: which clip.
+        json: where to write the curves.
+        only: which methods.
+        frames: length of the clip.
+        steps: updates on 5 frames; for DIP as many frames are trained on.
+        steps_per_batch: the paper's M, which is 100.
+        looks: points of a curve.
+    """
+    from benchmarks.methods import benchmark_methods
+
+    benchmark_methods(
+        data, pair, json, methods=only, frames=frames, steps=steps, steps_per_batch=steps_per_batch, looks=looks
+    )
+
+
 if __name__ == "__main__":
     try:
-        tyro.extras.subcommand_cli_from_dict({"carry": carry, "step": step}, prog="benchmarks")
+        tyro.extras.subcommand_cli_from_dict(
+            {"carry": carry, "learn": learn, "methods": methods, "step": step}, prog="benchmarks"
+        )
     except InputError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,5 +1,6 @@
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -109,6 +110,12 @@ BAD = {
     "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.rounds 0": "carry.rounds is 0",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.rounds two": "invalid literal for int() with base 10: 'two'",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.estimator raft_small": "raft_small_C_T_V2-01064c6d.pth",
+    "inpaint shot.mp4 mask.mkv dip-vid-flow -o out.mp4": "or pass --loss.perceptual 0 to do without",
+    "inpaint shot.mp4 mask.mkv dip-vid -o out.mp4 --max-steps 0": "max_steps is 0",
+    "inpaint shot.mp4 mask.mkv dip-vid -o out.mp4 --max-seconds 0": "max_seconds is 0",
+    "inpaint shot.mp4 mask.mkv dip-vid -o out.mp4 --fit.learning-rate 0": "fit.learning_rate is 0",
+    "inpaint shot.mp4 mask.mkv dip-vid -o out.mp4 --size 20 40": "frames are 40x20; a network of 6 blocks needs 32x32",
+    "inpaint shot.mp4 mask.mkv dip -o out.mp4 --schedule.passes 0": "schedule.passes is 0",
     "inpaint shot.mp4 mask.mkv": "-o PATH",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --bogus 1": "--bogus",
     "bogus": "bogus",
@@ -168,6 +175,82 @@ def test_interrupted_by_the_user(tmp_path: Path, write_pngs: Write) -> None:
     assert process.returncode == 130
     assert err == "cleanplate: interrupted; nothing was left half-written\n"
     assert set(tmp_path.rglob("*")) == before
+
+
+LEARN = "dip-vid --network.channels 8 16 --network.padding reflect --schedule.steps-per-batch 3 --dilate-px 0"
+
+
+def start(words: str, folder: Path) -> subprocess.Popen[str]:
+    program = [sys.executable, "-c", "from cleanplate.cli import main; main()", *words.split()]
+    return subprocess.Popen(program, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_killed_at_random_moments_and_resumed(tmp_path: Path, write_pngs: Write) -> None:
+    write_pngs(to_bytes(panning(6, (48, 64))), "shot")
+    write_pngs((walking_hole(6, (48, 64))[:, 0].numpy() * 255).astype(np.uint8), "mask")
+    words = f"inpaint shot mask {LEARN} --max-steps 90 --save-every-s 0"
+    with start(f"{words} -o alone", tmp_path) as process:
+        assert process.communicate(timeout=60)[1] == ""
+    rng, lines = random.Random(0), tmp_path / "killed.work" / "steps.jsonl"
+    reached = 0
+    for _ in range(3):
+        process = start(f"{words} -o killed --resume", tmp_path)
+        while not lines.is_file() or len(lines.read_bytes().splitlines()) <= reached + 2:
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.3))
+        process.kill()
+        process.communicate()
+        assert not (tmp_path / "killed").exists()
+        reached = len(lines.read_bytes().splitlines())
+    process = start(f"{words} -o killed", tmp_path)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.count("\n")) == (2, 1)
+    assert "killed.work holds an unfinished run" in err
+    process = start(f"{words} -o killed --resume", tmp_path)
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 0
+    for alone in (tmp_path / "alone").iterdir():
+        assert (tmp_path / "killed" / alone.name).read_bytes() == alone.read_bytes()
+    texts = [(tmp_path / f"{name}.work/steps.jsonl").read_text() for name in ("alone", "killed")]
+    losses = [[json.loads(line)["image"] for line in text.splitlines()] for text in texts]
+    assert len(losses[0]) == 90
+    assert losses[0] == losses[1]
+    assert [path.name for path in (tmp_path / "killed.work").iterdir()] == ["steps.jsonl"]
+
+
+def test_interrupted_while_learning(shot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    process = start(f"inpaint shot.mp4 mask.mkv {LEARN} -o out.mp4 --save-every-s 0", shot)
+    while not list(shot.glob("out.mp4.work/*.pt")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.startswith("cleanplate: interrupted; what was learned is in out.mp4.work; ")
+    assert "--resume" in err
+    assert not (shot / "out.mp4").exists()
+
+
+def test_logs_and_pictures(shot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    words = (
+        "inpaint shot.mp4 mask.mkv dip-vid-flow -o out.mkv --loss.perceptual 0 --network.channels 8 16 --max-steps 6 "
+    )
+    code, _, err = command(words + "--log-dir events --pictures looks --fit.look-every 3", shot, capsys)
+    assert (code, err) == (0, "")
+    events = EventAccumulator(str(shot / "events"))
+    events.Reload()
+    assert set(events.Tags()["scalars"]) == {"fit/image", "fit/flow", "fit/consistency"}
+    assert [event.step for event in events.Scalars("fit/image")] == [1, 2, 3, 4, 5, 6]
+    assert "fit/flow+1" in events.Tags()["images"]
+    names = {path.name for path in (shot / "looks").iterdir()}
+    assert len(names) == 2 * (8 + 6 * 8)
+    assert {"fit-000003-frame-00000.png", "fit-000006-flow-5-00007.png"} <= names
+    logged = [json.loads(line) for line in (shot / "out.mkv.work/steps.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in logged] == [1, 2, 3, 4, 5, 6]
+    assert {"stride", "direction", "frames", "image", "flow", "consistency", "elapsed_s"} <= set(logged[0])
 
 
 def test_help_and_import_do_not_load_torch() -> None:

@@ -7,7 +7,7 @@ import torch
 
 from cleanplate import METHODS, Cancelled, Clip, InputError, Step, inpaint
 from cleanplate.composite import composite
-from cleanplate.pictures import tint
+from cleanplate.pictures import flow_picture, tint
 from tests.conftest import panning
 
 
@@ -102,6 +102,19 @@ def test_what_must_always_hold_on_small_and_strange_clips(seed: int) -> None:
     assert torch.equal(torch.where(hole, 0.0, plate.frames), torch.where(hole, 0.0, frames))
     assert torch.equal(plate.provenance == 0, ~hole)
     assert 0 <= float(plate.frames.min()) <= float(plate.frames.max()) <= 1
+
+
+def test_flow_as_colour_is_hue_for_direction_and_value_for_magnitude() -> None:
+    flow = torch.zeros(2, 1, 5)
+    flow[:, 0, 0], flow[:, 0, 1], flow[:, 0, 2] = torch.tensor([[4.0, 0], [2, 0], [-4, 0]]).unbind(0)
+    flow[:, 0, 3] = torch.tensor([0.0, 4])
+    right, half, left, down, still = flow_picture(flow)[:, 0].unbind(1)
+    assert right.tolist() == [1, 0, 0]
+    assert half.tolist() == [0.5, 0, 0]
+    assert left.tolist() == pytest.approx([0, 1, 1], abs=1e-6)
+    assert down.tolist() == pytest.approx([0.5, 1, 0], abs=0.01)
+    assert still.tolist() == [0, 0, 0]
+    assert float(flow_picture(flow, largest_px=8).max()) == 0.5
 
 
 def test_tints_tell_the_kinds_apart() -> None:

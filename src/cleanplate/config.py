@@ -179,12 +179,14 @@ class LearnConfig:
     """An unseen region below this share of the frame leaves a network nothing to decide: patches alone fill it."""
     copies: int = 4
     """Of the frame, each with a noise of its own; what the network makes of them is averaged."""
+    boldness: float = 0.5
+    """Share of the network's picture in what decides; the rest is the smooth fill, which is never far wrong."""
     patch_px: int = 7
     """Side of the patches of the shot that supply detail; 0 leaves it to the network."""
-    texture: float = 1.0
-    """How much a patch must be as lively as its surroundings, beside being of the right colour."""
+    texture: float = 4.0
+    """How much a patch must be as lively as its surroundings, beside being of the colours that are there so far."""
     guidance: float = 1.0
-    """How much a patch must be of the colour that the network made there."""
+    """How much a patch must be of the colour that was decided on there."""
     thin_px: int = 2
     """What is left unseen within this distance of seen pixels is filled smoothly."""
 
@@ -195,6 +197,7 @@ class LearnConfig:
         _check("learn.copies", self.copies, self.copies >= 2, "at least 2")
         good = self.patch_px == 0 or (self.patch_px >= 3 and self.patch_px % 2 == 1)
         _check("learn.patch_px", self.patch_px, good, "0 or an odd size of at least 3")
+        _check("learn.boldness", self.boldness, 0 <= self.boldness <= 1, "a share from 0 to 1")
         _check("learn.texture", self.texture, self.texture >= 0, "0 or more")
         _check("learn.guidance", self.guidance, self.guidance >= 0, "0 or more")
         _check("learn.thin_px", self.thin_px, self.thin_px >= 0, "0 or more")

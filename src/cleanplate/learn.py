@@ -158,7 +158,7 @@ def learn_frame(
         many, known = (one.expand(config.copies, -1, -1, -1).contiguous() for one in (small, ~small_hole))
         done = fit(many, known, {}, method, seed=seed, work=work, name=name, on_step=on_step, **budget.share(1))
         budget.spend(done)
-        made = done.frames.mean(0, keepdim=True)
+        made = torch.lerp(made, done.frames.mean(0, keepdim=True), config.boldness)
     if config.patch_px:
         settings = {"patch_px": config.patch_px, "texture": config.texture, "guidance": config.guidance}
         filled = add_detail(picture, hole, made, **settings)

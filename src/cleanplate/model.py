@@ -39,7 +39,8 @@ class Model:
         self.network.to(self.device, memory_format=layout)  # type: ignore[reportCallIssue] - torch's overloads
         shape = len(frames), config.noise_channels, *frames.shape[2:]
         self.noise = (config.noise_level * torch.rand(shape, generator=self.generator)).to(self.device)
-        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
+        fused = self.device.type in ("cpu", "cuda")  # the same update in one pass
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate, fused=fused)
         self.run = self.network if settings.compile == "off" else torch.compile(self.network, mode=settings.compile)
         self.half = settings.precision == "bfloat16" or (settings.precision == "auto" and _fast_bfloat16(self.device))
 

@@ -1,0 +1,81 @@
+"""`carry-learn` where something is never shown: composed clips whose hole does not move, as behind a logo.
+
+The mask of the object's middle frame covers all frames of the truth. What the camera does not uncover in time is
+unseen; only there the figures are taken, of the same pixels for all.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+
+from benchmarks.carry import machine, peak_memory_mb, timed
+from benchmarks.pairs import Composed, compose, read_pairs
+from cleanplate import Clip, inpaint
+from cleanplate.baselines import telea
+from cleanplate.metrics import psnr_db
+from cleanplate.pictures import tint
+from cleanplate.pipeline import LEARNED
+from cleanplate.video_io import write_png
+
+LEAST_UNSEEN = 50  # pixels; fewer say nothing
+COLUMNS = ("ours_db", "telea_db", "smooth_db")
+
+
+def benchmark_learn(
+    data: Path, out: Path, pictures: Path | None, *, lengths: tuple[int, ...], only: tuple[str, ...]
+) -> None:
+    """Print a row per clip and the mean gain over Telea, write them to `out`, and pictures of the key moment."""
+    rows = []
+    print(f"{'pair':28}{'frames':>7}{'unseen':>8}{'ours':>8}{'Telea':>8}{'smooth':>8}{'seconds':>9}")
+    for length in lengths:
+        for pair in read_pairs(data):
+            if only and pair["name"] not in only:
+                continue
+            composed = static(compose(data, pair), length)
+            row = measure(composed, pictures)
+            if row is not None:
+                rows.append(row)
+                figures = "".join(f"{row[name]:8.2f}" for name in COLUMNS)
+                print(
+                    f"{row['pair']:28}{row['frames']:7}{row['unseen_share']:8.1%}{figures}{row['seconds']:9.1f}",
+                    flush=True,
+                )
+    gains = {name: sum(row["ours_db"] - row[name] for row in rows) / len(rows) for name in COLUMNS[1:]}
+    print(f"mean gain: {gains['telea_db']:.2f} dB over Telea, {gains['smooth_db']:.2f} dB over the smooth fill")
+    report = {"machine": machine(), "peak_memory_mb": peak_memory_mb(), "clips": rows, "mean_gain": gains}
+    out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def static(composed: Composed, length: int) -> Composed:
+    """The first `length` frames (0: all) of the truth, behind the mask of the object's middle frame."""
+    count = min(length or len(composed.truth), len(composed.truth))
+    truth, middle = composed.truth[:count], composed.clip.hole[count // 2 : count // 2 + 1]
+    hole = middle.expand(count, -1, -1, -1).contiguous()
+    return Composed(composed.name, Clip(torch.where(hole, 0.0, truth), hole, composed.clip.fps), truth)
+
+
+def measure(composed: Composed, pictures: Path | None) -> dict | None:
+    """Figures at the unseen pixels; None if there are next to none."""
+    clip, truth = composed.clip, composed.truth
+    carried = inpaint(clip, "carry", device="cpu")
+    unseen = carried.provenance == LEARNED
+    if int(unseen.sum()) < LEAST_UNSEEN:
+        return None
+    ours, seconds = timed(lambda: inpaint(clip, "carry-learn", device="cpu").frames)
+    painted = telea(clip.frames, clip.hole)
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)
+        index = slice(len(truth) // 2, len(truth) // 2 + 1)
+        shown = tint(clip.frames[index], carried.provenance[index])
+        row = torch.cat((shown, painted[index], carried.frames[index], ours[index], truth[index]), dim=3)
+        write_png(pictures / f"{composed.name}-{len(truth)}.png", row[0])
+    return {
+        "pair": composed.name,
+        "frames": len(truth),
+        "unseen_share": float(unseen.sum() / clip.hole.sum()),
+        "ours_db": psnr_db(ours, truth, unseen),
+        "telea_db": psnr_db(painted, truth, unseen),
+        "smooth_db": psnr_db(carried.frames, truth, unseen),
+        "seconds": seconds,
+    }
