@@ -44,6 +44,8 @@ class Carried:
     """Known pixels untouched; hidden ones carried, or filled smoothly where no frame shows them."""
     reached: Bool[Tensor, "T 1 H W"]
     """Hidden pixels that some frame shows."""
+    links: "Links | None" = None
+    """Where the others go, for `carry_on`; only if asked for."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,29 @@ class Link:
     error: Float16[Tensor, " n"]
     level: Float16[Tensor, "n 3"]
     """Brightness of i less that of j, to be added to what is found there."""
+
+    def at(self, rows: Int[Tensor, " m"]) -> "Link":
+        """Of some of its pixels."""
+        return Link(self.xy[rows], self.error[rows], self.level[rows])
+
+
+@dataclass(frozen=True)
+class Links:
+    """The links of a clip, by the frame they start in, at the unsafe pixels of each."""
+
+    forward: dict[int, Link]
+    backward: dict[int, Link]
+    unsafe: Sequence[Int[Tensor, " _"]]
+
+    def of(self, unsafe: Sequence[Int[Tensor, " _"]]) -> "Links":
+        """Of some of the unsafe pixels."""
+        rows = [torch.searchsorted(mine, some) for mine, some in zip(self.unsafe, unsafe, strict=True)]
+        forward, backward = ({i: link.at(rows[i]) for i, link in way.items()} for way in (self.forward, self.backward))
+        return Links(forward, backward, unsafe)
+
+    def followed(self, size: tuple[int, int]) -> tuple[list["Trail"], list["Trail"]]:
+        """The trails into the future and into the past."""
+        return follow(self.forward, 1, self.unsafe, size), follow(self.backward, -1, self.unsafe, size)
 
 
 @dataclass(frozen=True)
@@ -78,6 +103,7 @@ def carry(
     config: CarryConfig,
     *,
     motion: Float[Tensor, "T 3 H W"] | None = None,
+    keep_links: bool = False,
     on_step: OnStep | None = None,
 ) -> Carried:
     """Fill the hole from the frames that show what it hides.
@@ -88,26 +114,51 @@ def carry(
         config: see CarryConfig.
         motion: frames to take the flow from as if nothing were hidden in them. Only for measuring what perfect
             knowledge of the motion would give; None in earnest.
+        keep_links: whether more is to be carried later, by `carry_on`.
         on_step: told of every pair of frames.
     """
     filled = paint(frames.contiguous(), hole)
     near = torch.cat([dilate(one, config.margin_px) for one in hole.split(1)])
-    unsafe = [torch.nonzero(dilate(one, UNSAFE_PX).flatten()).flatten() for one in hole.split(1)]
+    unsafe, kept = unsafe_pixels(hole), None
     pairs = [(i, j) for i, j in frame_pairs(len(frames), 1, 1) if len(unsafe[i]) + len(unsafe[j])]
     rounds = config.rounds if motion is None else 1
     reached = torch.zeros_like(hole)
     for round_ in range(rounds):
         seen = Seen(filled, motion, near, unsafe, trust_filled=config.trust_filled if round_ > 0 else 0.0)
-        forward: dict[int, Link] = {}
-        backward: dict[int, Link] = {}
+        links = Links({}, {}, unsafe)
         for (i, j), both in zip(pairs, in_order(partial(link_pair, seen, config), pairs), strict=True):
-            forward[i], backward[j] = both
-            tell(on_step, "carry", round_ * len(pairs) + len(forward), rounds * len(pairs))
-        size = frames.shape[2], frames.shape[3]
-        futures, pasts = follow(forward, 1, unsafe, size), follow(backward, -1, unsafe, size)
+            links.forward[i], links.backward[j] = both
+            tell(on_step, "carry", round_ * len(pairs) + len(links.forward), rounds * len(pairs))
+        kept = Links(dict(links.forward), dict(links.backward), unsafe) if keep_links else None
+        futures, pasts = links.followed((frames.shape[2], frames.shape[3]))
         reached = fuse(filled, hole, unsafe, futures, pasts, config)
         del futures, pasts  # not kept through the next round's flow: with the links they are the most memory
-    return Carried(filled, reached)
+    return Carried(filled, reached, kept and kept.of(unsafe_pixels(hole & ~reached)))
+
+
+@torch.no_grad()
+def carry_on(
+    filled: Float[Tensor, "T 3 H W"], left: Bool[Tensor, "T 1 H W"], links: Links, config: CarryConfig
+) -> Bool[Tensor, "T 1 H W"]:
+    """Carry to what is left from what has been filled since, along the links of `carry`.
+
+    Args:
+        filled: everything but `left` counts as known. Changed in place.
+        left: what to fill; nothing that `carry` has reached.
+        links: what `carry` has kept.
+        config: see CarryConfig.
+
+    Returns:
+        the pixels that were reached.
+    """
+    unsafe = unsafe_pixels(left)
+    futures, pasts = links.of(unsafe).followed((filled.shape[2], filled.shape[3]))
+    return fuse(filled, left, unsafe, futures, pasts, config)
+
+
+def unsafe_pixels(hole: Bool[Tensor, "T 1 H W"]) -> list[Int[Tensor, " _"]]:
+    """For each frame the pixels, counted row by row, that a colour must not be taken from."""
+    return [torch.nonzero(dilate(one, UNSAFE_PX).flatten()).flatten() for one in hole.split(1)]
 
 
 @dataclass(frozen=True)
@@ -119,7 +170,7 @@ class Seen:
     near: Bool[Tensor, "T 1 H W"]
     """Hole, grown to where flow has seen what was painted into it."""
     unsafe: Sequence[Int[Tensor, " _"]]
-    """For each frame the pixels, counted row by row, that a colour must not be taken from."""
+    """See `unsafe_pixels`."""
     trust_filled: float
 
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cleanplate.carry import carry
+from cleanplate.carry import Carried, carry_on
 from cleanplate.checkpoint import Work
 from cleanplate.config import Method, OnStep, Step
 from cleanplate.detail import add_detail
@@ -82,7 +82,7 @@ def learn_all(
 
 
 def learn_unseen(
-    frames: Float[Tensor, "T 3 H W"],
+    carried: Carried,
     unseen: Bool[Tensor, "T 1 H W"],
     method: Method,
     *,
@@ -94,7 +94,7 @@ def learn_unseen(
     """Fill what no frame shows.
 
     Args:
-        frames: everything else known or carried; the unseen filled smoothly. Changed in place.
+        carried: everything else known or carried, the unseen filled smoothly. Its frames are changed in place.
         unseen: what to learn.
         method: all of it is read.
         seed: of the first network; those of other frames count on from it.
@@ -102,7 +102,8 @@ def learn_unseen(
         work: where to save, and what to go on from.
         on_step: told of every step.
     """
-    budget, left = budget or Budget(), unseen
+    frames, links, budget, left = carried.frames, carried.links, budget or Budget(), unseen.clone()
+    assert links is not None
     most = float(unseen.sum())
     number = 0
     while not budget.spent and (key := key_frame(left, method.learn.thin_px)) is not None:
@@ -113,11 +114,9 @@ def learn_unseen(
             frames[one], left[one], method, seed=seed + number, budget=budget, work=work, name=name, on_step=told
         )
         number += 1
-        left = left.clone()
         left[one] = False
         if bool(left.any()):
-            carried = carry(frames, left, replace(method.carry, rounds=1))
-            frames, left = carried.frames, left & ~carried.reached
+            left &= ~carry_on(frames, left, links, method.carry)
     return frames
 
 

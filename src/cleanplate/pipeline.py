@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from cleanplate import __version__
-from cleanplate.carry import carry
+from cleanplate.carry import Carried, carry
 from cleanplate.checkpoint import Work
 from cleanplate.clip import Clip
 from cleanplate.composite import composite
@@ -70,18 +70,21 @@ def inpaint(
     if method.learns:
         work.begin(describe(frames, hole, method, seed, place, max_steps, max_seconds))
 
-    filled, seen = frames, ~hole
+    carried = Carried(frames, torch.zeros_like(hole))
     if method.carries:
-        carried = carry(frames, hole, method.carry, on_step=on_step)
-        filled, seen = carried.frames, seen | carried.reached
-    if method.learns and not bool(seen.all()):
+        carried = carry(frames, hole, method.carry, keep_links=method.learns, on_step=on_step)
+    unseen = hole & ~carried.reached
+    filled = carried.frames
+    if method.learns and bool(unseen.any()):
         rest_s = None if max_seconds is None else max_seconds - (time.perf_counter() - started)
-        learn = learn_unseen if method.carries else learn_all
-        filled = learn(filled, ~seen, method, seed=seed, budget=Budget(max_steps, rest_s), work=work, on_step=on_step)
+        settings = {"seed": seed, "budget": Budget(max_steps, rest_s), "work": work, "on_step": on_step}
+        if method.carries:
+            filled = learn_unseen(carried, unseen, method, **settings)
+        else:
+            filled = learn_all(frames, hole, method, **settings)
 
-    provenance = torch.full(hole.shape, LEARNED, dtype=torch.uint8, device=place)
-    provenance[seen] = CARRIED
-    provenance[~hole] = KNOWN
+    provenance = torch.where(unseen, LEARNED, KNOWN).to(torch.uint8)
+    provenance[carried.reached] = CARRIED
     plate = composite(frames, filled, hole)
     return Plate(plate.cpu(), provenance.cpu(), method, seed, time.perf_counter() - started)
 
