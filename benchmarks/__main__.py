@@ -35,7 +35,7 @@ def step(json: Path = Path("step.json"), repeats: int = 9) -> None:
 
 
 def learn(
-    data: Path,
+    data: Path | None = None,
     json: Path = Path("learn.json"),
     pictures: Path | None = None,
     lengths: tuple[int, ...] = (0, 10),
@@ -44,7 +44,7 @@ def learn(
     """How well carry-learn fills what no frame shows, behind holes that do not move.
 
     Args:
-        data: folder with davis/, clips/ and composed.json.
+        data: folder with davis/, clips/ and composed.json; photographs of scikit-image if not given.
         json: where to write the figures.
         pictures: folder for input and provenance, Telea, carry, carry-learn and truth, side by side.
         lengths: of the clips in frames; 0 for all there are.

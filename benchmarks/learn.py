@@ -5,14 +5,19 @@ unseen; only there the figures are taken, of the same pixels for all.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
+import skimage.data
 import torch
 
 from benchmarks.carry import machine, peak_memory_mb, timed
 from benchmarks.pairs import Composed, compose, read_pairs
 from cleanplate import Clip, inpaint
 from cleanplate.baselines import telea
+from cleanplate.clip import to_tensor
 from cleanplate.metrics import psnr_db
 from cleanplate.pictures import tint
 from cleanplate.pipeline import LEARNED
@@ -23,28 +28,43 @@ COLUMNS = ("ours_db", "telea_db", "smooth_db")
 
 
 def benchmark_learn(
-    data: Path, out: Path, pictures: Path | None, *, lengths: tuple[int, ...], only: tuple[str, ...]
+    data: Path | None, out: Path, pictures: Path | None, *, lengths: tuple[int, ...], only: tuple[str, ...]
 ) -> None:
-    """Print a row per clip and the mean gain over Telea, write them to `out`, and pictures of the key moment."""
+    """Print a row per clip and the mean gain, write them to `out`, and pictures of the middle frames.
+
+    Without `data`, the clips are photographs of scikit-image's wheel, with an ellipse that never moves.
+    """
     rows = []
-    print(f"{'pair':28}{'frames':>7}{'unseen':>8}{'ours':>8}{'Telea':>8}{'smooth':>8}{'seconds':>9}")
-    for length in lengths:
-        for pair in read_pairs(data):
-            if only and pair["name"] not in only:
-                continue
-            composed = static(compose(data, pair), length)
-            row = measure(composed, pictures)
-            if row is not None:
-                rows.append(row)
-                figures = "".join(f"{row[name]:8.2f}" for name in COLUMNS)
-                print(
-                    f"{row['pair']:28}{row['frames']:7}{row['unseen_share']:8.1%}{figures}{row['seconds']:9.1f}",
-                    flush=True,
-                )
+    print(f"{'clip':28}{'frames':>7}{'unseen':>8}{'ours':>8}{'Telea':>8}{'smooth':>8}{'seconds':>9}")
+    for composed in photographs() if data is None else pairs(data, lengths, only):
+        row = measure(composed, pictures)
+        if row is None:
+            continue
+        rows.append(row)
+        figures = "".join(f"{row[name]:8.2f}" for name in COLUMNS)
+        print(f"{row['clip']:28}{row['frames']:7}{row['unseen_share']:8.1%}{figures}{row['seconds']:9.1f}", flush=True)
     gains = {name: sum(row["ours_db"] - row[name] for row in rows) / len(rows) for name in COLUMNS[1:]}
     print(f"mean gain: {gains['telea_db']:.2f} dB over Telea, {gains['smooth_db']:.2f} dB over the smooth fill")
     report = {"machine": machine(), "peak_memory_mb": peak_memory_mb(), "clips": rows, "mean_gain": gains}
     out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def pairs(data: Path, lengths: tuple[int, ...], only: tuple[str, ...]) -> Iterator[Composed]:
+    """The pairs of composed.json, their holes held still."""
+    for length in lengths:
+        for pair in read_pairs(data):
+            if not only or pair["name"] in only:
+                yield static(compose(data, pair), length)
+
+
+def photographs() -> Iterator[Composed]:
+    """Still cameras before a cup, a cat and a rocket; something oval is in the way."""
+    for name in ("coffee", "chelsea", "rocket"):
+        picture = cv2.resize(getattr(skimage.data, name)(), (384, 256), interpolation=cv2.INTER_AREA)[32:224]
+        oval = cv2.ellipse(np.zeros((192, 384), np.uint8), (215, 100), (62, 38), -20, 0, 360, 1, -1) > 0
+        truth = to_tensor(np.stack([picture] * 3))
+        hole = torch.from_numpy(oval).expand(3, 1, -1, -1).contiguous()
+        yield Composed(name, Clip(torch.where(hole, 0.0, truth), hole), truth)
 
 
 def static(composed: Composed, length: int) -> Composed:
@@ -71,7 +91,7 @@ def measure(composed: Composed, pictures: Path | None) -> dict | None:
         row = torch.cat((shown, painted[index], carried.frames[index], ours[index], truth[index]), dim=3)
         write_png(pictures / f"{composed.name}-{len(truth)}.png", row[0])
     return {
-        "pair": composed.name,
+        "clip": composed.name,
         "frames": len(truth),
         "unseen_share": float(unseen.sum() / clip.hole.sum()),
         "ours_db": psnr_db(ours, truth, unseen),
