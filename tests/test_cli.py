@@ -165,7 +165,7 @@ def test_interrupted_by_the_user(tmp_path: Path, write_pngs: Write) -> None:
     frames = write_pngs(to_bytes(panning(40, (240, 320), step=(1, 0))), "frames")
     cv2.imwrite(str(tmp_path / "mask.png"), (walking_hole(1, (240, 320))[0, 0].numpy() * 255).astype(np.uint8))
     before = set(tmp_path.rglob("*"))
-    words = [sys.executable, "-c", "from cleanplate.cli import main; main()", "inpaint", str(frames)]
+    words = [sys.executable, "-c", PROGRAM, "inpaint", str(frames)]
     words += [str(tmp_path / "mask.png"), "-o", str(tmp_path / "out.mp4"), "--carry.rounds", "50"]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     time.sleep(8)
@@ -177,12 +177,24 @@ def test_interrupted_by_the_user(tmp_path: Path, write_pngs: Write) -> None:
     assert set(tmp_path.rglob("*")) == before
 
 
+# A parent that runs in the background may ignore interrupts, and its children would inherit that.
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from cleanplate.cli import main
+main()
+"""
 LEARN = "dip-vid --network.channels 8 16 --network.padding reflect --schedule.steps-per-batch 3 --dilate-px 0"
 
 
 def start(words: str, folder: Path) -> subprocess.Popen[str]:
-    program = [sys.executable, "-c", "from cleanplate.cli import main; main()", *words.split()]
-    return subprocess.Popen(program, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *words.split()],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_killed_at_random_moments_and_resumed(tmp_path: Path, write_pngs: Write) -> None:

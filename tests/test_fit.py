@@ -135,6 +135,7 @@ def test_budgets_end_a_fit(clip: Clip) -> None:
     assert (len(steps), steps[-1].done, steps[-1].total) == (7, 7, 7)
     plate = inpaint(clip, small("dip-vid"), max_seconds=1.5, device="cpu")
     assert plate.elapsed_s < 6
+    assert inpaint(clip, small("dip-vid"), max_seconds=1e-6, device="cpu").elapsed_s < 6
     with pytest.raises(InputError, match="max_steps is 0; a number above 0 is needed"):
         inpaint(clip, small("dip-vid"), max_steps=0)
     with pytest.raises(InputError, match="max_seconds is -1"):

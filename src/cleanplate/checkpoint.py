@@ -86,11 +86,11 @@ class Work:
             self._fresh = False
         return self.folder
 
-    def load(self, name: str) -> Any:
-        """What was saved under this name; None if nothing was."""
+    def load(self, name: str, device: torch.device | None = None) -> Any:
+        """What was saved under this name, its tensors on `device`; None if nothing was."""
         if self.folder is None or self._fresh or not (path := self.folder / f"{name}.pt").is_file():
             return None
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        held = torch.load(path, map_location=device, weights_only=True)
         self._logged = max(self._logged or 0, held["logged"])
         return held["state"]
 

@@ -66,13 +66,13 @@ def fit(
         Cancelled: the callback said so.
     """
     work, settings = work or Work(), method.fit
-    if (done := work.load(f"{name}-done")) is not None:
+    if (done := work.load(f"{name}-done", frames.device)) is not None:
         return Fit(**done)
     model, objective = Model(frames, method, seed), Objective(frames, known, flows, method)
     total = min(n_steps(len(frames), method.schedule), max_steps or math.inf)
     step, before_s = 0, 0.0
     kept = {"frames": torch.zeros_like(frames), "count": frames.new_zeros(len(frames)), "loss": math.inf}
-    if (saved := work.load(name)) is not None:
+    if (saved := work.load(name, frames.device)) is not None:
         step, before_s, kept = saved["step"], saved["elapsed_s"], saved["kept"]
         model.load(saved["model"])
     started = time.perf_counter() - before_s

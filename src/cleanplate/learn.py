@@ -20,6 +20,7 @@ from cleanplate.detail import add_detail
 from cleanplate.fit import Fit, fit
 from cleanplate.flow import estimate
 from cleanplate.smooth import dilate, paint, shrink
+from cleanplate.weights import find_weights
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Budget:
         """One of so many equal parts of what is left, at least a step, as arguments of `fit`."""
         return {
             "max_steps": None if self.steps is None else max(1, self.steps // parts),
-            "max_seconds": None if self.seconds is None else self.seconds / parts,
+            "max_seconds": None if self.seconds is None else max(1e-3, self.seconds / parts),
         }
 
     def spend(self, done: Fit) -> None:
@@ -62,7 +63,12 @@ def learn_all(
     """The paper's methods: a network for the clip, or for each frame, makes the frames.
 
     Frames that the budget does not reach are filled smoothly.
+
+    Raises:
+        InputError: frames too small, weights missing.
     """
+    if method.loss.perceptual:
+        find_weights("vgg16")  # before the work of estimating flow, not after
     budget = budget or Budget()
     fields = method.schedule.fields if method.needs_flow else ()
     flows = {field: estimate(frames, hole, *field, estimator=method.carry.estimator) for field in fields}

@@ -92,7 +92,7 @@ class Model:
         """Go on from there."""
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.generator.set_state(state["generator"])
+        self.generator.set_state(state["generator"].cpu())
 
 
 def _fast_bfloat16(device: torch.device) -> bool:
