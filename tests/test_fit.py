@@ -11,9 +11,11 @@ from cleanplate import METHODS, Cancelled, Clip, InputError, Method, Plate, Step
 from cleanplate.checkpoint import Work
 from cleanplate.config import FitConfig, NetworkConfig, Schedule
 from cleanplate.fit import fit
+from cleanplate.flow import estimate
 from cleanplate.metrics import psnr_db
 from cleanplate.model import Model
 from cleanplate.objective import Objective
+from cleanplate.schedule import Batch
 from tests.conftest import panning, walking_hole
 
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
@@ -109,8 +111,6 @@ def test_flow_is_measured_in_units_of_the_largest_and_given_in_pixels(clip: Clip
     shown: list[Step] = []
     method = small("dip-vid-flow")
     method = replace(method, fit=replace(method.fit, look_every=5))
-    from cleanplate.flow import estimate
-
     flows = {field: estimate(clip.frames, clip.hole, *field) for field in method.schedule.fields}
     objective = Objective(clip.frames, clip.known, flows, method)
     assert 1 <= objective.scale_px[1] < 4
@@ -127,6 +127,27 @@ def test_flow_is_measured_in_units_of_the_largest_and_given_in_pixels(clip: Clip
     fit(clip.frames, clip.known, flows, method, max_steps=5, on_step=shown.append)
     assert shown[-1].flows[3, -1].shape == (7, 2, 32, 48)
     assert set(shown[-1].losses) == {"image", "flow", "consistency"}
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_frames_and_flow_that_agree_cost_nothing(direction: int, clip: Clip) -> None:
+    method = small("dip-vid-flow")
+    flows = {field: estimate(clip.frames, clip.hole, *field) for field in method.schedule.fields}
+    objective = Objective(clip.frames, clip.known, flows, method)
+    objective.scale_px[1] = 4.0
+    batch = Batch((1, 2, 3, 4), 1, direction)
+    head = torch.full((4, 12, 32, 48), 7.0)  # the other strides and the other direction must not be looked at
+    first = 2 * method.schedule.fields.index((1, direction))
+    head[:, first], head[:, first + 1] = -2 * direction / 4.0, -1 * direction / 4.0  # the camera pans by (2, 1)
+    generator = torch.Generator()
+    terms = objective.terms(batch, clip.frames[1:5], head, generator)
+    assert terms["consistency"].item() < 1e-10
+    assert terms["image"].item() == 0
+    assert terms["flow"].item() < 0.01
+    head[:, first] += 0.5
+    worse = objective.terms(batch, clip.frames[1:5], head, generator)
+    assert worse["consistency"].item() > 1e-4
+    assert worse["flow"].item() > 0.05
 
 
 def test_budgets_end_a_fit(clip: Clip) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from cleanplate import METHODS, Clip, InputError, Step, inpaint
 from cleanplate.config import LearnConfig
-from cleanplate.detail import add_detail
+from cleanplate.detail import Level, add_detail
 from cleanplate.learn import crop_around, key_frame
 from cleanplate.metrics import psnr_db
 from cleanplate.smooth import paint, shrink
@@ -108,6 +108,37 @@ def test_detail_follows_the_network_where_surroundings_would_do_otherwise() -> N
         made = torch.where(hole, level, frame)
         out = add_detail(frame, hole, made, patch_px=7, texture=0.0, guidance=1.0)
         assert float(out[hole.expand_as(out)].mean()) == pytest.approx(level, abs=0.1)
+
+
+def test_the_liveliness_of_the_surroundings_has_a_say() -> None:
+    frame = panning(1, (64, 120))
+    frame[..., :40] = 0.5
+    hole = box(1, (64, 120), slice(20, 44), slice(66, 94))
+    smooth = paint(frame, hole)
+
+    def spread(texture: float) -> float:
+        out = add_detail(frame, hole, smooth, patch_px=7, texture=texture, guidance=0.0)
+        return float(out[hole.expand_as(out)].std())
+
+    assert spread(30.0) > 1.02 * spread(0.0)  # the flattest patches are not taken
+
+
+def test_of_patches_that_look_alike_the_one_with_the_networks_colour_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    levels: list[Level] = []
+    vote = Level.vote
+    monkeypatch.setattr(Level, "vote", lambda self, *args, **more: levels.append(self) or vote(self, *args, **more))
+    frame, hole = torch.full((1, 3, 40, 80), 0.5), box(1, (40, 80), slice(12, 28), slice(30, 46))
+    made = torch.where(hole, 0.9, torch.linspace(0, 1, 80).expand(1, 3, 40, 80))
+    add_detail(frame, hole, made, patch_px=5, texture=0.0, guidance=1.0)
+    level = levels[0]
+    inner = (
+        (level.targets % 80 > 32) & (level.targets % 80 < 43) & (level.targets // 80 > 14) & (level.targets // 80 < 25)
+    )
+    columns = level.anywhere()[0][inner] % 80
+    assert len(columns) == 100
+    assert float((columns - 0.9 * 79).abs().max()) <= 1
 
 
 def test_detail_without_a_whole_known_patch_is_the_networks_picture() -> None:

@@ -105,9 +105,13 @@ def test_target_features_are_computed_once_and_kept_while_there_is_room(monkeypa
     calls: list[int] = []
     count = trunk.forward
     monkeypatch.setattr(trunk, "forward", lambda x: calls.append(1) or count(x))
-    targets = TargetFeatures(trunk, frames, torch.ones(3, 1, 32, 32, dtype=torch.bool))
+    known = torch.ones(3, 1, 32, 32, dtype=torch.bool)
+    known[0, :, :4] = False
+    targets = TargetFeatures(trunk, frames, known)
     for index in (0, 1, 0, 1):
-        features, _ = targets(index)
+        features, masks = targets(index)
+        expected = known_features(known[index : index + 1])
+        assert all(torch.equal(a, b) for a, b in zip(masks, expected, strict=True))
         assert torch.equal(features[0], count(frames[index : index + 1])[0])
     assert len(calls) == 2
     monkeypatch.setattr(perceptual, "KEPT_VALUES", 2 * sum(layer.numel() for layer in features))
