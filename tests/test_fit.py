@@ -216,12 +216,13 @@ def test_a_work_folder_is_of_one_run(clip: Clip, tmp_path: Path) -> None:
     other = Clip(clip.frames.flip(3), clip.hole)
     with pytest.raises(InputError, match="holds a run of another clip"):
         run(other, "dip-vid", Work(folder, resume=True))
+    (folder / "notes.txt").write_text("somebody's own")
     work = Work(folder, overwrite=True)
     run(other, "dip-vid", work)
     assert work.unfinished
     work.finish()
     assert not work.unfinished
-    assert [path.name for path in folder.iterdir()] == ["steps.jsonl"]
+    assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", "steps.jsonl"]
 
 
 def test_no_folder_is_made_when_nothing_is_learned(moving_clip: Clip, tmp_path: Path) -> None:

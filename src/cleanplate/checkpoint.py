@@ -7,7 +7,6 @@ every step go to `steps.jsonl`, one line a step; a run that goes on first cuts o
 
 import io
 import json
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,7 +49,7 @@ class Work:
             return
         path = self.folder / RUN
         held = json.loads(path.read_text()) if path.is_file() else None
-        self._run, self._fresh = dict(run), held is None or not self.resume
+        self._run, self._fresh = dict(run), False
         if held is None or (self.overwrite and not (self.resume and held == run)):
             self._fresh = True
         elif not self.resume:
@@ -77,9 +76,9 @@ class Work:
         assert self.folder is not None
         if self._fresh:
             with writing(self.folder):
-                shutil.rmtree(self.folder, ignore_errors=True)
-                self.folder.mkdir()
-                (self.folder / STEPS).touch()
+                self.folder.mkdir(exist_ok=True)
+                self._clear()  # of an earlier run only: whatever else lies there is not ours
+                (self.folder / STEPS).write_bytes(b"")
                 partial = self.folder / f"{RUN}.partial"
                 partial.write_text(json.dumps(self._run, indent=1) + "\n")
                 partial.replace(self.folder / RUN)
@@ -124,6 +123,9 @@ class Work:
     def finish(self) -> None:
         """Remove what was only needed to go on. The losses stay."""
         if self.unfinished:
-            assert self.folder is not None
-            for path in (self.folder / RUN, *self.folder.glob("*.pt"), *self.folder.glob("*.partial")):
-                path.unlink(missing_ok=True)
+            self._clear()
+
+    def _clear(self) -> None:
+        assert self.folder is not None
+        for path in (self.folder / RUN, *self.folder.glob("*.pt"), *self.folder.glob("*.partial")):
+            path.unlink(missing_ok=True)

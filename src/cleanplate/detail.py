@@ -62,7 +62,7 @@ def add_detail(
         also = torch.cat((texture**0.5 * _liveliness(filled[0], mask[0, 0]), guidance**0.5 * guide[0]))
         level = Level(filled[0], mask[0, 0], patch_px, also)
         if not level.able:  # nothing known is as large as a patch: the network's picture has to do
-            coarser = None
+            coarser = found = None
             continue
         if coarser is not None and found is not None:
             found = level.nearby(coarser.field(found), times=2)
