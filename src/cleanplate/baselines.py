@@ -1,20 +1,46 @@
 """What a user would otherwise do: simple fillers to compare with."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-TELEA_RADIUS_PX = 3
+INPAINT_RADIUS_PX = 3
 
 
 def telea(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"]) -> Float[Tensor, "T 3 H W"]:
     """Every frame by itself, from the border of the hole inwards (Telea 2004; OpenCV)."""
+    return _frame_by_frame(frames, hole, cv2.INPAINT_TELEA)
+
+
+def navier_stokes(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"]) -> Float[Tensor, "T 3 H W"]:
+    """Every frame by itself, its lines of equal brightness continued (Bertalmio et al. 2001; OpenCV)."""
+    return _frame_by_frame(frames, hole, cv2.INPAINT_NS)
+
+
+def temporal_median(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"]) -> Float[Tensor, "T 3 H W"]:
+    """What each pixel is in the median of the frames that show it; where none does, Telea's fill."""
+    filled = telea(frames, hole)
+    median = torch.where(hole, torch.nan, frames).nanmedian(dim=0).values
+    return torch.where(hole & ~median[:1].isnan(), median, filled)
+
+
+def _frame_by_frame(frames: Tensor, hole: Tensor, how: int) -> Tensor:
     out = frames.clone()
     for index in torch.nonzero(hole.flatten(1).any(1)).flatten().tolist():
         picture = (frames[index] * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
         mask = hole[index, 0].numpy().astype(np.uint8)
-        filled = cv2.inpaint(picture, mask, TELEA_RADIUS_PX, cv2.INPAINT_TELEA)
-        out[index] = torch.from_numpy(filled).permute(2, 0, 1) / 255
+        filled = torch.from_numpy(cv2.inpaint(picture, mask, INPAINT_RADIUS_PX, how)).permute(2, 0, 1) / 255
+        out[index] = torch.where(hole[index], filled, frames[index])
     return out
+
+
+BASELINES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "telea": telea,
+    "navier-stokes": navier_stokes,
+    "temporal-median": temporal_median,
+}
+"""By name: frames (T, 3, H, W) and hole (T, 1, H, W) to frames. What lies in the hole is never looked at."""

@@ -1,4 +1,4 @@
-"""The two ways a run ends early: the input cannot be used, or the user has had enough."""
+"""The ways a run ends early: the input cannot be used, or the user has had enough."""
 
 
 class InputError(Exception):
@@ -13,6 +13,10 @@ class InputError(Exception):
     def __init__(self, given: str, needed: str, fix: str):
         super().__init__("; ".join(" ".join(part.split()) for part in (given, needed, fix)))
         self.given, self.needed, self.fix = given, needed, fix
+
+
+class Undefined(InputError):
+    """What a metric says of a clip on which there is nothing for it to measure."""
 
 
 class Cancelled(Exception):

@@ -32,6 +32,8 @@ class Fit:
     frames: Float[Tensor, "T 3 H W"]
     steps: int
     elapsed_s: float
+    model: Model | None = None
+    """The trained network; None if the frames were found finished in a work folder."""
 
 
 def fit(
@@ -109,7 +111,7 @@ def fit(
         count = kept["count"].view(-1, 1, 1, 1)
         result = torch.where(count > 0, kept["frames"] / count.clamp(min=1), result)
     work.save(f"{name}-done", {"frames": result, "steps": step, "elapsed_s": elapsed_s})
-    return Fit(result, step, elapsed_s)
+    return Fit(result, step, elapsed_s, model)
 
 
 def _each_step(n_frames: int, schedule: Schedule, seed: int) -> Iterator[Batch]:

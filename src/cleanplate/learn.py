@@ -19,6 +19,7 @@ from cleanplate.config import Method, OnStep, Step
 from cleanplate.detail import add_detail
 from cleanplate.fit import Fit, fit
 from cleanplate.flow import estimate
+from cleanplate.objective import Flows
 from cleanplate.smooth import dilate, paint, shrink
 from cleanplate.weights import find_weights
 
@@ -70,8 +71,7 @@ def learn_all(
     if method.loss.perceptual:
         find_weights("vgg16")  # before the work of estimating flow, not after
     budget = budget or Budget()
-    fields = method.schedule.fields if method.needs_flow else ()
-    flows = {field: estimate(frames, hole, *field, estimator=method.carry.estimator) for field in fields}
+    flows = known_flows(frames, hole, method)
     if not method.schedule.each_frame_alone:
         return fit(frames, ~hole, flows, method, seed=seed, work=work, on_step=on_step, **budget.share(1)).frames
     out = paint(frames, hole)
@@ -85,6 +85,12 @@ def learn_all(
         budget.spend(done)
         out[one] = done.frames
     return out
+
+
+def known_flows(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"], method: Method) -> Flows:
+    """The flow that a method's terms need, by stride and direction."""
+    fields = method.schedule.fields if method.needs_flow else ()
+    return {field: estimate(frames, hole, *field, estimator=method.carry.estimator) for field in fields}
 
 
 def learn_unseen(

@@ -106,21 +106,34 @@ class EncoderDecoder(nn.Module):
                 f"a network of {self.depth} blocks needs {least}x{least}",
                 "enlarge them",
             )
+        before, x = self._encode(noise)
+        for up, join, skip, beside in zip(*map(reversed, (self.up, self.join, self.skip, before)), strict=True):
+            skipped = skip(beside)
+            x = up(join(torch.cat((_double(x, skipped), skipped), dim=1)))
+        heads = [self.frames(x).sigmoid(), None if self.flow is None else self.flow(x)]
+        frames, flow = (None if head is None else self._as_frames(head, height, width) for head in heads)
+        assert frames is not None
+        return frames, flow
+
+    def encode(self, noise: Float[Tensor, "T C H W"]) -> list[Float[Tensor, "T _ _ _"]]:
+        """What each encoder block makes, finest first; block b has a cell for 2^(b+1) pixels each way."""
+        before, coarsest = self._encode(noise)
+        features = [*before[1:], coarsest]
+        return [x.squeeze(0).transpose(0, 1) for x in features] if self.kind == "3d" else features
+
+    def _encode(self, noise: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What goes into each encoder block, and what comes out of the last."""
+        height, width = noise.shape[2:]
         # Sizes that do not halve evenly are rounded up on the way down and cropped on the way up.
         enough = (LEAST_CELLS[self.padding] - 1) * 2**self.depth + 1
         x = F.pad(noise, (0, max(0, enough - width), 0, max(0, enough - height)), mode="replicate")
         if self.kind == "3d":
             x = x.transpose(0, 1).unsqueeze(0)  # (1, C, T, H, W)
-        skipped = []
-        for down, skip in zip(self.down, self.skip, strict=True):
-            skipped.append(skip(x))
+        before = []
+        for down in self.down:
+            before.append(x)
             x = down(x)
-        for up, join, beside in zip(reversed(self.up), reversed(self.join), reversed(skipped), strict=True):
-            x = up(join(torch.cat((_double(x, beside), beside), dim=1)))
-        heads = [self.frames(x).sigmoid(), None if self.flow is None else self.flow(x)]
-        frames, flow = (None if head is None else self._as_frames(head, height, width) for head in heads)
-        assert frames is not None
-        return frames, flow
+        return before, x
 
     def _as_frames(self, x: Tensor, height: int, width: int) -> Tensor:
         if self.kind == "3d":

@@ -52,6 +52,12 @@ WEIGHTS = {
             "models.optical_flow", "Raft_Large_Weights", "C_T_SKHT_V2", "raft_large_C_T_SKHT_V2-ff5fadd5.pth"
         ),
     ),
+    "alexnet": (_of_torchvision("models", "AlexNet_Weights", "IMAGENET1K_V1", "alexnet-owt-7be5be79.pth"),),
+    # Converted from the TensorFlow model of 2015, which every published FID is measured with.
+    "inception": (
+        WeightFile("weights-inception-2015-12-05-6726825d.pth", "6726825d", lambda: _torch_fidelity_url()),
+        WeightFile("pt_inception-2015-12-05-6726825d.pth", "6726825d"),
+    ),
     # The original training of VGG16 (Simonyan & Zisserman 2015, CC BY 4.0), whole or up to conv3_3.
     "vgg16": (
         _of_torchvision("models", "VGG16_Weights", "IMAGENET1K_FEATURES", "vgg16_features-amdegroot-88682ab5.pth"),
@@ -61,8 +67,12 @@ WEIGHTS = {
 """For each network the files that will do, the one to download first."""
 
 
-def find_weights(name: str) -> Path:
+def find_weights(name: str, *, download: bool = True) -> Path:
     """The verified file of these weights.
+
+    Args:
+        name: of the network, in WEIGHTS.
+        download: whether to look for them elsewhere if they are not here.
 
     Raises:
         InputError: neither here nor to be downloaded, or not the published file.
@@ -80,6 +90,8 @@ def find_weights(name: str) -> Path:
     assert file.url is not None
     url = file.url()
     try:
+        if not download:
+            raise OSError("not asked for")
         return _download(url, cache / file.name, file.sha256_prefix)
     except (OSError, RuntimeError) as error:
         places = " or ".join(str(folder) for folder in folders)
@@ -88,6 +100,15 @@ def find_weights(name: str) -> Path:
             f"the weights of {name} ({file.name}) are not in {places}, and cannot be downloaded ({error})",
             "they are needed by the method you named",
             f"put {url} into one of these, or set CLEANPLATE_WEIGHTS to the folder that has them{hint}",
+        ) from None
+
+
+def _torch_fidelity_url() -> str:
+    try:
+        return importlib.import_module("torch_fidelity.feature_extractor_inceptionv3").URL_INCEPTION_V3
+    except ImportError:
+        raise InputError(
+            "torch-fidelity is not installed", "FID needs it", 'pip install "cleanplate[metrics]"'
         ) from None
 
 

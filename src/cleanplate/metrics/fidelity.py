@@ -1,17 +1,29 @@
-"""How near a result is to the truth. Frames are `(T, 3, H, W)` in 0..1, rounded to 8 bits, as they are looked at."""
+"""How near a result is to the truth, pixel by pixel. Frames are `(T, 3, H, W)` in 0..1, rounded to 8 bits first."""
 
 import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from cleanplate.errors import InputError
+from cleanplate.errors import InputError, Undefined
+from cleanplate.pipeline import CARRIED, LEARNED
 
 SSIM_WINDOW_PX = 7
+
+
+def psnr_by_provenance(
+    result: Float[Tensor, "T 3 H W"], truth: Float[Tensor, "T 3 H W"], provenance: UInt8[Tensor, "T 1 H W"]
+) -> dict[str, float | None]:
+    """PSNR of what was carried and of what was learned apart, as `psnr_db`; None where there is none of a kind."""
+    kinds = {"carried_psnr_db": CARRIED, "learned_psnr_db": LEARNED}
+    return {
+        name: psnr_db(result, truth, provenance == kind) if bool((provenance == kind).any()) else None
+        for name, kind in kinds.items()
+    }
 
 
 def psnr_db(
@@ -32,7 +44,7 @@ def psnr_db(
     Raises:
         InputError: shapes that disagree, or no pixel that counts.
     """
-    _check(result, truth, where)
+    check(result, truth, where)
 
     def of_frame(a: Tensor, b: Tensor, w: Tensor | None) -> float:
         error = (a - b).square().mean(0, keepdim=True)
@@ -52,10 +64,10 @@ def ssim(
     scikit-image's, with its uniform window of 7x7 pixels and the unbiased covariance, as a mean over RGB. With `where`
     it is the mean of the map there, windows reaching over the border of the region.
     """
-    _check(result, truth, where)
+    check(result, truth, where)
     if min(result.shape[2:]) < SSIM_WINDOW_PX:
         size = f"{result.shape[3]}x{result.shape[2]}"
-        raise InputError(f"frames are {size}", f"SSIM needs a window of {SSIM_WINDOW_PX} px", "use larger frames")
+        raise Undefined(f"frames are {size}", f"SSIM needs a window of {SSIM_WINDOW_PX} px", "use larger frames")
 
     def of_frame(a: Tensor, b: Tensor, w: Tensor | None) -> float:
         answer: Any = structural_similarity(
@@ -70,9 +82,6 @@ def ssim(
 def _mean_over_frames(
     of_frame: Callable[[Tensor, Tensor, Tensor | None], float], result: Tensor, truth: Tensor, where: Tensor | None
 ) -> float:
-    def rounded(frame: Tensor) -> Tensor:
-        return (frame.detach().cpu().float() * 255).round().clamp(0, 255) / 255
-
     counts = [where is None or bool(where[index].any()) for index in range(len(truth))]
     return sum(
         of_frame(rounded(result[i]), rounded(truth[i]), None if where is None else where[i].cpu())
@@ -81,7 +90,13 @@ def _mean_over_frames(
     ) / sum(counts)
 
 
-def _check(result: Tensor, truth: Tensor, where: Tensor | None) -> None:
+def rounded(frames: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """As they are looked at: in 8 bits."""
+    return (frames.detach().cpu().float() * 255).round().clamp(0, 255) / 255
+
+
+def check(result: Tensor, truth: Tensor, where: Tensor | None) -> None:
+    """Refuse what cannot be compared."""
     if result.shape != truth.shape:
         given = f"the result has the shape {tuple(result.shape)} and the truth has {tuple(truth.shape)}"
         raise InputError(given, "they must have the same frames and size", "cut or resize one")
@@ -89,4 +104,4 @@ def _check(result: Tensor, truth: Tensor, where: Tensor | None) -> None:
         given = f"the mask has the shape {tuple(where.shape)} and the frames have {tuple(truth.shape)}"
         raise InputError(given, "one mask for each frame, of its size, is needed", "cut or resize it")
     if where is not None and not bool(where.any()):
-        raise InputError("the mask is empty", "at least one pixel must count", "give the mask of the hole")
+        raise Undefined("the mask is empty", "at least one pixel must count", "give the mask of the hole")

@@ -1,0 +1,201 @@
+"""What to run for each table and figure: cells of method x clip x seed, at a scale. No torch.
+
+A cell is the smallest thing that is run, recorded and skipped when it is there. Its settings are all that its result
+depends on; tables and figures share the cells they have in common.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from cleanplate.config import METHODS, Method
+from cleanplate.errors import InputError
+from cleanplate.schedule import n_steps
+
+ScaleName = Literal["tiny", "small", "paper"]
+Experiment = Literal["table1", "table2", "fig5", "fig7", "fig8", "fig9", "fig10"]
+
+PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
+OURS = ("carry", "carry-learn")
+BASELINES = ("telea", "navier-stokes", "temporal-median")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of the paper's experiment is run."""
+
+    size: tuple[int, int]
+    """(height, width) of the frames."""
+    n_frames: int
+    """Of a clip, from its beginning; shorter ones are taken as they are."""
+    updates: int | None
+    """Of every method that learns, on batches of N frames; DIP has as many frames trained on. None: the schedule's."""
+    steps_per_batch: int = 100
+    """The paper's M."""
+    perceptual_frames: int | None = None
+    """Frames of a batch that the perceptual term is taken on, 0 for no such term; None: all."""
+    n_clips: int | None = None
+    """So many of the pairs; None: all."""
+    n_window_clips: int = 10
+    """Of Fig. 10, drawn at random."""
+
+    @property
+    def patch_px(self) -> int:
+        """Of the consistency metric: 50 at the paper's height, and as much of the frame at others."""
+        return max(7, round(50 * self.size[0] / 192))
+
+    @property
+    def search_px(self) -> int:
+        """Of the consistency metric: 20 at the paper's height."""
+        return max(1, round(20 * self.size[0] / 192))
+
+
+SCALES: dict[str, Scale] = {
+    "tiny": Scale((48, 96), 8, 4, steps_per_batch=2, perceptual_frames=0, n_clips=2, n_window_clips=1),
+    "small": Scale((96, 192), 24, 1000, steps_per_batch=2, perceptual_frames=1, n_window_clips=1),
+    "paper": Scale((192, 384), 60, None),
+}
+"""tiny proves that everything runs; small takes two cores two hours; paper is the paper's own numbers."""
+
+WINDOWS = (1, 3, 5, 10, 15, 25, 50, 100)  # k of Fig. 10
+LOOKS = 20  # of Fig. 8
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A method on a clip."""
+
+    clip: str
+    """Name of the pair."""
+    method: str
+    """A name in METHODS or BASELINES, or that of an external result."""
+    seed: int
+    scale: str
+    window: int | None = None
+    """Length k of the pieces that the clip is cut into (Sec. 5.2)."""
+    looks: int = 0
+    """Times that what the network makes is kept on the way."""
+    features: bool = False
+    """Compare features of the trained network (Sec. 5.1)."""
+    external: str | None = None
+    """Folder of results made elsewhere."""
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        more = [f"k{self.window}"] * (self.window is not None) + ["looks"] * (self.looks > 1)
+        return "_".join([self.scale, self.clip, self.method, f"seed{self.seed}", *more, *["features"] * self.features])
+
+    def settings(self, n_frames: int) -> dict[str, Any]:
+        """All that the result depends on, but for the clip's pixels and the version, as JSON has it.
+
+        Args:
+            n_frames: of the clip.
+        """
+        scale = SCALES[self.scale]
+        out: dict[str, Any] = {"size": list(scale.size), "n_frames": n_frames}
+        if self.method in METHODS:
+            out["fields"] = asdict(method_at(self.method, scale, n_frames, self.looks))
+            out["updates"] = self.updates(n_frames)
+        return _as_json(out)
+
+    def updates(self, n_frames: int) -> int | None:
+        """The budget of a method that learns, all its networks together; None: its schedule's."""
+        learns = self.method in METHODS and METHODS[self.method].learns
+        return SCALES[self.scale].updates if learns else None
+
+
+def method_at(name: str, scale: Scale, n_frames: int, looks: int = 0) -> Method:
+    """A method with the budget of a scale."""
+    method = METHODS[name]
+    if method.carries or scale.updates is None:
+        every = max(1, n_steps(n_frames, method.schedule) // looks) if looks else method.fit.look_every
+        return replace(method, fit=replace(method.fit, look_every=every))
+    loss, schedule, fit = method.loss, method.schedule, method.fit
+    if schedule.each_frame_alone:
+        updates = frames_alone(scale.updates, n_frames)
+        schedule = replace(schedule, steps_per_batch=updates)
+        fit = replace(fit, look_every=max(1, updates // 50))  # 50 looks, as the paper's 5,000 steps have
+    else:
+        schedule = replace(schedule, steps_per_batch=scale.steps_per_batch, passes=scale.updates)
+        if looks:
+            fit = replace(fit, look_every=max(1, scale.updates // looks))
+    if loss.perceptual and scale.perceptual_frames is not None:
+        off = scale.perceptual_frames == 0
+        loss = replace(loss, perceptual=0.0) if off else replace(loss, perceptual_frames=scale.perceptual_frames)
+    return replace(method, loss=loss, schedule=schedule, fit=fit)
+
+
+def frames_alone(updates: int, n_frames: int) -> int:
+    """Updates of each frame's own network, for as many frames trained on as `updates` batches have."""
+    return max(1, updates * METHODS["dip-vid"].schedule.frames_per_batch // n_frames)
+
+
+def plan(
+    experiment: str,
+    scale_name: str,
+    clips: Sequence[str],
+    *,
+    seeds: Sequence[int] = (0,),
+    methods: Sequence[str] = (),
+    external: dict[str, str] | None = None,
+    lengths: dict[str, int] | None = None,
+) -> list[Cell]:
+    """The cells of an experiment.
+
+    Args:
+        experiment: which table or figure.
+        scale_name: in SCALES.
+        clips: names of all pairs.
+        seeds: repeat everything with each.
+        methods: these only, all if none.
+        external: folders of results made elsewhere, by name.
+        lengths: of the clips in frames, for Fig. 10.
+
+    Raises:
+        InputError: a method that this experiment has not.
+    """
+    scale = SCALES[scale_name]
+    clips = list(clips)[: scale.n_clips]
+    external = external or {}
+    rows = methods_of(experiment, external)
+    if unknown := [name for name in methods if name not in rows]:
+        raise InputError(f"{experiment} has no method '{unknown[0]}'", f"it has {', '.join(rows)}", "correct it")
+    rows = [name for name in rows if not methods or name in methods]
+    if experiment in ("fig5", "fig8", "fig9"):
+        clips = clips[:1]
+    cells = []
+    for seed in seeds:
+        if experiment == "fig10":
+            some = sorted(random.Random(seed).sample(clips, min(len(clips), scale.n_window_clips)))
+            for clip in some:
+                length = min(scale.n_frames, (lengths or {}).get(clip, scale.n_frames))
+                sizes = sorted({min(k, length) for k in WINDOWS})
+                cells += [Cell(clip, name, seed, scale_name, window=k, looks=1) for k in sizes for name in rows]
+            continue
+        extra: dict[str, Any] = {"fig8": {"looks": LOOKS}, "fig9": {"features": True}}.get(experiment, {})
+        cells += [
+            Cell(clip, name, seed, scale_name, external=external.get(name), **extra) for clip in clips for name in rows
+        ]
+    return cells
+
+
+def methods_of(experiment: str, external: dict[str, str] | None = None) -> list[str]:
+    """The rows of a table, the curves or pictures of a figure."""
+    names = {
+        "table1": [*PAPERS, *OURS],
+        "table2": [*BASELINES, "dip-vid-flow", *OURS],
+        "fig5": [*PAPERS, *OURS],
+        "fig7": [*BASELINES, "dip-vid-flow", *OURS],
+        "fig8": ["dip-vid-flow"],
+        "fig9": ["dip-vid-flow"],
+        "fig10": ["dip-vid-flow"],
+    }[experiment]
+    return names + (list(external or ()) if experiment in ("table1", "table2", "fig5", "fig7") else [])
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_json(item) for key, item in value.items()}
+    return [_as_json(item) for item in value] if isinstance(value, tuple | list) else value

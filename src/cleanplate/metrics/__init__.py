@@ -1,0 +1,133 @@
+"""The metrics, one module for each kind, and one table of them by name.
+
+Every number is of a result beside its truth; docstrings say shapes, units, definition and source. `measure` computes
+those that are named, each for a whole clip: a mean over its frames, pairs of frames or patches.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from cleanplate.errors import InputError, Undefined
+from cleanplate.metrics.complexity import Complexity, complexity
+from cleanplate.metrics.consistency import PATCH_PX, SEARCH_PX, Consistency, patch_consistency, warp_error
+from cleanplate.metrics.deep import fid, frechet_distance, frechet_vgg16, lpips
+from cleanplate.metrics.fidelity import psnr_by_provenance, psnr_db, ssim
+from cleanplate.weights import find_weights
+
+__all__ = [
+    "METRICS",
+    "Complexity",
+    "Consistency",
+    "Judged",
+    "complexity",
+    "fid",
+    "find_metrics",
+    "frechet_distance",
+    "frechet_vgg16",
+    "lpips",
+    "measure",
+    "missing",
+    "patch_consistency",
+    "psnr_by_provenance",
+    "psnr_db",
+    "ssim",
+    "warp_error",
+]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A result, and what it is measured against."""
+
+    frames: Float[Tensor, "T 3 H W"]
+    truth: Float[Tensor, "T 3 H W"]
+    hole: Bool[Tensor, "T 1 H W"]
+    provenance: UInt8[Tensor, "T 1 H W"] | None = None
+    patch_px: int = PATCH_PX
+    search_px: int = SEARCH_PX
+    seed: int = 0
+    """Of the patches that are sampled."""
+
+
+Values = dict[str, float | None]
+
+
+def _consistency(of: Judged) -> Values:
+    found = patch_consistency(of.frames, of.hole, of.seed, patch_px=of.patch_px, search_px=of.search_px)
+    return {"consistency_psnr_db": found.psnr_db, "consistency_ssim": found.ssim}
+
+
+def _by_provenance(of: Judged) -> Values:
+    return {} if of.provenance is None else psnr_by_provenance(of.frames, of.truth, of.provenance)
+
+
+def _one(name: str, function: Callable[[Judged], float]) -> tuple[tuple[str, ...], Callable[[Judged], Values]]:
+    return (name,), lambda of: {name: function(of)}
+
+
+_TABLE: tuple[tuple[tuple[str, ...], Callable[[Judged], Values]], ...] = (
+    _one("hole_psnr_db", lambda of: psnr_db(of.frames, of.truth, of.hole)),
+    _one("psnr_db", lambda of: psnr_db(of.frames, of.truth)),
+    _one("hole_ssim", lambda of: ssim(of.frames, of.truth, of.hole)),
+    _one("ssim", lambda of: ssim(of.frames, of.truth)),
+    (("consistency_psnr_db", "consistency_ssim"), _consistency),
+    _one("hole_warp_error", lambda of: warp_error(of.frames, of.truth, of.hole)),
+    _one("warp_error", lambda of: warp_error(of.frames, of.truth)),
+    (("carried_psnr_db", "learned_psnr_db"), _by_provenance),
+    _one("frechet_vgg16", lambda of: frechet_vgg16(of.frames, of.truth)),
+    _one("fid", lambda of: fid(of.frames, of.truth)),
+    _one("hole_lpips", lambda of: lpips(of.frames, of.truth, of.hole)),
+    _one("lpips", lambda of: lpips(of.frames, of.truth)),
+)
+
+METRICS: tuple[str, ...] = tuple(name for names, _ in _TABLE for name in names)
+"""Every metric's name. `hole_` is inside the hole, without it on the full frame, as in the paper."""
+
+NEEDS = {"frechet_vgg16": "vgg16", "fid": "inception", "hole_lpips": "alexnet", "lpips": "alexnet"}
+"""The weights that a metric needs."""
+
+LOWER_IS_BETTER = frozenset({"hole_warp_error", "warp_error", "frechet_vgg16", "fid", "hole_lpips", "lpips"})
+
+
+def find_metrics(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, if they are all of metrics.
+
+    Raises:
+        InputError: one that is not.
+    """
+    for name in (names := tuple(names)):
+        if name not in METRICS:
+            near = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.0)[0]
+            known = ", ".join(METRICS)
+            raise InputError(f"there is no metric '{name}'", f"known are {known}", f"did you mean '{near}'?")
+    return names
+
+
+def missing(name: str) -> InputError | None:
+    """Why a metric cannot be had here without a download; None if it can."""
+    try:
+        if name in NEEDS:
+            find_weights(NEEDS[name], download=False)
+    except InputError as error:
+        return error
+    return None
+
+
+def measure(of: Judged, names: Iterable[str]) -> Values:
+    """These metrics of a result; None for those that are not defined on it (no learned pixel, a single frame).
+
+    Raises:
+        InputError: an unknown metric, shapes that disagree, weights that are missing.
+    """
+    wanted, out = find_metrics(names), {}
+    for group, function in _TABLE:
+        if any(name in wanted for name in group):
+            try:
+                out |= function(of)
+            except Undefined:
+                continue
+    return {name: out.get(name) for name in wanted}
