@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.pairs import compose, read_pairs
 from cleanplate import METHODS, InputError, __version__, inpaint
 from cleanplate.baselines import telea
 from cleanplate.carry import carry
+from cleanplate.compose import read_composed, read_pairs
 from cleanplate.metrics import psnr_db
 
 COLUMNS = ("hole_psnr_db", "psnr_db", "s_per_frame", "telea_hole_psnr_db", "telea_psnr_db", "oracle_hole_psnr_db")
@@ -29,7 +29,7 @@ def benchmark_carry(data: Path, pairs: Path | None, out: Path, *, oracle: bool, 
     rows = []
     print(f"{'pair':28}{'frames':>7}{'hole %':>8}" + "".join(f"{heading:>9}" for heading in HEADINGS))
     for pair in chosen:
-        composed = compose(data, pair)
+        composed = read_composed(data, pair)
         clip, truth = composed.clip, composed.truth
         # What lies under the hole is not known to a user, so it is not there.
         seen = torch.where(clip.hole, 0.0, clip.frames)

@@ -14,10 +14,10 @@ import skimage.data
 import torch
 
 from benchmarks.carry import machine, peak_memory_mb, timed
-from benchmarks.pairs import Composed, compose, read_pairs
 from cleanplate import Clip, inpaint
 from cleanplate.baselines import telea
 from cleanplate.clip import to_tensor
+from cleanplate.compose import Composed, read_composed, read_pairs
 from cleanplate.metrics import psnr_db
 from cleanplate.pictures import tint
 from cleanplate.pipeline import LEARNED
@@ -54,7 +54,7 @@ def pairs(data: Path, lengths: tuple[int, ...], only: tuple[str, ...]) -> Iterat
     for length in lengths:
         for pair in read_pairs(data):
             if not only or pair["name"] in only:
-                yield static(compose(data, pair), length)
+                yield static(read_composed(data, pair), length)
 
 
 def photographs() -> Iterator[Composed]:
@@ -64,7 +64,7 @@ def photographs() -> Iterator[Composed]:
         oval = cv2.ellipse(np.zeros((192, 384), np.uint8), (215, 100), (62, 38), -20, 0, 360, 1, -1) > 0
         truth = to_tensor(np.stack([picture] * 3))
         hole = torch.from_numpy(oval).expand(3, 1, -1, -1).contiguous()
-        yield Composed(name, Clip(torch.where(hole, 0.0, truth), hole), truth)
+        yield Composed(name, Clip(torch.where(hole, 0.0, truth), hole), truth, hole)
 
 
 def static(composed: Composed, length: int) -> Composed:
@@ -72,7 +72,7 @@ def static(composed: Composed, length: int) -> Composed:
     count = min(length or len(composed.truth), len(composed.truth))
     truth, middle = composed.truth[:count], composed.clip.hole[count // 2 : count // 2 + 1]
     hole = middle.expand(count, -1, -1, -1).contiguous()
-    return Composed(composed.name, Clip(torch.where(hole, 0.0, truth), hole, composed.clip.fps), truth)
+    return Composed(composed.name, Clip(torch.where(hole, 0.0, truth), hole, composed.clip.fps), truth, hole)
 
 
 def measure(composed: Composed, pictures: Path | None) -> dict | None:

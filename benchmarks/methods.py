@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.carry import machine
-from benchmarks.pairs import compose, read_pairs
 from cleanplate import METHODS, Clip, InputError, Step, inpaint
+from cleanplate.compose import read_composed, read_pairs
 from cleanplate.metrics import psnr_db
 
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
@@ -35,7 +35,7 @@ def benchmark_methods(
     if pair is None:
         raise InputError(f"no pair is named {name}", "a name in composed.json", "correct it")
     pair = {**pair, "background": {**pair["background"], "count": frames}}
-    composed = compose(data, pair)
+    composed = read_composed(data, pair)
     truth, hole = F.avg_pool2d(composed.truth, 2), F.max_pool2d(composed.clip.hole.float(), 2) > 0
     clip = Clip(torch.where(hole, 0.0, truth), hole)
     report = {"machine": machine(), "pair": name, "frames": frames, "size": list(truth.shape[2:]), "steps": steps}

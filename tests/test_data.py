@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks.pairs import compose, read_pairs
 
 from cleanplate import inpaint, read_clip, write_video
 from cleanplate.baselines import telea
+from cleanplate.compose import read_composed, read_pairs
 from cleanplate.metrics import psnr_db
 from cleanplate.video_io import read_frames
 
@@ -37,7 +37,7 @@ def test_a_video_file_of_a_real_camera(data: Path) -> None:
 def test_a_composed_pair_is_far_above_telea(data: Path) -> None:
     pair = next(pair for pair in read_pairs(data) if pair["name"] == "goat+camel")
     pair = {**pair, "background": {**pair["background"], "count": 12}}
-    composed = compose(data, pair)
+    composed = read_composed(data, pair)
     hole = composed.clip.hole
     plate = inpaint(composed.clip, device="cpu")
     painted = telea(torch.where(hole, 0.0, composed.clip.frames), hole)

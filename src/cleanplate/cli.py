@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional, arg
@@ -143,34 +143,156 @@ class Evaluate:
     """The mask that was given to inpaint."""
     dilate_px: int = 4
     """Pixels the mask was grown by."""
+    provenance: Annotated[Path | None, arg(metavar="PATH")] = None
+    """What inpaint --provenance wrote: carried and learned pixels are measured apart too."""
+    metrics: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
+    """Which ones; if none are named, all that need no weights. fid, frechet_vgg16, lpips and hole_lpips need some."""
+    seed: int = 0
+    """Of the patches that the consistency metric samples."""
     json: bool = False
     """Print JSON instead of a table."""
 
     def run(self) -> None:
         """Print the figures."""
         from cleanplate.clip import read_clip, to_tensor
-        from cleanplate.metrics import psnr_db, ssim
-        from cleanplate.video_io import read_frames
+        from cleanplate.metrics import METRICS, NEEDS, OF_PROVENANCE, Judged, find_metrics, measure
+        from cleanplate.video_io import existing, read_frames, read_masks
 
+        names = find_metrics(self.metrics) or tuple(name for name in METRICS if name not in NEEDS)
+        for path in (self.result, self.truth, self.mask, self.provenance):
+            if path is not None:
+                existing(path)
         with progress() as on_step:
             clip = read_clip(self.result, self.mask, dilate_px=self.dilate_px, on_step=on_step)
             truth = to_tensor(read_frames(self.truth, on_step=on_step)[0])
-        figures = {
-            "hole_psnr_db": psnr_db(clip.frames, truth, clip.hole),
-            "psnr_db": psnr_db(clip.frames, truth),
-            "hole_ssim": ssim(clip.frames, truth, clip.hole),
-            "ssim": ssim(clip.frames, truth),
-            "hole_share": float(clip.hole.float().mean()),
-            "n_frames": len(truth),
-        }
+        kinds = None
+        if self.provenance is not None:
+            kinds = to_provenance(read_masks(self.provenance), tuple(clip.hole.shape), self.provenance)
+        figures = measure(Judged(clip.frames, truth, clip.hole, kinds, seed=self.seed), names)
+        if kinds is None and not self.metrics:
+            figures = {name: value for name, value in figures.items() if name not in OF_PROVENANCE}
+        figures |= {"hole_share": float(clip.hole.float().mean()), "n_frames": len(truth)}
         if self.json:
             # JSON has no infinity, which is the PSNR of two equal videos.
             print(json.dumps({k: v if v != float("inf") else None for k, v in figures.items()}))
         else:
-            print("\n".join(f"{name:14}{value:10.4g}" for name, value in figures.items()))
+            shown = {name: "-" if value is None else f"{value:.4g}" for name, value in figures.items()}
+            print("\n".join(f"{name:20}{value:>10}" for name, value in shown.items()))
 
 
-Command = Inpaint | Demo | Evaluate
+@dataclass(frozen=True)
+class Compose:
+    """Make clips with ground truth: the object of one shot over another shot.
+
+    With a background, an object and its mask, one clip is added to a data folder. With a data folder alone, the paper's
+    dataset is made of it: a segment of each background, with some masks drawn at random.
+    """
+
+    background: Annotated[Positional[Path], arg(metavar="BACKGROUND")]
+    """A video or a folder of images without the object; or a data folder."""
+    object: Annotated[Positional[Path | None], arg(metavar="OBJECT")] = None
+    """A video or a folder of images with the object."""
+    mask: Annotated[Positional[Path | None], arg(metavar="OBJECT_MASK")] = None
+    """Its mask, frame by frame."""
+    output: Output = Path("composed")
+    """The data folder to add to: davis/frames, davis/masks, davis/truth, composed.json with sha256 of everything."""
+    name: str | None = None
+    """Of the clip; BACKGROUND+OBJECT if not given."""
+    size: Annotated[tuple[int, int] | None, arg(metavar="HEIGHT WIDTH")] = None
+    """Resize and centre-crop both to this; the background as it is, and the object to its size, if not given."""
+    start: int = 0
+    """First frame of the background."""
+    frames: int = 60
+    """Length, if both shots have as many; the paper's is 60."""
+    dilate_px: int = 4
+    """Pixels to grow the mask by: that is the hole."""
+    masks_per_background: int = 5
+    """Of the paper's dataset."""
+    seed: int = 0
+    """Of its random choices."""
+    overwrite: bool = False
+    """Replace clips of the same name."""
+
+    def run(self) -> None:
+        """Write the clips."""
+        from cleanplate import compose
+
+        if (self.object is None) != (self.mask is None):
+            raise InputError(f"OBJECT {self.object} has no OBJECT_MASK", "both are needed, or neither", "give both")
+        if min(self.frames, self.masks_per_background) < 1 or min(self.start, self.dilate_px) < 0:
+            given = f"--frames {self.frames} --masks-per-background {self.masks_per_background} --start {self.start}"
+            needed = "at least 1 of the first two, and no number below 0, are needed"
+            raise InputError(f"{given} --dilate-px {self.dilate_px}", needed, "correct it")
+        options: dict[str, Any] = {"size": self.size, "dilate_px": self.dilate_px, "overwrite": self.overwrite}
+        with progress() as on_step:
+            if self.object is None or self.mask is None:
+                options |= {"masks_per_background": self.masks_per_background, "count": self.frames, "seed": self.seed}
+                names = compose.compose_dataset(self.background, self.output, on_step=on_step, **options)
+            else:
+                options |= {"name": self.name, "frames": (self.start, self.start + self.frames), "on_step": on_step}
+                names = [compose.compose_files(self.background, self.object, self.mask, self.output, **options)]
+        print(f"{self.output}: {len(names)} clip{'s' * (len(names) > 1)} ({', '.join(names)})")
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Make a table or a figure of the paper: run what it needs and is not there yet, and write it.
+
+    Every run is a line in OUT/results.jsonl; the same command goes on where it was ended.
+    """
+
+    experiment: Annotated[
+        Positional[Literal["table1", "table2", "fig5", "fig7", "fig8", "fig9", "fig10"]], arg(metavar="WHAT")
+    ]
+    """table1, table2, fig5, fig7, fig8, fig9 or fig10."""
+    scale: Literal["tiny", "small", "paper"]
+    """tiny: seconds each, shows that it runs; small: two hours on two cores; paper: the paper's own numbers."""
+    data: Annotated[Path, arg(metavar="DIR")]
+    """Folder of clips with ground truth (cleanplate compose), or of what composed.json makes them of."""
+    out: Annotated[Path, arg(metavar="DIR", aliases=["-o"])] = Path("results")
+    """Folder for results.jsonl, what was made, tables and figures."""
+    seeds: Annotated[tuple[int, ...], arg(metavar="N")] = (0,)
+    """Everything is repeated with each."""
+    methods: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
+    """Only these rows."""
+    clips: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
+    """Only these clips."""
+    metrics: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
+    """Only these; if none are named, all whose weights are here."""
+    external: Annotated[tuple[str, ...], arg(metavar="NAME=DIR")] = ()
+    """Results made elsewhere, DIR/CLIP a folder of images or DIR/CLIP.* a video, as a row of the tables."""
+    on: Literal["local", "ray"] = "local"
+    """Where to run: here, or on a Ray cluster (RAY_ADDRESS; one is started here if there is none)."""
+    workers: int = 1
+    """Runs at a time."""
+    device: str = "auto"
+    """cpu, cuda, mps, or auto."""
+
+    def run(self) -> None:
+        """Run, write, and show a table."""
+        from cleanplate.experiments.reproduce import reproduce
+
+        logging.getLogger("cleanplate.experiments").setLevel(logging.INFO)
+        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        with progress() as on_step:
+            written = reproduce(**options, on_step=on_step)
+        for path in written:
+            if path.suffix == ".md":
+                print(path.read_text())
+        print(f"written: {', '.join(map(str, written))}")
+
+
+def to_provenance(levels: Any, shape: tuple[int, ...], path: Path) -> Any:
+    """The grey levels that --provenance wrote, 0, 128 and 255, as 0, 1 and 2."""
+    import torch
+
+    if (len(levels), 1, *levels.shape[1:]) != shape:
+        given = f"{path} has {len(levels)} frames of {levels.shape[2]}x{levels.shape[1]}"
+        raise InputError(given, f"{shape[0]} of {shape[3]}x{shape[2]} are needed", "give that of this result")
+    return torch.from_numpy(levels).float().div(127.5).round().to(torch.uint8).unsqueeze(1)
+
+
+Command = Inpaint | Demo | Evaluate | Compose | Reproduce
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -229,6 +351,8 @@ def _parse(words: list[str], method: Method) -> Command:
         Annotated[inpaint, tyro.conf.subcommand("inpaint")]  # type: ignore[reportOperatorIssue] - made at run time
         | Annotated[Demo, tyro.conf.subcommand("demo")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Compose, tyro.conf.subcommand("compose")]
+        | Annotated[Reproduce, tyro.conf.subcommand("reproduce")]
     )
     said = io.StringIO()
     try:

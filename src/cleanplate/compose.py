@@ -23,7 +23,7 @@ from torch import Tensor
 
 from cleanplate import __version__
 from cleanplate.clip import WHITE, Clip, grow, to_tensor
-from cleanplate.config import OnStep
+from cleanplate.config import OnStep, tell
 from cleanplate.errors import InputError
 from cleanplate.video_io import (
     existing,
@@ -300,8 +300,77 @@ def write_composed(
         partial.write_text(json.dumps({"made_by": f"cleanplate {__version__}", "pairs": pairs}, indent=1) + "\n")
 
 
+def compose_files(
+    background: Path,
+    object_: Path,
+    object_mask: Path,
+    folder: Path,
+    *,
+    name: str | None = None,
+    frames: tuple[int, int] = (0, CLIP_FRAMES),
+    size: tuple[int, int] | None = None,
+    dilate_px: int = DILATE_PX,
+    overwrite: bool = False,
+    on_step: OnStep | None = None,
+) -> str:
+    """Compose one clip of files and add it to a data folder; its name.
+
+    Raises:
+        InputError: files that cannot be read, or do not fit together.
+    """
+    name = f"{background.stem}+{object_.stem}" if name is None else name
+    if not name or Path(name).name != name or name.startswith("."):
+        raise InputError(f"the name is '{name}'", "a name for folders is needed", "pass another --name")
+    truth, fps = read_frames(background, frames=frames, size=size, on_step=on_step)
+    things, _ = read_frames(object_, frames=len(truth), on_step=on_step)
+    levels = read_masks(object_mask, frames=len(truth))
+    if is_image(object_mask):
+        levels = np.repeat(levels, len(things), axis=0)
+    count = len(things)
+    things, mask = fit_object(things, levels, truth.shape[1:3], str(object_))
+    composed = compose(truth[:count], things, mask, name=name, dilate_px=dilate_px, fps=fps)
+    inputs = {"background": background, "object": object_, "mask": object_mask}
+    recipe = {"first_frame": frames[0], "frames": count, "size": list(truth.shape[1:3])}
+    write_composed(
+        folder, composed, inputs=inputs, dilate_px=dilate_px, recipe=recipe, overwrite=overwrite, on_step=on_step
+    )
+    return name
+
+
+def compose_dataset(
+    data: Path,
+    folder: Path,
+    *,
+    masks_per_background: int = MASKS_PER_BACKGROUND,
+    count: int = CLIP_FRAMES,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+    dilate_px: int = DILATE_PX,
+    overwrite: bool = False,
+    on_step: OnStep | None = None,
+) -> list[str]:
+    """Make the paper's dataset (`recipes`) of what a data folder holds, and write it to another; the names.
+
+    Raises:
+        InputError: nothing to make it of, or files that do not fit together.
+    """
+    if not data.is_dir():
+        raise InputError(f"there is no folder {data}", "a data folder, or BACKGROUND OBJECT OBJECT_MASK", "check it")
+    pairs = recipes(data, masks_per_background=masks_per_background, count=count, seed=seed)
+    for number, pair in enumerate(pairs):
+        composed = read_composed(data, pair | {"dilate_px": dilate_px})
+        if size is not None:
+            composed = resized(composed, size)
+        inputs = {"background": data / pair["background"]["source"]}
+        inputs |= {"object": data / FRAMES / pair["object"], "mask": data / MASKS / pair["object"]}
+        recipe = {key: pair[key] for key in ("background", "object")} | {"seed": seed}
+        write_composed(folder, composed, inputs=inputs, dilate_px=dilate_px, recipe=recipe, overwrite=overwrite)
+        tell(on_step, "compose", number + 1, len(pairs))
+    return [pair["name"] for pair in pairs]
+
+
 def sha256(path: Path) -> str:
-    """Of a file; of a folder of images, that of the lines "digest  name" of its files, as sha256sum prints them."""
+    """Of a file; of a folder of images, that of the lines that sha256sum prints for its files, by name."""
     path = existing(path)
     if path.is_file():
         with path.open("rb") as stream:

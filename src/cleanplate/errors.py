@@ -14,6 +14,10 @@ class InputError(Exception):
         super().__init__("; ".join(" ".join(part.split()) for part in (given, needed, fix)))
         self.given, self.needed, self.fix = given, needed, fix
 
+    def __reduce__(self) -> tuple:
+        """An error may come from another process."""
+        return type(self), (self.given, self.needed, self.fix)
+
 
 class Undefined(InputError):
     """What a metric says of a clip on which there is nothing for it to measure."""

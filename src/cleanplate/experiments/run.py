@@ -30,7 +30,7 @@ from cleanplate import __version__
 from cleanplate.baselines import BASELINES
 from cleanplate.checkpoint import Work
 from cleanplate.clip import Clip, to_tensor
-from cleanplate.compose import Composed, choose, read_composed, read_pairs, resized
+from cleanplate.compose import Composed, Pair, choose, read_composed, read_pairs, resized, sha256
 from cleanplate.config import Method, OnStep, Step, tell
 from cleanplate.errors import InputError
 from cleanplate.experiments.features import similarities
@@ -95,11 +95,19 @@ def is_of(line: Line, cell: Cell) -> bool:
     )
 
 
-def find_line(lines: Sequence[Line], cell: Cell, names: Sequence[str] = ()) -> Line | None:
+def settings_of(cell: Cell, pair: Pair, n_frames: int) -> dict[str, Any]:
+    """All that a cell's result depends on, but for the version."""
+    out = cell.settings(n_frames) | {"pair": pair}
+    if cell.external is not None:
+        out["external"] = sha256(external_path(Path(cell.external), cell.clip))
+    return out
+
+
+def find_line(lines: Sequence[Line], cell: Cell, pair: Pair, names: Sequence[str] = ()) -> Line | None:
     """The cell's line, if it has all these metrics and was run with today's settings."""
     for line in reversed(lines):
         if is_of(line, cell):
-            same = line["settings"] == cell.settings(line["n_frames"])
+            same = line["settings"] == settings_of(cell, pair, line["n_frames"])
             return line if same and all(name in line["metrics"] for name in names) else None
     return None
 
@@ -134,10 +142,10 @@ def run(
         InputError: clips or results that cannot be used, Ray that is not installed.
     """
     lines = read_results(out / RESULTS)
-    todo = [cell for cell in cells if find_line(lines, cell, metrics) is None]
+    pairs = {pair["name"]: pair for pair in choose(read_pairs(data), {cell.clip for cell in cells})}
+    todo = [cell for cell in cells if find_line(lines, cell, pairs[cell.clip], metrics) is None]
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-    choose(read_pairs(data), {cell.clip for cell in todo})
     work = partial(run_cell, data=data.resolve(), out=out.resolve(), metrics=tuple(metrics), device=device)
     done = len(cells) - len(todo)
     tell(on_step, "cells", done, len(cells))
@@ -147,7 +155,7 @@ def run(
         done += 1
         log.info("%s", summary(line))
         tell(on_step, "cells", done, len(cells))
-    return [line for cell in cells if (line := find_line(lines, cell, metrics)) is not None]
+    return [line for cell in cells if (line := find_line(lines, cell, pairs[cell.clip], metrics)) is not None]
 
 
 def cell_key(line: Line) -> tuple:
@@ -188,6 +196,7 @@ def _on_ray(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int) -
     if importlib.util.find_spec("ray") is None:
         raise InputError("ray is not installed", "--on ray needs it", 'pip install "cleanplate[ray]"')
     import ray
+    from ray.exceptions import RayTaskError
 
     if ours := not ray.is_initialized():
         # RAY_ADDRESS names a cluster; without it one of so many workers is started here.
@@ -199,7 +208,10 @@ def _on_ray(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int) -
         waiting = [task.remote(cell) for cell in cells]
         while waiting:
             ready, waiting = ray.wait(waiting)
-            yield ray.get(ready[0])
+            try:
+                yield ray.get(ready[0])
+            except RayTaskError as error:
+                raise error.cause from None
     finally:
         if ours:
             ray.shutdown()
@@ -210,7 +222,7 @@ def run_cell(cell: Cell, *, data: Path, out: Path, metrics: Sequence[str], devic
     scale = SCALES[cell.scale]
     pair = choose(read_pairs(data), [cell.clip])[0]
     composed = resized(read_composed(data, pair), scale.size, scale.n_frames)
-    settings = cell.settings(len(composed.truth))
+    settings = settings_of(cell, pair, len(composed.truth))
     kept = out / "plates" / f"{cell.name}.npz"
     head = {"cell": cell.name, "settings": settings, "version": __version__}
     made, record = load_plate(kept, head)
@@ -333,19 +345,24 @@ def read_external(folder: Path, clip: str, composed: Composed) -> Tensor:
     Raises:
         InputError: none there, or one of another size or length.
     """
-    folder = existing(folder)
-    found = [folder / clip] if (folder / clip).is_dir() else sorted(folder.glob(f"{clip}.*"))
-    if not found:
-        raise InputError(f"{folder} has no {clip}", "a folder of images or a video of each clip", "add it")
-    frames = to_tensor(read_frames(found[0])[0])
+    path = external_path(folder, clip)
+    frames = to_tensor(read_frames(path)[0])
     if frames.shape != composed.truth.shape:
         (t, _, h, w), (n, _, height, width) = frames.shape, composed.truth.shape
         raise InputError(
-            f"{found[0]} has {t} frames of {w}x{h}",
+            f"{path} has {t} frames of {w}x{h}",
             f"{n} of {width}x{height} are compared at this scale",
             "export it so, or choose another scale",
         )
     return torch.where(composed.clip.hole, frames, composed.clip.frames)
+
+
+def external_path(folder: Path, clip: str) -> Path:
+    """Where the result of a clip lies."""
+    found = [folder / clip] if (folder / clip).is_dir() else sorted(existing(folder).glob(f"{clip}.*"))
+    if not found:
+        raise InputError(f"{folder} has no {clip}", "a folder of images or a video of each clip is needed", "add it")
+    return found[0]
 
 
 # What is kept

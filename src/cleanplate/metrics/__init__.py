@@ -69,6 +69,9 @@ def _one(name: str, function: Callable[[Judged], float]) -> tuple[tuple[str, ...
     return (name,), lambda of: {name: function(of)}
 
 
+OF_PROVENANCE = ("carried_psnr_db", "learned_psnr_db")
+"""Those that are of nothing without a provenance."""
+
 _TABLE: tuple[tuple[tuple[str, ...], Callable[[Judged], Values]], ...] = (
     _one("hole_psnr_db", lambda of: psnr_db(of.frames, of.truth, of.hole)),
     _one("psnr_db", lambda of: psnr_db(of.frames, of.truth)),
@@ -77,7 +80,7 @@ _TABLE: tuple[tuple[tuple[str, ...], Callable[[Judged], Values]], ...] = (
     (("consistency_psnr_db", "consistency_ssim"), _consistency),
     _one("hole_warp_error", lambda of: warp_error(of.frames, of.truth, of.hole)),
     _one("warp_error", lambda of: warp_error(of.frames, of.truth)),
-    (("carried_psnr_db", "learned_psnr_db"), _by_provenance),
+    (OF_PROVENANCE, _by_provenance),
     _one("frechet_vgg16", lambda of: frechet_vgg16(of.frames, of.truth)),
     _one("fid", lambda of: fid(of.frames, of.truth)),
     _one("hole_lpips", lambda of: lpips(of.frames, of.truth, of.hole)),
@@ -89,8 +92,6 @@ METRICS: tuple[str, ...] = tuple(name for names, _ in _TABLE for name in names)
 
 NEEDS = {"frechet_vgg16": "vgg16", "fid": "inception", "hole_lpips": "alexnet", "lpips": "alexnet"}
 """The weights that a metric needs."""
-
-LOWER_IS_BETTER = frozenset({"hole_warp_error", "warp_error", "frechet_vgg16", "fid", "hole_lpips", "lpips"})
 
 
 def find_metrics(names: Iterable[str]) -> tuple[str, ...]:

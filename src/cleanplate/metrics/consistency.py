@@ -14,6 +14,7 @@ from torch import Tensor
 from cleanplate.errors import Undefined
 from cleanplate.flow import estimate
 from cleanplate.metrics.fidelity import SSIM_WINDOW_PX, check, rounded
+from cleanplate.parallel import in_order
 from cleanplate.warp import warp
 
 PATCH_PX, SEARCH_PX = 50, 20  # the paper's, at 384x192
@@ -28,8 +29,8 @@ class Consistency(NamedTuple):
 
 
 def patch_consistency(
-    frames: Float[Tensor, "T 3 H W"],
-    hole: Bool[Tensor, "T 1 H W"],
+    frames: Float[Tensor, "*frames"],
+    hole: Bool[Tensor, "*hole"],
     seed: int = 0,
     *,
     patch_px: int = PATCH_PX,
@@ -44,8 +45,8 @@ def patch_consistency(
     Frames without a hole, and the last frame, have no patches. A patch found again exactly counts as 100 dB.
 
     Args:
-        frames: what is judged.
-        hole: where.
+        frames: what is judged, (T, 3, H, W).
+        hole: where, (T, 1, H, W).
         seed: of the sampling.
         patch_px: side of a patch.
         search_px: farthest displacement, in x and in y.
@@ -66,17 +67,21 @@ def patch_consistency(
     if not bool(hole[:-1].any()):
         raise Undefined("no frame that has a next one has a hole", "consistency compares two frames", "add frames")
     rng = random.Random(seed)
-    found = []
+    places = []
     for t in range(len(frames) - 1):
         pixels = torch.nonzero(hole[t, 0]).tolist()
-        now, later = rounded(frames[t]), rounded(frames[t + 1])
-        for y, x in rng.choices(pixels, k=patches_per_frame) if pixels else ():
-            top = min(max(y - patch_px // 2, 0), height - patch_px)
-            left = min(max(x - patch_px // 2, 0), width - patch_px)
-            patch = now[:, top : top + patch_px, left : left + patch_px]
-            rows = slice(max(top - search_px, 0), top + patch_px + search_px)
-            columns = slice(max(left - search_px, 0), left + patch_px + search_px)
-            found.append(_best_match(patch, later[:, rows, columns]))
+        places += [(t, *place) for place in (rng.choices(pixels, k=patches_per_frame) if pixels else ())]
+
+    def match(place: tuple[int, int, int]) -> tuple[float, float]:
+        t, y, x = place
+        top = min(max(y - patch_px // 2, 0), height - patch_px)
+        left = min(max(x - patch_px // 2, 0), width - patch_px)
+        rows = slice(max(top - search_px, 0), top + patch_px + search_px)
+        columns = slice(max(left - search_px, 0), left + patch_px + search_px)
+        patch = rounded(frames[t, :, top : top + patch_px, left : left + patch_px])
+        return _best_match(patch, rounded(frames[t + 1, :, rows, columns]))
+
+    found = list(in_order(match, places))
     psnrs, ssims = zip(*found, strict=True)
     return Consistency(sum(psnrs) / len(psnrs), sum(ssims) / len(ssims))
 
@@ -128,9 +133,9 @@ MOST_CHANNELS = 512  # of an OpenCV picture
 
 
 def warp_error(
-    frames: Float[Tensor, "T 3 H W"],
-    truth: Float[Tensor, "T 3 H W"],
-    where: Bool[Tensor, "T 1 H W"] | None = None,
+    frames: Float[Tensor, "*frames"],
+    truth: Float[Tensor, "*truth"],
+    where: Bool[Tensor, "*where"] | None = None,
     *,
     estimator: str = "dis",
 ) -> float:

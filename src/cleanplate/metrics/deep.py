@@ -78,9 +78,9 @@ def frechet_vgg16(frames: Float[Tensor, "T 3 H W"], truth: Float[Tensor, "S 3 H 
 
 
 def lpips(
-    result: Float[Tensor, "T 3 H W"],
-    truth: Float[Tensor, "T 3 H W"],
-    where: Bool[Tensor, "T 1 H W"] | None = None,
+    result: Float[Tensor, "*result"],
+    truth: Float[Tensor, "*truth"],
+    where: Bool[Tensor, "*where"] | None = None,
 ) -> float:
     """Learned perceptual image patch similarity (Zhang et al. 2018), version 0.1 on AlexNet, through its own library.
 

@@ -1,0 +1,179 @@
+"""Results to the paper's figures, each as PNG and PDF. Needs matplotlib (extra `experiments`)."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from cleanplate.compose import Composed
+from cleanplate.errors import InputError
+from cleanplate.experiments.report import TITLES, caption
+from cleanplate.experiments.run import Line, as_bytes
+from cleanplate.pictures import flow_picture
+from cleanplate.video_io import whole
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")  # Okabe & Ito
+MARKERS = "osD^vP*X"
+HIDDEN = (128, 128, 128)
+SHOWN_LOOKS = 6
+ASPECT = 1.3  # of the height of a picture with its title to that of the picture
+
+Plates = dict[str, dict[str, np.ndarray]]
+
+
+def fig5(plates: Plates, composed: Composed, lines: Sequence[Line]) -> Figure:
+    """A row of the picture over time, for each method: a good fill leaves no trace in it.
+
+    The row is the one with the most hidden pixels; time runs downwards.
+    """
+    truth, hole = as_bytes(composed.truth), composed.clip.hole[:, 0].numpy()
+    row = int(hole.sum((0, 2)).argmax())
+    middle = len(truth) // 2
+    shown = truth[middle].copy()
+    shown[hole[middle]] = HIDDEN
+    cv2.line(shown, (0, row), (shown.shape[1] - 1, row), (240, 228, 66), 1)
+    given = truth[:, row].copy()
+    given[hole[:, row]] = HIDDEN
+    strips = {"input": given, "truth": truth[:, row]}
+    strips |= {TITLES.get(name, name): plate["frames"][:, row] for name, plate in plates.items()}
+    size = truth.shape[1], truth.shape[2]
+    pictures = [("the row", shown)]
+    pictures += [
+        (name, cv2.resize(strip, size[::-1], interpolation=cv2.INTER_NEAREST)) for name, strip in strips.items()
+    ]
+    return _grid([pictures[i : i + 3] for i in range(0, len(pictures), 3)], caption("Fig. 5: a row over time.", lines))
+
+
+def fig7(lines: Sequence[Line], methods: Sequence[str]) -> Figure:
+    """Mean PSNR and SSIM of the clips whose complexity is above a threshold."""
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    for axes, (metric, title) in zip(
+        figure.subplots(1, 2), (("psnr_db", "PSNR (dB), full frame"), ("ssim", "SSIM, full frame")), strict=True
+    ):
+        for index, method in enumerate(methods):
+            own = [line for line in lines if line["method"] == method]
+            levels = sorted({line["complexity"]["total"] for line in own})
+            values = [
+                float(np.mean([line["metrics"][metric] for line in own if line["complexity"]["total"] >= level]))
+                for level in levels
+            ]
+            _curve(axes, index, levels, values, TITLES.get(method, method))
+        axes.set_xlabel("complexity of the clips is at least")
+        axes.set_ylabel(title)
+        axes.grid(alpha=0.3)
+    figure.axes[0].legend(fontsize=8)
+    return _captioned(figure, caption("Fig. 7: performance over complexity.", lines))
+
+
+def fig8(plate: dict[str, np.ndarray], composed: Composed, lines: Sequence[Line]) -> Figure:
+    """What the network makes of the middle frame, and its flow to the next one, as it learns."""
+    updates = plate["look_updates"]
+    # Evenly in the logarithm: most happens at the beginning.
+    wanted = np.geomspace(updates[0], updates[-1], SHOWN_LOOKS)
+    chosen = sorted({int(np.abs(updates - update).argmin()) for update in wanted})
+    hole = composed.clip.hole[len(composed.truth) // 2, 0].numpy().astype(np.uint8)
+    outline, _ = cv2.findContours(hole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    largest = max(float(np.hypot(*plate["look_flows"][index]).max()) for index in chosen)
+    frames, flows = [], []
+    for index in chosen:
+        picture = np.ascontiguousarray(plate["look_frames"][index])
+        cv2.drawContours(picture, outline, -1, (255, 0, 0), 1)
+        frames.append((f"{updates[index]} updates", picture))
+        flow = flow_picture(torch.from_numpy(plate["look_flows"][index]).float(), largest)
+        flows.append(("", as_bytes(flow[None])[0]))
+    text = "Fig. 8: frames and flow to the next frame during training; hue is the direction, value the magnitude."
+    return _grid([frames, flows], caption(text, lines))
+
+
+def fig9(plate: dict[str, np.ndarray], composed: Composed, lines: Sequence[Line]) -> Figure:
+    """How alike a patch and its surroundings are, in our encoder's features and in VGG16's."""
+    truth = as_bytes(composed.truth)
+    row, column, patch_px = (int(value) for value in plate["reference"])
+    rows: list[list[tuple[str, np.ndarray]]] = [[], [], []]
+    for index, t in enumerate(plate["similarity_frames"]):
+        picture = truth[t].copy()
+        if index == len(plate["similarity_frames"]) // 2:
+            corner = column * patch_px, row * patch_px
+            cv2.rectangle(picture, corner, (corner[0] + patch_px - 1, corner[1] + patch_px - 1), (255, 0, 0), 1)
+        rows[0].append((f"frame {t}", picture))
+        for out, name in zip(rows[1:], ("similarity_ours", "similarity_vgg16"), strict=True):
+            all_ = plate[name]
+            opacity = (all_[index] - all_.min()) / max(float(all_.max() - all_.min()), 1e-6)
+            whole_ = cv2.resize(opacity, None, fx=patch_px, fy=patch_px, interpolation=cv2.INTER_NEAREST)
+            alpha = np.zeros(truth[t].shape[:2], np.float32)
+            height, width = (min(a, b) for a, b in zip(whole_.shape, alpha.shape, strict=True))
+            alpha[:height, :width] = whole_[:height, :width]
+            seen = truth[t] * alpha[..., None] + 255 * (1 - alpha[..., None])
+            out.append((("ours" if name.endswith("ours") else "VGG16") * (index == 0), seen.astype(np.uint8)))
+    text = "Fig. 9: opacity is the cosine similarity of features to those of the patch in red, from least to most."
+    return _grid(rows, caption(text, lines))
+
+
+def fig10(lines: Sequence[Line]) -> Figure:
+    """Generated known pixels, full frames and consistency over the length of the window."""
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    windows = sorted({line["window"] for line in lines})
+    panels = (
+        ("PSNR (dB)", (("generated_known_psnr_db", "known pixels as generated"), ("psnr_db", "full frame, fused"))),
+        ("SSIM", (("generated_known_ssim", "known pixels as generated"), ("ssim", "full frame, fused"))),
+        ("consistency PSNR (dB)", (("consistency_psnr_db", "consistency in the hole"), ("hole_psnr_db", "hole PSNR"))),
+    )
+    for axes, (title, curves) in zip(figure.subplots(1, 3), panels, strict=True):
+        for index, (metric, name) in enumerate(curves):
+            values = [
+                float(np.mean([line["metrics"][metric] for line in lines if line["window"] == window]))
+                for window in windows
+            ]
+            _curve(axes, index, windows, values, name)
+        axes.set_xscale("log")
+        axes.set_xticks(windows, [str(window) for window in windows])
+        axes.minorticks_off()
+        axes.set_xlabel("window length k (frames)")
+        axes.set_ylabel(title)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    return _captioned(figure, caption("Fig. 10: influence of window length.", lines))
+
+
+def write_figure(figure: Figure, name: str, folder: Path) -> list[Path]:
+    """As PNG and PDF."""
+    written = []
+    for suffix in ("png", "pdf"):
+        path = folder / f"{name}.{suffix}"
+        with whole(path) as partial:
+            figure.savefig(partial, dpi=150, format=suffix)
+        written.append(path)
+    return written
+
+
+def _curve(axes: Any, index: int, x: Sequence[float], y: Sequence[float], name: str) -> None:
+    style = {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)], "markersize": 4}
+    axes.plot(x, y, label=name, **style)
+
+
+def _grid(rows: Sequence[Sequence[tuple[str, np.ndarray]]], text: str) -> Figure:
+    """Pictures in rows, each with its title."""
+    if not rows or not rows[0]:
+        raise InputError("there is nothing to show", "at least one picture is needed", "run more cells")
+    columns = max(len(row) for row in rows)
+    height, width = rows[0][0][1].shape[:2]
+    each = 12 / columns
+    figure = Figure(figsize=(12, each * height / width * ASPECT * len(rows) + 0.8), layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for of_row, row in zip(axes, rows, strict=True):
+        for one in of_row:
+            one.axis("off")
+        for one, (title, picture) in zip(of_row, row, strict=False):
+            one.imshow(picture, interpolation="nearest")
+            one.set_title(title, fontsize=9)
+    return _captioned(figure, text)
+
+
+def _captioned(figure: Figure, text: str) -> Figure:
+    figure.supxlabel("\n".join(textwrap.wrap(text, 190)), fontsize=6.5, ha="center")
+    return figure

@@ -1,0 +1,246 @@
+"""Results to the paper's tables: Markdown, LaTeX and CSV, with the paper's own numbers beside ours.
+
+A number is a mean over clips, of means over the frames of a clip; with several seeds it is the mean of those of each
+seed, plus or minus their standard deviation.
+"""
+
+import csv
+import io
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cleanplate.experiments.plan import SCALES, Cell
+from cleanplate.experiments.run import Line, is_of
+from cleanplate.video_io import whole
+
+TITLES = {
+    "dip": "DIP",
+    "dip-vid": "DIP-Vid",
+    "dip-vid-3dcn": "DIP-Vid-3DCN",
+    "dip-vid-flow": "DIP-Vid-Flow",
+    "telea": "Telea (OpenCV), per frame",
+    "navier-stokes": "Navier-Stokes (OpenCV), per frame",
+    "temporal-median": "temporal median",
+    "carry": "carry (ours)",
+    "carry-learn": "carry-learn (ours)",
+    "yu": "Yu et al. [48]",
+    "wang": "Wang et al. [42]",
+    "newson": "Newson et al. [33]",
+    "huang": "Huang et al. [16]",
+}
+
+# Of the paper: FID, consistency PSNR and SSIM, PSNR and SSIM on the full frame (Table 1) ...
+PAPER_TABLE1 = {
+    "dip": (22.3, 18.8, 0.532, 25.2, 0.926),
+    "dip-vid": (16.1, 23.6, 0.768, 28.7, 0.956),
+    "dip-vid-3dcn": (12.1, 26.7, 0.871, 30.9, 0.966),
+    "dip-vid-flow": (10.4, 28.1, 0.895, 32.1, 0.969),
+}
+# ... and PSNR and SSIM of all, complex and simple clips (Table 2).
+PAPER_TABLE2 = {
+    "yu": (24.9, 0.929, 24.7, 0.926, 25.1, 0.931),
+    "wang": (26.0, 0.914, 25.3, 0.908, 26.6, 0.920),
+    "newson": (30.6, 0.962, 30.9, 0.963, 30.4, 0.960),
+    "huang": (32.3, 0.971, 31.6, 0.968, 33.0, 0.974),
+    "dip-vid-flow": (32.1, 0.969, 31.9, 0.970, 32.2, 0.968),
+}
+PAPERS_RUN = "The paper's numbers are of 250 other clips (60 frames of 384x192) and its whole training schedule."
+
+DIGITS = {"psnr_db": 2, "ssim": 3, "warp_error": 5, "frechet_vgg16": 0, "fid": 1, "lpips": 3}
+
+
+@dataclass(frozen=True)
+class Number:
+    """What one place of a table shows."""
+
+    value: float | None
+    digits: int = 2
+    deviation: float | None = None
+
+    def __str__(self) -> str:
+        """As a reader wants it."""
+        if self.value is None:
+            return "-"
+        text = f"{self.value:.{self.digits}f}"
+        return text if self.deviation is None else f"{text} ± {self.deviation:.{self.digits}f}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in no format yet: a title for each row, then numbers."""
+
+    name: str
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Number, ...]], ...]
+
+    def markdown(self) -> str:
+        """With the caption below."""
+        lines = ["| " + " | ".join(self.header) + " |", "|" + "---|" * len(self.header)]
+        lines += ["| " + " | ".join([title, *map(str, numbers)]) + " |" for title, numbers in self.rows]
+        return "\n".join([*lines, "", self.caption, ""])
+
+    def latex(self) -> str:
+        """A booktabs table."""
+
+        def clean(text: str) -> str:
+            for sign in "&%_#":
+                text = text.replace(sign, f"\\{sign}")
+            return text.replace("±", "$\\pm$")
+
+        lines = [r"\begin{table}", r"\centering", rf"\caption{{{clean(self.caption)}}}", rf"\label{{tab:{self.name}}}"]
+        lines += [rf"\begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}", r"\toprule"]
+        lines += [" & ".join(map(clean, self.header)) + r" \\", r"\midrule"]
+        lines += [" & ".join(map(clean, [title, *map(str, numbers)])) + r" \\" for title, numbers in self.rows]
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+    def csv(self) -> str:
+        """Unrounded, deviations in columns of their own where there are any."""
+        spread = any(number.deviation is not None for _, numbers in self.rows for number in numbers)
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        header = [title for name in self.header[1:] for title in ([name, f"{name} (deviation)"] if spread else [name])]
+        writer.writerow([self.header[0], *header])
+        for title, numbers in self.rows:
+            cells = [x for n in numbers for x in ([n.value, n.deviation] if spread else [n.value])]
+            writer.writerow([title, *("" if cell is None else cell for cell in cells)])
+        return out.getvalue()
+
+
+def write_table(table: Table, folder: Path) -> list[Path]:
+    """The three files."""
+    written = []
+    for suffix, text in (("md", table.markdown()), ("tex", table.latex()), ("csv", table.csv())):
+        path = folder / f"{table.name}.{suffix}"
+        with whole(path) as partial:
+            partial.write_text(text)
+        written.append(path)
+    return written
+
+
+def table1(lines: Sequence[Line], methods: Sequence[str], missing: Sequence[str] = ()) -> Table:
+    """Table 1: visual plausibility, temporal consistency, reconstruction accuracy.
+
+    Args:
+        lines: of all cells.
+        methods: the rows.
+        missing: what could not be measured, in words, for the caption.
+    """
+    measured = _measured(lines)
+    distance = "fid" if "fid" in measured else "frechet_vgg16"
+    columns = [
+        ("fid", "FID") if distance == "fid" else ("frechet_vgg16", "Fréchet VGG16 (not FID)"),
+        ("consistency_psnr_db", "consistency PSNR"),
+        ("consistency_ssim", "consistency SSIM"),
+        ("psnr_db", "PSNR"),
+        ("ssim", "SSIM"),
+        ("hole_psnr_db", "hole PSNR"),
+        ("hole_ssim", "hole SSIM"),
+        ("hole_warp_error", "hole warp error"),
+        ("carried_psnr_db", "carried PSNR"),
+        ("learned_psnr_db", "learned PSNR"),
+        ("hole_lpips", "hole LPIPS"),
+    ]
+    columns = [(name, title) for name, title in columns if name in measured]
+    papers = ("FID", "cons. PSNR", "cons. SSIM", "PSNR", "SSIM")
+    rows = []
+    for method in methods:
+        ours = [mean([line for line in lines if line["method"] == method], name) for name, _ in columns]
+        theirs = PAPER_TABLE1.get(method, (None,) * 5)
+        rows.append((TITLES.get(method, method), (*ours, *map(Number, theirs, (1, 1, 3, 1, 3)))))
+    header = ("method", *(title for _, title in columns), *(f"paper: {title}" for title in papers))
+    return Table("table1", caption("Ablation study (Table 1 of the paper).", lines, missing), header, tuple(rows))
+
+
+def table2(lines: Sequence[Line], methods: Sequence[str], missing: Sequence[str] = ()) -> Table:
+    """Table 2: PSNR and SSIM on the full frame, and PSNR in the hole, of all, complex and simple clips."""
+    hard, easy = partition(lines)
+    parts = {"all": hard | easy, "complex": hard, "simple": easy}
+    columns = [(name, title) for name, title in (("psnr_db", "PSNR"), ("ssim", "SSIM"), ("hole_psnr_db", "hole PSNR"))]
+    columns = [(name, title) for name, title in columns if name in _measured(lines)]
+    rows = []
+    for method in [*(name for name in PAPER_TABLE2 if name not in methods), *methods]:
+        own = [line for line in lines if line["method"] == method]
+        ours = [
+            mean([line for line in own if line["clip"] in part], name) for part in parts.values() for name, _ in columns
+        ]
+        theirs = PAPER_TABLE2.get(method, (None,) * 6)
+        rows.append((TITLES.get(method, method), (*ours, *map(Number, theirs, (1, 3) * 3))))
+    header = (
+        "method",
+        *(f"{part}: {title}" for part in parts for _, title in columns),
+        *(f"paper, {part}: {title}" for part in parts for title in ("PSNR", "SSIM")),
+    )
+    text = (
+        "Comparison (Table 2 of the paper). Complex and simple are the halves of the clips of higher and lower "
+        f"complexity: complex {', '.join(sorted(hard))}; simple {', '.join(sorted(easy))}."
+    )
+    return Table("table2", caption(text, lines, missing), header, tuple(rows))
+
+
+def partition(lines: Sequence[Line]) -> tuple[set[str], set[str]]:
+    """The names of the more and of the less complex half of the clips (Sec. 4.2); the odd one out is complex."""
+    order = sorted({(line["complexity"]["total"], line["clip"]) for line in lines}, reverse=True)
+    names = [name for _, name in order]
+    half = (len(names) + 1) // 2
+    return set(names[:half]), set(names[half:])
+
+
+def mean(lines: Sequence[Line], metric: str) -> Number:
+    """Over clips, then over seeds; clips on which the metric is not defined are left out."""
+    digits = DIGITS[next(key for key in DIGITS if metric.endswith(key))]
+    of_seeds = []
+    for seed in sorted({line["seed"] for line in lines}):
+        values = [line["metrics"].get(metric) for line in lines if line["seed"] == seed]
+        if known := [value for value in values if value is not None]:
+            of_seeds.append(statistics.fmean(known))
+    if not of_seeds:
+        return Number(None, digits)
+    return Number(statistics.fmean(of_seeds), digits, statistics.stdev(of_seeds) if len(of_seeds) > 1 else None)
+
+
+def caption(what: str, lines: Sequence[Line], missing: Sequence[str] = ()) -> str:
+    """What was run: scale, clips, budget, machine; what is missing; and what the paper's numbers are of."""
+    if not lines:
+        return what
+    scale_name = lines[0]["scale"]
+    scale = SCALES[scale_name]
+    clips, seeds = sorted({line["clip"] for line in lines}), sorted({line["seed"] for line in lines})
+    frames = sorted({line["n_frames"] for line in lines})
+    lengths = f"{frames[0]}" if len(frames) == 1 else f"{frames[0]} to {frames[-1]}"
+    budget = "the paper's whole schedule"
+    if scale.updates is not None:
+        budget = (
+            f"{scale.updates} updates of 5 frames (DIP: as many frames trained on), "
+            f"{scale.steps_per_batch} updates per batch"
+        )
+        if scale.perceptual_frames == 0:
+            budget += ", no perceptual term"
+        elif scale.perceptual_frames:
+            budget += f", perceptual term on {scale.perceptual_frames} frame of a batch"
+    said = [
+        what,
+        f"Scale {scale_name}: {len(clips)} clips of {lengths} frames, {scale.size[1]}x{scale.size[0]}, "
+        f"seed {', '.join(map(str, seeds))}; {budget}.",
+        f"Consistency with patches of {scale.patch_px} px within {scale.search_px} px.",
+        f"Run on {_each(lines, 'machine')} ({_each(lines, 'device')}), torch {_each(lines, 'torch')}, "
+        f"commit {_each(lines, 'commit')}.",
+        *missing,
+        PAPERS_RUN,
+    ]
+    return " ".join(said)
+
+
+def _each(lines: Sequence[Line], name: str) -> str:
+    return ", ".join(sorted({str(line.get(name)) for line in lines}))
+
+
+def _measured(lines: Sequence[Line]) -> set[str]:
+    return {name for line in lines for name in line["metrics"]}
+
+
+def of_cells(lines: Sequence[Line], cells: Sequence[Cell]) -> dict[Cell, Line]:
+    """The line of each cell, in the order of the cells."""
+    return {cell: next(line for line in lines if is_of(line, cell)) for cell in cells}

@@ -1,0 +1,141 @@
+"""`cleanplate reproduce`: run what a table or a figure needs, then make it."""
+
+import importlib.util
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cleanplate.compose import choose, read_composed, read_pairs, resized
+from cleanplate.config import OnStep
+from cleanplate.errors import InputError
+from cleanplate.experiments.plan import SCALES, Cell, methods_of, plan
+from cleanplate.experiments.report import of_cells, table1, table2, write_table
+from cleanplate.experiments.run import run
+from cleanplate.metrics import METRICS, find_metrics, missing
+from cleanplate.video_io import existing
+
+log = logging.getLogger(__name__)
+
+
+def reproduce(
+    experiment: str,
+    data: Path,
+    out: Path,
+    *,
+    scale: str,
+    seeds: Sequence[int] = (0,),
+    methods: Sequence[str] = (),
+    clips: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    external: Sequence[str] = (),
+    on: str = "local",
+    workers: int = 1,
+    device: str = "auto",
+    on_step: OnStep | None = None,
+) -> list[Path]:
+    """Run the cells of a table or figure that are not in `out/results.jsonl` yet, and write it.
+
+    Args:
+        experiment: table1, table2, fig5, fig7, fig8, fig9 or fig10.
+        data: folder of pairs (compose.py).
+        out: where results, plates, tables and figures go.
+        scale: tiny, small or paper.
+        seeds: repeat everything with each.
+        methods: these rows only.
+        clips: these pairs only.
+        metrics: these only; all that can be had here if none.
+        external: NAME=DIR, results made elsewhere, DIR/CLIP a folder of images or a video.
+        on: "local" or "ray".
+        workers: cells at a time.
+        device: for every cell.
+        on_step: told of every cell.
+
+    Returns:
+        the files of the table or figure.
+
+    Raises:
+        InputError: anything that cannot be used, before the first cell is run where it can be told.
+    """
+    if (figure := experiment.startswith("fig")) and importlib.util.find_spec("matplotlib") is None:
+        raise InputError("matplotlib is not installed", "figures need it", 'pip install "cleanplate[experiments]"')
+    if min(seeds, default=-1) < 0 or workers < 1:
+        raise InputError(f"seeds {tuple(seeds)}, workers {workers}", "seeds of 0 or more, a worker or more", "correct")
+    folders = read_external_names(external)
+    wanted, absent = choose_metrics(metrics)
+    pairs = choose(read_pairs(data), clips)
+    lengths = {pair["name"]: pair["background"]["count"] for pair in pairs if "background" in pair}
+    names = [pair["name"] for pair in pairs]
+    cells = plan(experiment, scale, names, seeds=seeds, methods=methods, external=folders, lengths=lengths)
+    lines = run(cells, data, out, wanted, on=on, workers=workers, device=device, on_step=on_step)
+    rows = [name for name in methods_of(experiment, folders) if not methods or name in methods]
+    if not figure:
+        table = {"table1": table1, "table2": table2}[experiment](lines, rows, absent)
+        return write_table(table, out)
+    return _figure(experiment, cells, lines, rows, data, out, scale)
+
+
+def _figure(
+    experiment: str, cells: Sequence[Cell], lines: list, rows: Sequence[str], data: Path, out: Path, scale: str
+) -> list[Path]:
+    from cleanplate.experiments import figures
+
+    if experiment == "fig7":
+        made = figures.fig7(lines, rows)
+    elif experiment == "fig10":
+        made = figures.fig10(lines)
+    else:
+        pair = choose(read_pairs(data), [cells[0].clip])[0]
+        composed = resized(read_composed(data, pair), SCALES[scale].size, SCALES[scale].n_frames)
+        first = [cell for cell in of_cells(lines, cells) if cell.seed == cells[0].seed]
+        plates = {cell.method: _plate(out, cell) for cell in first}
+        if experiment == "fig5":
+            made = figures.fig5(plates, composed, lines)
+        else:
+            draw = {"fig8": figures.fig8, "fig9": figures.fig9}[experiment]
+            made = draw(next(iter(plates.values())), composed, lines)
+    return figures.write_figure(made, experiment, out)
+
+
+def _plate(out: Path, cell: Cell) -> dict[str, np.ndarray]:
+    with np.load(existing(out / "plates" / f"{cell.name}.npz")) as held:
+        return {name: held[name] for name in held.files}
+
+
+def choose_metrics(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """What to measure, and, of what was not asked for by name, what cannot be had here, in words.
+
+    Raises:
+        InputError: a metric that is unknown, or asked for and not to be had.
+    """
+    if names:
+        for name in find_metrics(names):
+            if (why := missing(name)) is not None:
+                raise why
+        return tuple(names), []
+    absent = {name: why for name in METRICS if (why := missing(name)) is not None}
+    said = [f"Not measured: {', '.join(absent)} (no weights here)."] if absent else []
+    for why in {str(why) for why in absent.values()}:
+        log.info("not measured: %s", why)
+    return tuple(name for name in METRICS if name not in absent), said
+
+
+def read_external_names(external: Sequence[str]) -> dict[str, str]:
+    """NAME=DIR to a dictionary of folders that are there.
+
+    Raises:
+        InputError: another form, a name that is taken, or no folder.
+    """
+    out: dict[str, str] = {}
+    taken = set(methods_of("table1")) | set(methods_of("table2"))
+    for text in external:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise InputError(f"--external {text}", "NAME=DIR is needed", "write it so, for example huang=results/huang")
+        if name in taken or name in out:
+            raise InputError(f"--external names '{name}'", "a name of its own is needed", "choose another")
+        if not Path(folder).is_dir():
+            raise InputError(f"there is no folder {folder}", f"the results of {name} are needed", "check the name")
+        out[name] = str(Path(folder).resolve())
+    return out
