@@ -1,3 +1,4 @@
+import json
 import os
 import urllib.request
 from collections.abc import Callable
@@ -9,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cleanplate import Clip
+from cleanplate import Clip, write_video
+from cleanplate.demo import make_demo
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -95,3 +97,25 @@ def write_pngs(tmp_path: Path) -> Callable[..., Path]:
 def to_bytes(frames: Tensor) -> np.ndarray:
     """(T, C, H, W) in 0..1 to (T, H, W, C) uint8."""
     return (frames * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+@pytest.fixture(scope="session")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in the layout of DAVIS, made here: two shots with a ball, the same without, and two pairs."""
+    data = tmp_path_factory.mktemp("shots")
+    for name, seed in (("a", 0), ("b", 1)):
+        demo = make_demo(seed, n_frames=8, size=(64, 96))
+        for folder, frames in (("frames", demo.frames), ("masks", demo.mask.float().expand(-1, 3, -1, -1))):
+            (data / "davis" / folder).mkdir(parents=True, exist_ok=True)
+            write_video(data / "davis" / folder / f"ball-{name}", frames)
+        write_video(data / "davis/frames" / f"empty-{name}", demo.truth)
+    pairs = [
+        {
+            "name": f"empty-{ground}+ball-{thing}",
+            "background": {"source": f"davis/frames/empty-{ground}", "start": 0, "count": 8, "window": [8, 0, 48, 96]},
+            "object": f"ball-{thing}",
+        }
+        for ground, thing in (("a", "b"), ("b", "a"))
+    ]
+    (data / "composed.json").write_text(json.dumps({"pairs": pairs}))
+    return data

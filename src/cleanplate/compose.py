@@ -44,7 +44,7 @@ DILATE_PX = 4
 CLIP_FRAMES, MASKS_PER_BACKGROUND = 60, 5  # the paper's
 
 Pair = dict[str, Any]
-Pictures = UInt8[np.ndarray, "T H W 3"]
+Pictures = UInt8[np.ndarray, "_ _ _ 3"]  # time, height, width
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Composed:
 def compose(
     background: Pictures,
     things: Pictures,
-    mask: Bool[np.ndarray, "T H W"],
+    mask: Bool[np.ndarray, "_ _ _"],
     *,
     name: str = "composed",
     dilate_px: int = DILATE_PX,
@@ -90,7 +90,7 @@ def compose(
     return Composed(name, Clip(to_tensor(frames), hole, fps), to_tensor(background), shown)
 
 
-def fit_object(frames: Pictures, levels: UInt8[np.ndarray, "T H W"], size: tuple[int, int], name: str) -> tuple:
+def fit_object(frames: Pictures, levels: UInt8[np.ndarray, "_ _ _"], size: tuple[int, int], name: str) -> tuple:
     """An object's frames and mask, resized and centre-cropped to (height, width) as in App. B.
 
     Raises:

@@ -102,8 +102,11 @@ class Cell:
 
     def updates(self, n_frames: int) -> int | None:
         """The budget of a method that learns, all its networks together; None: its schedule's."""
-        learns = self.method in METHODS and METHODS[self.method].learns
-        return SCALES[self.scale].updates if learns else None
+        updates = SCALES[self.scale].updates
+        if updates is None or self.method not in METHODS or not METHODS[self.method].learns:
+            return None
+        alone = METHODS[self.method].schedule.each_frame_alone
+        return n_frames * frames_alone(updates, n_frames) if alone else updates
 
 
 def method_at(name: str, scale: Scale, n_frames: int, looks: int = 0) -> Method:

@@ -1,7 +1,6 @@
 """`cleanplate reproduce`: run what a table or a figure needs, then make it."""
 
 import importlib.util
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from cleanplate.experiments.report import of_cells, table1, table2, write_table
 from cleanplate.experiments.run import run
 from cleanplate.metrics import METRICS, find_metrics, missing
 from cleanplate.video_io import existing
-
-log = logging.getLogger(__name__)
 
 
 def reproduce(
@@ -114,10 +111,8 @@ def choose_metrics(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
             if (why := missing(name)) is not None:
                 raise why
         return tuple(names), []
-    absent = {name: why for name in METRICS if (why := missing(name)) is not None}
-    said = [f"Not measured: {', '.join(absent)} (no weights here)."] if absent else []
-    for why in {str(why) for why in absent.values()}:
-        log.info("not measured: %s", why)
+    absent = [name for name in METRICS if missing(name) is not None]
+    said = [f"Not measured: {', '.join(absent)} (their weights are not here)."] if absent else []
     return tuple(name for name in METRICS if name not in absent), said
 
 

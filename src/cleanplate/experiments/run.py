@@ -11,11 +11,13 @@ import json
 import logging
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -143,6 +145,9 @@ def run(
     """
     lines = read_results(out / RESULTS)
     pairs = {pair["name"]: pair for pair in choose(read_pairs(data), {cell.clip for cell in cells})}
+    for cell in cells:
+        if cell.external is not None:
+            external_path(Path(cell.external), cell.clip)  # rather now than after an hour
     todo = [cell for cell in cells if find_line(lines, cell, pairs[cell.clip], metrics) is None]
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -174,22 +179,33 @@ def summary(line: Line) -> str:
     seconds = "" if line["seconds"] is None else f", {line['seconds']:.1f} s"
     value = line["metrics"].get("hole_psnr_db")
     window = "" if line["window"] is None else f" k={line['window']}"
-    return f"{line['clip']} {line['method']}{window}: hole PSNR {value:.2f} dB{seconds}" if value else line["clip"]
+    return f"{line['clip']} {line['method']}{window}{'' if value is None else f': hole PSNR {value:.2f} dB'}{seconds}"
 
 
 def _here(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int) -> Iterator[Line]:
     if not cells:
         return
     threads = max(1, (os.cpu_count() or 1) // workers)
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (threads,), max_tasks_per_child=1)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _prepare, (threads,), max_tasks_per_child=1)
     try:
         for future in as_completed([pool.submit(work, cell) for cell in cells]):
             yield future.result()
-    finally:
-        processes = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:  # of an interrupted run only: those of a finished one have ended
+    except BrokenProcessPool:
+        raise InputError(
+            "a run was ended by the system", "enough memory for every worker is needed", "take fewer --workers"
+        ) from None
+    except BaseException:  # an interrupt too: what is running is saved every minute, and goes on from there
+        for process in list(pool._processes.values()):
             process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare(threads: int) -> None:
+    """Of a process for a cell: its share of the cores, and an interrupt is its parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(threads)
 
 
 def _on_ray(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int) -> Iterator[Line]:
@@ -204,7 +220,7 @@ def _on_ray(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int) -
         options: dict[str, Any] = {} if address else {"num_cpus": workers}
         ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **options)
     try:
-        task = ray.remote(num_cpus=1, max_calls=1)(work)
+        task = ray.remote(num_cpus=1, max_calls=1)(lambda cell: work(cell))
         waiting = [task.remote(cell) for cell in cells]
         while waiting:
             ready, waiting = ray.wait(waiting)

@@ -1,0 +1,196 @@
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from cleanplate import InputError, cli
+from cleanplate.compose import (
+    compose,
+    each_composed,
+    fit_object,
+    read_composed,
+    read_pairs,
+    recipes,
+    resized,
+    sha256,
+)
+from cleanplate.video_io import read_frames, read_masks
+
+RNG = np.random.default_rng(0)
+GROUND, THINGS = (RNG.integers(0, 256, (3, 40, 60, 3), dtype=np.uint8) for _ in range(2))
+MASK = np.zeros((3, 40, 60), bool)
+MASK[:, 10:20, 15:30] = True
+
+
+def test_the_object_is_where_its_mask_is_and_the_hole_is_the_mask_grown() -> None:
+    made = compose(GROUND, THINGS, MASK, dilate_px=3)
+    frames, truth = ((part.permute(0, 2, 3, 1) * 255).round().byte().numpy() for part in (made.clip.frames, made.truth))
+    assert np.array_equal(frames[MASK], THINGS[MASK])
+    assert np.array_equal(frames[~MASK], GROUND[~MASK])
+    assert np.array_equal(truth, GROUND)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
+    assert np.array_equal(made.clip.hole[1, 0].numpy(), cv2.dilate(MASK[1].astype(np.uint8), disc) > 0)
+    assert np.array_equal(made.mask[:, 0].numpy(), MASK)
+
+
+def test_recipes_of_a_list_are_composed_when_they_are_read(shots: Path) -> None:
+    first, second = each_composed(shots)
+    assert (first.name, second.name) == ("empty-a+ball-b", "empty-b+ball-a")
+    ground, _ = read_frames(shots / "davis/frames/empty-a")
+    assert np.array_equal((first.truth.permute(0, 2, 3, 1) * 255).round().byte().numpy(), ground[:, 8:56])
+    levels = read_masks(shots / "davis/masks/ball-b")
+    assert np.array_equal(first.mask[:, 0].numpy(), levels[:, 8:56] > 127)  # the object is cropped to the centre
+
+
+def test_halving_keeps_means_and_hides_what_was_hidden_anywhere(shots: Path) -> None:
+    whole = next(each_composed(shots))
+    half = resized(whole, (24, 48), 5)
+    assert half.truth.shape == (5, 3, 24, 48)
+    by_hand = whole.truth[:5].unflatten(3, (48, 2)).unflatten(2, (24, 2)).mean((3, 5))
+    assert torch.allclose(half.truth, by_hand, atol=1e-6)
+    assert torch.equal(half.clip.hole, whole.clip.hole[:5].unflatten(3, (48, 2)).unflatten(2, (24, 2)).any(5).any(3))
+
+
+def test_what_is_written_is_read_again_and_hashes_are_those_of_sha256(shots: Path, tmp_path: Path) -> None:
+    ground, ball = (shots / "davis/frames" / name for name in ("empty-a", "ball-b"))
+    words = f"compose {ground} {ball} {shots / 'davis/masks/ball-b'} -o {tmp_path / 'out'} --frames 6 --dilate-px 2"
+    assert cli.run(words.split()) == 0
+    (pair,) = read_pairs(tmp_path / "out")
+    made = read_composed(tmp_path / "out", pair)
+    expected = compose(*(read_frames(path, frames=6)[0] for path in (ground, ball)), _mask(shots, 6), dilate_px=2)
+    assert torch.equal(made.clip.frames, expected.clip.frames)
+    assert torch.equal(made.clip.hole, expected.clip.hole)
+    assert torch.equal(made.truth, expected.truth)
+    lines = [
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n"
+        for file in sorted((tmp_path / "out" / pair["truth"]).iterdir())
+    ]
+    assert pair["sha256"]["outputs"][pair["truth"]] == hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert pair["sha256"]["inputs"]["background"] == {"name": "empty-a", "sha256": sha256(ground)}
+
+    first = next((tmp_path / "out" / pair["truth"]).iterdir())
+    shutil.copy(next((tmp_path / "out" / pair["frames"]).iterdir()), first)
+    with pytest.raises(InputError, match="has changed since it was composed"):
+        read_composed(tmp_path / "out", pair)
+
+
+def _mask(shots: Path, count: int) -> np.ndarray:
+    return read_masks(shots / "davis/masks/ball-b", frames=count) > 127
+
+
+def test_clips_are_added_to_a_folder_and_none_is_replaced_unasked(
+    shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames, masks = shots / "davis/frames", shots / "davis/masks"
+    words = f"compose {frames / 'empty-a'} {frames / 'ball-b'} {masks / 'ball-b'} -o {tmp_path} --size 24 48"
+    assert cli.run(words.split()) == cli.run(f"{words} --name second --start 2".split()) == 0
+    assert cli.run(words.split()) == 2
+    assert "already there" in capsys.readouterr().err
+    assert cli.run(f"{words} --overwrite".split()) == 0
+    first, second = sorted(each_composed(tmp_path), key=lambda composed: len(composed.truth), reverse=True)
+    assert (first.name, second.name) == ("empty-a+ball-b", "second")
+    assert torch.equal(second.truth, first.truth[2:])
+
+
+def test_the_papers_dataset(shots: Path, tmp_path: Path) -> None:
+    assert cli.run(f"compose {shots} -o {tmp_path / 'all'} --masks-per-background 2 --frames 4 --seed 3".split()) == 0
+    made = {composed.name: composed for composed in each_composed(tmp_path / "all")}
+    assert sorted(made) == ["empty-a+ball-a", "empty-a+ball-b", "empty-b+ball-a", "empty-b+ball-b"]
+    assert {composed.truth.shape for composed in made.values()} == {(4, 3, 48, 96)}
+    drawn = [recipes(shots, masks_per_background=1, count=4, seed=seed) for seed in (0, 0, 1, 2, 3)]
+    assert drawn[0] == drawn[1]
+    assert len({json.dumps(pairs) for pairs in drawn}) > 2
+    assert all(0 <= pair["background"]["start"] <= 4 for pairs in drawn for pair in pairs)
+
+
+def test_without_a_list_every_shot_is_a_background_but_not_of_its_own_object(shots: Path, tmp_path: Path) -> None:
+    shutil.copytree(shots / "davis", tmp_path / "davis")
+    pairs = recipes(tmp_path, masks_per_background=1, count=8)
+    assert len(pairs) == 4
+    assert next(pair["object"] for pair in pairs if pair["background"]["source"].endswith("ball-a")) == "ball-b"
+    assert len(list(read_composed(tmp_path, pairs[0]).truth)) == 8
+    with pytest.raises(InputError, match="has 1 objects for ball-a"):
+        recipes(tmp_path, masks_per_background=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"background": {"source": "davis/frames/empty-a", "start": 4, "count": 8}}, "has 4 of 8 frames"),
+        ({"background": {"source": "davis/frames/none", "start": 0, "count": 8}}, "there is no file"),
+        (
+            {"background": {"source": "davis/frames/empty-a", "start": 0, "count": 8, "window": [40, 0, 48, 96]}},
+            "leaves the frame of 96x64",
+        ),
+        ({"background": {"source": "davis/frames/empty-a", "start": 0}}, "lacks or garbles something"),
+        ({"object": "none"}, "there is no file"),
+        ({"background": None}, "lacks or garbles something"),
+    ],
+)
+def test_a_recipe_that_cannot_be_made(shots: Path, change: dict, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_composed(shots, read_pairs(shots)[0] | change)
+
+
+def test_sizes_that_disagree() -> None:
+    with pytest.raises(InputError, match="the object is 3 frames of 58x40"):
+        compose(GROUND, THINGS[:, :, :58], MASK)
+    with pytest.raises(InputError, match="3 frames of 60x40 and 2 masks of 60x40"):
+        fit_object(THINGS, np.zeros((2, 40, 60), np.uint8), (20, 30), "thing")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is not a list of pairs"),
+        ('{"pairs": [{}]}', "is not a list of pairs"),
+        ("[]", "is not a list of pairs"),
+        ('{"pairs": [{"name": "a"}, {"name": "a"}]}', "two pairs a"),
+        (None, "there is no file"),
+    ],
+)
+def test_a_list_that_is_none(tmp_path: Path, content: str | None, said: str) -> None:
+    if content is not None:
+        (tmp_path / "composed.json").write_text(content)
+    with pytest.raises(InputError, match=said):
+        read_pairs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("compose nowhere -o out", "there is no folder nowhere"),
+        ("compose {shots}/davis/frames/empty-a {shots}/davis/frames/ball-a -o out", "has no OBJECT_MASK"),
+        ("compose {three} -o out --frames 0", "--frames 0"),
+        ("compose {three} -o out --name ../x", "the name is '../x'"),
+        ("compose {shots}/davis/frames/none {shots}/davis/frames/ball-a {shots}/davis/masks/ball-a -o out", "no file"),
+    ],
+)
+def test_bad_words_are_one_line_and_write_nothing(
+    words: str,
+    said: str,
+    shots: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    three = f"{shots}/davis/frames/empty-a {shots}/davis/frames/ball-a {shots}/davis/masks/ball-a"
+    assert cli.run(words.format(shots=shots, three=three).split()) == 2
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert errors.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.data
+def test_the_pairs_of_real_shots(data: Path) -> None:
+    pair = read_pairs(data)[3]
+    composed = read_composed(data, pair | {"background": {**pair["background"], "count": 3}})
+    assert composed.truth.shape == (3, 3, 192, 384)
+    assert 0.05 < float(composed.clip.hole.float().mean()) < 0.3

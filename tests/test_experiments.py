@@ -1,0 +1,401 @@
+"""Cells that run, are skipped, resume; tables and figures of their lines. All on clips made here, at tiny scale."""
+
+import csv
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cleanplate import METHODS, InputError, cli, write_video
+from cleanplate.baselines import BASELINES
+from cleanplate.compose import each_composed, resized
+from cleanplate.experiments import run as running
+from cleanplate.experiments.features import reference_patch
+from cleanplate.experiments.plan import SCALES, Cell, method_at, methods_of, plan
+from cleanplate.experiments.report import TITLES, caption, mean, partition, table1, table2, write_table
+from cleanplate.experiments.reproduce import reproduce
+from cleanplate.experiments.run import find_line, read_results, share_of
+from cleanplate.metrics import psnr_db
+from cleanplate.schedule import n_steps
+from tests.conftest import panning, walking_hole
+
+FAST = ("psnr_db", "ssim", "hole_psnr_db", "consistency_psnr_db", "consistency_ssim", "carried_psnr_db")
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells are run here, one after the other: what is tested is not the processes."""
+
+    def here(work: Any, cells: Sequence[Cell], workers: int) -> Iterator[dict]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)  # pictures this small do not fill two
+        yield from map(work, cells)
+        torch.set_num_threads(before)
+
+    monkeypatch.setattr(running, "_here", here)
+
+
+# What to run
+
+
+def test_budgets_are_equal_in_frames_trained_on() -> None:
+    scale, n_frames = SCALES["small"], 24
+    assert scale.updates is not None
+    frames = {}
+    for name in ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow"):
+        schedule = method_at(name, scale, n_frames).schedule
+        steps = n_steps(n_frames, schedule) if name != "dip" else n_frames * n_steps(1, schedule)
+        budget = Cell("clip", name, 0, "small").updates(n_frames)
+        assert budget is not None
+        frames[name] = schedule.frames_per_batch * min(steps, budget)
+    assert max(frames.values()) - min(frames.values()) <= n_frames
+    flow = METHODS["dip-vid-flow"]
+    pieces = [share_of(240, flow, k, n_frames) for k in (1, 3, 5, 12)]
+    assert pieces == [50, 50, 50, 120]  # 50 frames of each, 5 at a time where there are 5
+
+
+def test_the_papers_scale_is_the_papers_method() -> None:
+    for name in METHODS:
+        assert method_at(name, SCALES["paper"], 60) == METHODS[name]
+        assert Cell("clip", name, 0, "paper").updates(60) is None
+    assert SCALES["paper"].size == (192, 384)
+    assert (SCALES["paper"].patch_px, SCALES["paper"].search_px) == (50, 20)
+
+
+def test_cells_of_the_experiments() -> None:
+    clips = ["a", "b", "c"]
+    assert [cell.method for cell in plan("table1", "paper", clips)[:6]] == methods_of("table1")
+    assert len(plan("table2", "paper", clips, seeds=(0, 1), external={"huang": "x"})) == 3 * 2 * 7
+    assert set(plan("fig7", "small", clips)) == set(plan("table2", "small", clips))
+    windows = plan("fig10", "paper", clips, lengths=dict.fromkeys(clips, 37))
+    assert sorted({cell.window for cell in windows}) == [1, 3, 5, 10, 15, 25, 37]
+    assert {cell.clip for cell in plan("fig10", "tiny", clips)} != {cell.clip for cell in windows}
+    assert len({cell.name for cell in windows}) == len(windows)
+
+
+# Running
+
+
+def test_table1_through_files_and_again(shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = f"reproduce table1 --scale tiny --data {shots} --out {tmp_path / 'out'} --workers 2 --clips empty-a+ball-b"
+    words += f" --methods dip dip-vid-flow carry --metrics {' '.join(FAST)}"
+    assert cli.run(words.split()) == 0
+    said = capsys.readouterr()
+    assert "| DIP-Vid-Flow |" in said.out
+    assert "dip-vid-flow: hole PSNR" in said.err
+    lines = read_results(tmp_path / "out/results.jsonl")
+    assert {line["method"] for line in lines} == {"dip", "dip-vid-flow", "carry"}
+    for line in lines:
+        assert line["seconds"] > 0
+        assert line["peak_memory_mb"] > 50
+        assert line["torch"] == torch.__version__
+        assert line["settings"]["size"] == [48, 96]
+        assert set(line["metrics"]) == set(FAST)
+    assert {line["updates"] for line in lines} == {4, 16, None}  # DIP: two of each of eight frames
+    by_hand = resized(next(each_composed(shots)), (48, 96), 8)
+    with np.load(tmp_path / "out/plates/tiny_empty-a+ball-b_carry_seed0.npz") as plate:
+        frames = torch.from_numpy(plate["frames"]).permute(0, 3, 1, 2) / 255
+    measured = next(line["metrics"] for line in lines if line["method"] == "carry")
+    assert measured["hole_psnr_db"] == pytest.approx(psnr_db(frames, by_hand.truth, by_hand.clip.hole))
+    assert torch.equal(frames[by_hand.clip.known.expand_as(frames)].round(decimals=2), _known(by_hand))
+
+    before = (tmp_path / "out/results.jsonl").read_bytes()
+    plates = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/plates").iterdir()}
+    assert cli.run(words.split()) == 0
+    assert "hole PSNR" not in capsys.readouterr().err
+    assert (tmp_path / "out/results.jsonl").read_bytes() == before
+    # Another metric is measured on what was made, which is not made again.
+    assert cli.run([*words.split(), "hole_ssim"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out/plates").iterdir()} == plates
+    assert all("hole_ssim" in line["metrics"] for line in read_results(tmp_path / "out/results.jsonl"))
+
+
+def _known(composed: Any) -> torch.Tensor:
+    frames = (composed.clip.frames * 255).round() / 255
+    return frames[composed.clip.known.expand_as(frames)].round(decimals=2)
+
+
+def test_killed_and_run_again(shots: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "cleanplate", "reproduce", "table1", "--scale", "tiny", "--data", str(shots)]
+    words += ["--out", str(tmp_path), "--methods", "dip-vid", "carry", "--metrics", "psnr_db"]
+    results = tmp_path / "results.jsonl"
+    with subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        for _ in range(600):
+            if results.is_file() or first.poll() is not None:
+                break
+            time.sleep(0.1)
+        os.killpg(first.pid, signal.SIGKILL)
+    done = results.read_text().splitlines()
+    assert 1 <= len(done) < 4
+    subprocess.run(words, check=True, capture_output=True, timeout=300)
+    assert results.read_text().splitlines()[: len(done)] == done
+    assert len(read_results(results)) == 4
+
+
+def test_on_ray(shots: Path, tmp_path: Path) -> None:
+    """A cluster of two workers on this machine makes what is made here."""
+    words = [sys.executable, "-m", "cleanplate", "reproduce", "table2", "--scale", "tiny", "--data", str(shots)]
+    words += ["--methods", "telea", "carry", "--metrics", "psnr_db", "--clips", "empty-a+ball-b"]
+    words += ["--workers", "2", "--out", str(tmp_path / "ray"), "--on", "ray"]
+    subprocess.run(words, check=True, capture_output=True, timeout=300)
+    lines = {line["method"]: line for line in read_results(tmp_path / "ray/results.jsonl")}
+    assert set(lines) == {"telea", "carry"}
+    composed = resized(next(each_composed(shots)), (48, 96), 8)
+    painted = BASELINES["telea"](composed.clip.frames, composed.clip.hole)
+    assert lines["telea"]["metrics"]["psnr_db"] == pytest.approx(psnr_db(painted, composed.truth))
+    assert (tmp_path / "ray/table2.md").is_file()
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_line_counts_only_for_the_same_settings(shots: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {
+        "scale": "tiny",
+        "methods": ["telea"],
+        "metrics": ["psnr_db"],
+        "clips": [],
+        "seeds": (0,),
+    }
+    reproduce("table2", shots, tmp_path, **options)
+    lines = read_results(tmp_path / "results.jsonl")
+    cell = Cell("empty-a+ball-b", "telea", 0, "tiny")
+    pair = json.loads((shots / "composed.json").read_text())["pairs"][0]
+    assert find_line(lines, cell, pair, ["psnr_db"]) == lines[0]
+    assert find_line(lines, cell, pair, ["ssim"]) is None
+    assert find_line(lines, cell, pair | {"object": "ball-a"}, ["psnr_db"]) is None
+    assert find_line(lines, Cell("empty-a+ball-b", "telea", 1, "tiny"), pair, ["psnr_db"]) is None
+    assert find_line([{**lines[0], "settings": {}}], cell, pair, ["psnr_db"]) is None
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_results_made_elsewhere_are_a_row(shots: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    truths = {composed.name: resized(composed, (48, 96), 8) for composed in each_composed(shots)}
+    for name, composed in truths.items():
+        # Known pixels of another program's output do not count: only its fill is taken.
+        spoilt = torch.where(composed.clip.hole, (composed.truth + 10 / 255).clamp(0, 1), 0.0)
+        write_video(theirs / name, spoilt)
+    options: dict[str, Any] = {"scale": "tiny", "metrics": ["psnr_db", "hole_psnr_db", "ssim"]}
+    written = reproduce("table2", shots, tmp_path, methods=["huang"], external=[f"huang={theirs}"], **options)
+    row = next(row for row in _csv(written[2]) if row[0] == TITLES["huang"])
+    header = _csv(written[2])[0]
+    expected = [
+        psnr_db(torch.where(c.clip.hole, ((c.truth * 255 + 10).clamp(0, 255).round()) / 255, c.clip.frames), c.truth)
+        for c in truths.values()
+    ]
+    assert float(row[header.index("all: PSNR")]) == pytest.approx(statistics.fmean(expected), abs=0.02)
+    assert float(row[header.index("paper, all: PSNR")]) == 32.3
+    # Other files under the same name are measured again.
+    for name, composed in truths.items():
+        write_video(theirs / name, composed.truth)
+    written = reproduce("table2", shots, tmp_path, methods=["huang"], external=[f"huang={theirs}"], **options)
+    row = next(row for row in _csv(written[2]) if row[0] == TITLES["huang"])
+    assert float(row[header.index("all: PSNR")]) > 45
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("table1 --scale tiny --data nowhere", "there is no folder nowhere"),
+        ("table1 --scale tiny --data .", "there is no file composed.json"),
+        ("table1 --scale tiny --data {shots} --metrics psnr", "did you mean 'psnr_db'"),
+        ("table1 --scale tiny --data {shots} --metrics fid", "the weights of inception"),
+        ("table1 --scale tiny --data {shots} --methods telea", "table1 has no method 'telea'"),
+        ("table1 --scale tiny --data {shots} --clips none", "no pair is named none"),
+        ("table1 --scale tiny --data {shots} --workers 0", "workers 0"),
+        ("table1 --scale tiny --data {shots} --external huang", "NAME=DIR is needed"),
+        ("table1 --scale tiny --data {shots} --external huang=nowhere", "there is no folder nowhere"),
+        ("table1 --scale tiny --data {shots} --external carry=.", "a name of its own"),
+        ("table2 --scale tiny --data {shots} --external huang=. --methods huang", "has no empty-a+ball-b"),
+        ("table1 --scale tiny --data {shots} --out broken", "line 2 of broken/results.jsonl is broken"),
+        ("table1 --scale huge --data {shots}", "huge"),
+        ("table9 --scale tiny --data {shots}", "table9"),
+    ],
+)
+def test_bad_input_is_one_line(
+    words: str,
+    said: str,
+    shots: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CLEANPLATE_WEIGHTS", raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    (tmp_path / "broken").mkdir()
+    good = {name: 0 for name in ("clip", "method", "seed", "scale", "settings", "metrics")}
+    (tmp_path / "broken/results.jsonl").write_text(json.dumps(good) + '\n{"clip": "a", "meth\n')
+    assert cli.run(["reproduce", *words.format(shots=shots).split()]) == 2
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert errors.count("\n") == 1
+    assert "Traceback" not in errors
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_external_results_of_another_size(shots: Path, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    write_video(tmp_path / "theirs/empty-a+ball-b.mkv", panning(8))
+    options: dict[str, Any] = {
+        "scale": "tiny",
+        "metrics": ["psnr_db"],
+        "methods": ["other"],
+        "clips": ["empty-a+ball-b"],
+    }
+    with pytest.raises(InputError, match=r"has 8 frames of 96x64; 8 of 96x48 are compared at this scale"):
+        reproduce("table2", shots, tmp_path, external=[f"other={tmp_path / 'theirs'}"], **options)
+
+
+def _csv(path: Path) -> list[list[str]]:
+    return list(csv.reader(path.read_text().splitlines()))
+
+
+# Showing
+
+
+def line(method: str, clip: str, *, seed: int = 0, complexity: float = 0.0, **metrics: float | None) -> dict:
+    where = {"machine": "one", "device": "cpu", "torch": "2", "commit": "abc", "n_frames": 24, "scale": "small"}
+    return {
+        "method": method,
+        "clip": clip,
+        "seed": seed,
+        "metrics": metrics,
+        "complexity": {"total": complexity},
+        **where,
+    }
+
+
+def test_means_are_over_clips_then_over_seeds() -> None:
+    lines = [line("dip", clip, seed=seed, psnr_db=20 + seed + i) for seed in (0, 1) for i, clip in enumerate("abc")]
+    number = mean(lines, "psnr_db")
+    assert (number.value, number.deviation) == (21.5, pytest.approx(statistics.stdev([21, 22])))
+    assert str(number) == "21.50 ± 0.71"
+    assert (
+        mean([line("dip", "a", carried_psnr_db=None), line("dip", "b", carried_psnr_db=3.0)], "carried_psnr_db").value
+        == 3
+    )
+    assert str(mean([line("dip", "a", ssim=None)], "ssim")) == "-"
+
+
+def test_complex_and_simple_are_the_halves() -> None:
+    lines = [
+        line("carry", clip, complexity=value, psnr_db=10 * value)
+        for clip, value in zip("abcd", (3, 1, 4, 2), strict=True)
+    ]
+    assert partition(lines) == ({"a", "c"}, {"b", "d"})
+    assert partition([*lines, line("carry", "e", complexity=2.5)])[0] == {"a", "c", "e"}
+    table = table2(lines, ["carry"])
+    values = {title: number.value for title, number in zip(table.header[1:], table.rows[-1][1], strict=True)}
+    assert values["all: PSNR"] == 25
+    assert values["complex: PSNR"] == 35
+    assert values["simple: PSNR"] == 15
+    assert [title for title, _ in table.rows[:4]] == [TITLES[name] for name in ("yu", "wang", "newson", "huang")]
+    assert "complex a, c; simple b, d" in table.caption
+
+
+def test_table1_in_three_formats(tmp_path: Path) -> None:
+    lines = [line("dip", "a", psnr_db=25.123, ssim=0.9, frechet_vgg16=1234.5, hole_warp_error=0.001)]
+    lines += [line("carry", "a", psnr_db=40.0, ssim=0.99, frechet_vgg16=10.0, hole_warp_error=0.0)]
+    written = write_table(
+        table1(lines, ["dip", "carry"], ["Not measured: fid (their weights are not here)."]), tmp_path
+    )
+    text = {path.suffix: path.read_text() for path in written}
+    assert (
+        text[".md"].splitlines()[2] == "| DIP | 1234 | 25.12 | 0.900 | 0.00100 | 22.3 | 18.8 | 0.532 | 25.2 | 0.926 |"
+    )
+    assert "not FID" in text[".md"]
+    assert "Not measured: fid" in text[".md"]
+    assert "1000 updates of 5 frames" in text[".md"]
+    assert "commit abc" in text[".md"]
+    assert r"DIP & 1234 & 25.12" in text[".tex"]
+    assert text[".tex"].count("&") == 3 * 9
+    rows = [dict(zip(_csv(written[2])[0], row, strict=True)) for row in _csv(written[2])[1:]]
+    assert float(rows[0]["PSNR"]) == 25.123
+    assert rows[1]["paper: FID"] == ""
+    assert "FID" in table1([line("dip", "a", fid=3.0)], ["dip"]).header
+
+
+def test_the_caption_says_what_the_budget_was() -> None:
+    lines = [line("dip", "a", psnr_db=1.0)]
+    assert "the paper's whole schedule" in caption("x", [{**lines[0], "scale": "paper"}])
+    assert "no perceptual term" in caption("x", [{**lines[0], "scale": "tiny"}])
+    assert "perceptual term on 1 frame" in caption("x", lines)
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("figure", ["fig5", "fig7", "fig8", "fig10"])
+def test_figures(figure: str, shots: Path, tmp_path: Path) -> None:
+    methods = {"fig5": ["dip", "carry"], "fig7": ["telea", "carry"]}.get(figure, [])
+    written = reproduce(figure, shots, tmp_path, scale="tiny", methods=methods, metrics=FAST)
+    _check_figure(figure, written)
+    if figure == "fig10":
+        windows = [line["window"] for line in read_results(tmp_path / "results.jsonl")]
+        assert windows == [1, 3, 5, 8]
+        known = [line["metrics"]["generated_known_psnr_db"] for line in read_results(tmp_path / "results.jsonl")]
+        assert all(5 < value < 40 for value in known)
+    if figure == "fig8":
+        with np.load(next((tmp_path / "plates").iterdir())) as plate:
+            assert plate["look_updates"].tolist() == [1, 2, 3, 4]
+            assert plate["look_frames"].shape == (4, 48, 96, 3)
+            assert plate["look_flows"].shape == (4, 2, 48, 96)
+
+
+@pytest.mark.usefixtures("in_this_process", "weights")
+def test_figure_9(shots: Path, tmp_path: Path) -> None:
+    written = reproduce("fig9", shots, tmp_path, scale="tiny", metrics=FAST)
+    _check_figure("fig9", written)
+    with np.load(next((tmp_path / "plates").iterdir())) as plate:
+        row, column, patch_px = plate["reference"].tolist()
+        assert patch_px == 8
+        for name in ("similarity_ours", "similarity_vgg16"):
+            assert plate[name].shape == (5, 6, 12)
+            assert plate[name][2, row, column] == pytest.approx(1, abs=1e-5)
+            assert plate[name].max() <= 1 + 1e-5
+            assert plate[name].std() > 0.001
+
+
+def _check_figure(name: str, written: list[Path]) -> None:
+    assert [path.name for path in written] == [f"{name}.png", f"{name}.pdf"]
+    assert written[0].read_bytes()[:4] == b"\x89PNG"
+    assert written[1].read_bytes()[:4] == b"%PDF"
+    assert written[0].stat().st_size > 5000
+
+
+def test_the_reference_is_the_liveliest_known_patch() -> None:
+    frame, hole = torch.full((3, 32, 48), 0.5), torch.zeros(1, 32, 48, dtype=torch.bool)
+    generator = torch.Generator().manual_seed(0)
+    frame[:, 8:16, 8:16] = torch.rand(3, 8, 8, generator=generator)
+    frame[:, 16:24, 32:40] = 0.5 + 0.1 * torch.rand(3, 8, 8, generator=generator)
+    frame[:, :8, :8] = torch.rand(3, 8, 8, generator=generator) * 2  # at the border
+    assert reference_patch(frame, hole, 8, (4, 6)) == (1, 1)
+    hole[0, 10, 10] = True
+    assert reference_patch(frame, hole, 8, (4, 6)) == (2, 4)
+
+
+# Baselines
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baselines_keep_the_known_and_never_see_the_hidden(name: str) -> None:
+    frames, hole = panning(6), walking_hole(6)
+    filled = BASELINES[name](frames, hole)
+    assert torch.equal(filled[~hole.expand_as(frames)], frames[~hole.expand_as(frames)])
+    other = torch.where(hole, torch.rand(frames.shape, generator=torch.Generator().manual_seed(0)), frames)
+    assert torch.equal(BASELINES[name](other, hole), filled)
+    assert bool(filled.isfinite().all())
+
+
+def test_temporal_median_of_a_still_camera_is_the_truth() -> None:
+    truth, hole = panning(1).expand(6, -1, -1, -1).contiguous(), walking_hole(6, step=10)
+    assert torch.equal(BASELINES["temporal-median"](torch.where(hole, 0.9, truth), hole), truth)
