@@ -62,7 +62,8 @@ def test_what_is_written_is_read_again_and_hashes_are_those_of_sha256(shots: Pat
     assert cli.run(words.split()) == 0
     (pair,) = read_pairs(tmp_path / "out")
     made = read_composed(tmp_path / "out", pair)
-    expected = compose(*(read_frames(path, frames=6)[0] for path in (ground, ball)), _mask(shots, 6), dilate_px=2)
+    truth, things = (read_frames(path, frames=6)[0] for path in (ground, ball))
+    expected = compose(truth, things, read_masks(shots / "davis/masks/ball-b", frames=6) > 127, dilate_px=2)
     assert torch.equal(made.clip.frames, expected.clip.frames)
     assert torch.equal(made.clip.hole, expected.clip.hole)
     assert torch.equal(made.truth, expected.truth)
@@ -77,10 +78,6 @@ def test_what_is_written_is_read_again_and_hashes_are_those_of_sha256(shots: Pat
     shutil.copy(next((tmp_path / "out" / pair["frames"]).iterdir()), first)
     with pytest.raises(InputError, match="has changed since it was composed"):
         read_composed(tmp_path / "out", pair)
-
-
-def _mask(shots: Path, count: int) -> np.ndarray:
-    return read_masks(shots / "davis/masks/ball-b", frames=count) > 127
 
 
 def test_clips_are_added_to_a_folder_and_none_is_replaced_unasked(

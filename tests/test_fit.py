@@ -193,7 +193,8 @@ def test_a_run_that_was_stopped_and_resumed_gives_the_same_plate(name: str, clip
     for _ in range(3):
         with pytest.raises(Cancelled):
             run(clip, name, Work(tmp_path / "work", resume=True, every_s=0), rng.randint(2, 7))
-    resumed = run(clip, name, Work(tmp_path / "work", resume=True, every_s=0))
+    resumed = run(clip, name, last := Work(tmp_path / "work", resume=True, every_s=0))
+    assert 0 < last.earlier_s < resumed.elapsed_s
     assert torch.equal(resumed.frames, left_alone.frames)
     alone, again = (
         [json.loads(line) for line in (tmp_path / folder / "steps.jsonl").read_text().splitlines()]

@@ -34,6 +34,8 @@ class Work:
         self, folder: Path | None = None, *, resume: bool = False, overwrite: bool = False, every_s: float = 60.0
     ):
         self.folder, self.resume, self.overwrite, self.every_s = folder, resume, overwrite, every_s
+        self.earlier_s = 0.0
+        """What earlier runs have learned for, as far as this one goes on from them."""
         self._run: dict[str, str] = {}
         self._saved_s = time.monotonic()
         self._fresh = True
@@ -91,6 +93,7 @@ class Work:
             return None
         held = torch.load(path, map_location=device, weights_only=True)
         self._logged = max(self._logged or 0, held["logged"])
+        self.earlier_s += held["state"]["elapsed_s"]
         return held["state"]
 
     def save(self, name: str, state: Any) -> None:

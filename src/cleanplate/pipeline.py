@@ -32,6 +32,7 @@ class Plate:
     method: Method
     seed: int
     elapsed_s: float
+    """With the time that earlier runs have learned for, if it went on from them."""
 
 
 def inpaint(
@@ -86,7 +87,8 @@ def inpaint(
     provenance = torch.where(unseen, LEARNED, KNOWN).to(torch.uint8)
     provenance[carried.reached] = CARRIED
     plate = composite(frames, filled, hole)
-    return Plate(plate.cpu(), provenance.cpu(), method, seed, time.perf_counter() - started)
+    elapsed_s = time.perf_counter() - started + work.earlier_s
+    return Plate(plate.cpu(), provenance.cpu(), method, seed, elapsed_s)
 
 
 def check_budget(max_steps: int | None, max_seconds: float | None) -> None:

@@ -9,18 +9,19 @@ import importlib.metadata
 import importlib.util
 import json
 import logging
+import multiprocessing
 import os
 import platform
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,9 @@ def _here(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int) -> 
     if not cells:
         return
     threads = max(1, (os.cpu_count() or 1) // workers)
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _prepare, (threads,), max_tasks_per_child=1)
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), _prepare, (threads,), max_tasks_per_child=1
+    )
     try:
         for future in as_completed([pool.submit(work, cell) for cell in cells]):
             yield future.result()
@@ -203,9 +206,18 @@ def _here(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int) -> 
 
 
 def _prepare(threads: int) -> None:
-    """Of a process for a cell: its share of the cores, and an interrupt is its parent's business."""
+    """Of a process for a cell: its share of the cores; it minds no interrupt, but ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
+
+
+def _end_with_parent() -> None:
+    """However it ends: what it leaves would go on by itself beside the run that takes its place."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _on_ray(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int) -> Iterator[Line]:
@@ -220,7 +232,11 @@ def _on_ray(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int) -
         options: dict[str, Any] = {} if address else {"num_cpus": workers}
         ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **options)
     try:
-        task = ray.remote(num_cpus=1, max_calls=1)(lambda cell: work(cell))
+
+        def one(cell: Cell) -> Line:  # it takes functions, not partial ones
+            return work(cell)
+
+        task: Any = ray.remote(num_cpus=1, max_calls=1)(one)
         waiting = [task.remote(cell) for cell in cells]
         while waiting:
             ready, waiting = ray.wait(waiting)
