@@ -224,6 +224,8 @@ def test_results_made_elsewhere_are_a_row(shots: Path, tmp_path: Path) -> None:
         ("table1 --scale tiny --data {shots} --external carry=.", "a name of its own"),
         ("table2 --scale tiny --data {shots} --external huang=. --methods huang", "has no empty-a+ball-b"),
         ("table1 --scale tiny --data {shots} --out broken", "line 2 of broken/results.jsonl is broken"),
+        ("table1 --scale small --data {shots} --methods dip-vid-flow", "the weights of vgg16"),
+        ("table1 --scale tiny --data {shots} --device tpu", "the device 'tpu' is not available"),
         ("table1 --scale huge --data {shots}", "huge"),
         ("table9 --scale tiny --data {shots}", "table9"),
     ],

@@ -21,7 +21,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = "osD^vP*X"
 HIDDEN = (128, 128, 128)
 SHOWN_LOOKS = 6
-ASPECT = 1.3  # of the height of a picture with its title to that of the picture
+ASPECT = 1.16  # of the height of a picture with its title to that of the picture
 
 Plates = dict[str, dict[str, np.ndarray]]
 

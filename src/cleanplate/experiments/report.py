@@ -151,7 +151,8 @@ def table1(lines: Sequence[Line], methods: Sequence[str], missing: Sequence[str]
         theirs = PAPER_TABLE1.get(method, (None,) * 5)
         rows.append((TITLES.get(method, method), (*ours, *map(Number, theirs, (1, 1, 3, 1, 3)))))
     header = ("method", *(title for _, title in columns), *(f"paper: {title}" for title in papers))
-    return Table("table1", caption("Ablation study (Table 1 of the paper).", lines, missing), header, tuple(rows))
+    text = caption("Ablation study (Table 1 of the paper).", lines, [*missing, PAPERS_RUN])
+    return Table("table1", text, header, tuple(rows))
 
 
 def table2(lines: Sequence[Line], methods: Sequence[str], missing: Sequence[str] = ()) -> Table:
@@ -177,7 +178,7 @@ def table2(lines: Sequence[Line], methods: Sequence[str], missing: Sequence[str]
         "Comparison (Table 2 of the paper). Complex and simple are the halves of the clips of higher and lower "
         f"complexity: complex {', '.join(sorted(hard))}; simple {', '.join(sorted(easy))}."
     )
-    return Table("table2", caption(text, lines, missing), header, tuple(rows))
+    return Table("table2", caption(text, lines, [*missing, PAPERS_RUN]), header, tuple(rows))
 
 
 def partition(lines: Sequence[Line]) -> tuple[set[str], set[str]]:
@@ -201,8 +202,8 @@ def mean(lines: Sequence[Line], metric: str) -> Number:
     return Number(statistics.fmean(of_seeds), digits, statistics.stdev(of_seeds) if len(of_seeds) > 1 else None)
 
 
-def caption(what: str, lines: Sequence[Line], missing: Sequence[str] = ()) -> str:
-    """What was run: scale, clips, budget, machine; what is missing; and what the paper's numbers are of."""
+def caption(what: str, lines: Sequence[Line], more: Sequence[str] = ()) -> str:
+    """What was run: scale, clips, budget, machine; and what else is to be said."""
     if not lines:
         return what
     scale_name = lines[0]["scale"]
@@ -222,13 +223,13 @@ def caption(what: str, lines: Sequence[Line], missing: Sequence[str] = ()) -> st
             budget += f", perceptual term on {scale.perceptual_frames} frame of a batch"
     said = [
         what,
-        f"Scale {scale_name}: {len(clips)} clips of {lengths} frames, {scale.size[1]}x{scale.size[0]}, "
+        f"Scale {scale_name}: {len(clips)} clip{'s' * (len(clips) > 1)} of {lengths} frames, "
+        f"{scale.size[1]}x{scale.size[0]}, "
         f"seed {', '.join(map(str, seeds))}; {budget}.",
         f"Consistency with patches of {scale.patch_px} px within {scale.search_px} px.",
         f"Run on {_each(lines, 'machine')} ({_each(lines, 'device')}), torch {_each(lines, 'torch')}, "
         f"commit {_each(lines, 'commit')}.",
-        *missing,
-        PAPERS_RUN,
+        *more,
     ]
     return " ".join(said)
 

@@ -34,7 +34,7 @@ from cleanplate.baselines import BASELINES
 from cleanplate.checkpoint import Work
 from cleanplate.clip import Clip, to_tensor
 from cleanplate.compose import Composed, Pair, choose, read_composed, read_pairs, resized, sha256
-from cleanplate.config import Method, OnStep, Step, tell
+from cleanplate.config import METHODS, Method, OnStep, Step, tell
 from cleanplate.errors import InputError
 from cleanplate.experiments.features import similarities
 from cleanplate.experiments.plan import SCALES, Cell, method_at
@@ -43,6 +43,7 @@ from cleanplate.learn import known_flows
 from cleanplate.metrics import Judged, complexity, measure, psnr_db, ssim
 from cleanplate.pipeline import KNOWN, LEARNED, find_device, inpaint
 from cleanplate.video_io import existing, read_frames, whole, writing
+from cleanplate.weights import find_weights
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +151,9 @@ def run(
         if cell.external is not None:
             external_path(Path(cell.external), cell.clip)  # rather now than after an hour
     todo = [cell for cell in cells if find_line(lines, cell, pairs[cell.clip], metrics) is None]
+    find_device(device)
+    if any(needs_vgg16(cell) for cell in todo):
+        find_weights("vgg16")
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     work = partial(run_cell, data=data.resolve(), out=out.resolve(), metrics=tuple(metrics), device=device)
@@ -162,6 +166,12 @@ def run(
         log.info("%s", summary(line))
         tell(on_step, "cells", done, len(cells))
     return [line for cell in cells if (line := find_line(lines, cell, pairs[cell.clip], metrics)) is not None]
+
+
+def needs_vgg16(cell: Cell) -> bool:
+    """Whether a cell trains or compares with VGG16's features."""
+    runs = cell.external is None and cell.method in METHODS
+    return cell.features or (runs and bool(method_at(cell.method, SCALES[cell.scale], 1).loss.perceptual))
 
 
 def cell_key(line: Line) -> tuple:
@@ -186,7 +196,7 @@ def summary(line: Line) -> str:
 def _here(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int) -> Iterator[Line]:
     if not cells:
         return
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = max(1, torch.get_num_threads() // workers)
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), _prepare, (threads,), max_tasks_per_child=1
     )
