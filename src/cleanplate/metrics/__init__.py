@@ -8,7 +8,6 @@ import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from cleanplate.errors import InputError, Undefined
@@ -43,10 +42,13 @@ __all__ = [
 class Judged:
     """A result, and what it is measured against."""
 
-    frames: Float[Tensor, "T 3 H W"]
-    truth: Float[Tensor, "T 3 H W"]
-    hole: Bool[Tensor, "T 1 H W"]
-    provenance: UInt8[Tensor, "T 1 H W"] | None = None
+    frames: Tensor
+    """(T, 3, H, W) in 0..1, as `truth` is; the metrics say what does not fit."""
+    truth: Tensor
+    hole: Tensor
+    """(T, 1, H, W) bool."""
+    provenance: Tensor | None = None
+    """(T, 1, H, W) uint8."""
     patch_px: int = PATCH_PX
     search_px: int = SEARCH_PX
     seed: int = 0
