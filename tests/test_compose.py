@@ -127,6 +127,9 @@ def test_without_a_list_every_shot_is_a_background_but_not_of_its_own_object(sho
         ({"background": {"source": "davis/frames/empty-a", "start": 0}}, "lacks or garbles something"),
         ({"object": "none"}, "there is no file"),
         ({"background": None}, "lacks or garbles something"),
+        ({"dilate_px": -1}, "dilate_px is -1"),
+        ({"dilate_px": 10**9}, "dilate_px is 1000000000"),
+        ({"truth": "davis/frames/empty-a", "sha256": 3}, "lacks or garbles something"),
     ],
 )
 def test_a_recipe_that_cannot_be_made(shots: Path, change: dict, said: str) -> None:
@@ -148,6 +151,7 @@ def test_sizes_that_disagree() -> None:
         ('{"pairs": [{}]}', "is not a list of pairs"),
         ("[]", "is not a list of pairs"),
         ('{"pairs": [{"name": "a"}, {"name": "a"}]}', "two pairs a"),
+        ('{"pairs": [{"name": "../a"}]}', r"a pair named '../a'"),
         (None, "there is no file"),
     ],
 )

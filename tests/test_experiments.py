@@ -223,7 +223,9 @@ def test_results_made_elsewhere_are_a_row(shots: Path, tmp_path: Path) -> None:
         ("table1 --scale tiny --data {shots} --external huang=nowhere", "there is no folder nowhere"),
         ("table1 --scale tiny --data {shots} --external carry=.", "a name of its own"),
         ("table2 --scale tiny --data {shots} --external huang=. --methods huang", "has no empty-a+ball-b"),
-        ("table1 --scale tiny --data {shots} --out broken", "line 2 of broken/results.jsonl is broken"),
+        ("table1 --scale tiny --data {shots} --out cut", "line 2 of cut/results.jsonl is broken"),
+        ("table1 --scale tiny --data {shots} --out other", "line 2 of other/results.jsonl is broken"),
+        ("table1 --scale tiny --data {shots} --out odd", "seed is 'x'"),
         ("table1 --scale small --data {shots} --methods dip-vid-flow", "the weights of vgg16"),
         ("table1 --scale tiny --data {shots} --device tpu", "the device 'tpu' is not available"),
         ("table1 --scale huge --data {shots}", "huge"),
@@ -241,9 +243,15 @@ def test_bad_input_is_one_line(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CLEANPLATE_WEIGHTS", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
-    (tmp_path / "broken").mkdir()
-    good = {name: 0 for name in ("clip", "method", "seed", "scale", "settings", "metrics")}
-    (tmp_path / "broken/results.jsonl").write_text(json.dumps(good) + '\n{"clip": "a", "meth\n')
+    good = {"clip": "a", "method": "dip", "seed": 0, "scale": "tiny", "settings": {}, "metrics": {}, "complexity": {}}
+    good |= {"n_frames": 8, "looks": 0, "features": False, "window": None, "seconds": 1.0}
+    for name, second in (
+        ("cut", '{"clip": "a", "meth'),
+        ("other", "[1, 2]"),
+        ("odd", json.dumps({**good, "seed": "x"})),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.jsonl").write_text(f"{json.dumps(good)}\n{second}\n")
     assert cli.run(["reproduce", *words.format(shots=shots).split()]) == 2
     errors = capsys.readouterr().err
     assert said in errors

@@ -139,7 +139,16 @@ def _fit(levels: np.ndarray, size: tuple[int, ...], mask: str, video: str) -> np
 
 
 def grow(hole: Bool[np.ndarray, "T H W"], radius_px: int) -> Bool[np.ndarray, "T H W"]:
-    """Dilate by a disc."""
+    """Dilate by a disc.
+
+    Raises:
+        InputError: a radius below 0, or beyond the frame.
+    """
+    if not 0 <= radius_px <= max(hole.shape[1:]):
+        size = f"frames are {hole.shape[2]}x{hole.shape[1]}"
+        raise InputError(
+            f"dilate_px is {radius_px}, and {size}", "0 or more, within the frame, is needed", "correct it"
+        )
     if radius_px == 0:
         return hole
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1, 2 * radius_px + 1))

@@ -127,13 +127,20 @@ def read_pairs(data: Path, manifest: Path | None = None) -> list[Pair]:
     try:
         pairs = json.loads(path.read_text())["pairs"]
         names = [str(pair["name"]) for pair in pairs]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path} is not a list of pairs ({error})", "JSON with 'pairs', each with a name, is needed", "correct it"
         ) from None
+    if odd := [name for name in names if not _is_name(name)]:
+        raise InputError(f"{path} has a pair named '{odd[0]}'", "a name for folders is needed", "rename it")
     if twice := {name for name in names if names.count(name) > 1}:
         raise InputError(f"{path} has two pairs {twice.pop()}", "every pair needs its own name", "rename one")
     return pairs
+
+
+def _is_name(name: str) -> bool:
+    """Whether it can be that of a file or folder, and of nothing elsewhere."""
+    return bool(name) and Path(name).name == name and not name.startswith(".")
 
 
 def read_composed(data: Path, pair: Pair) -> Composed:
@@ -144,7 +151,7 @@ def read_composed(data: Path, pair: Pair) -> Composed:
     """
     try:
         return _read_ready(data, pair) if "truth" in pair else _compose_recipe(data, pair)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"the pair {pair.get('name')} lacks or garbles something ({error})",
             "a recipe has background (source, start, count, window) and object; a ready pair frames, masks and truth",
@@ -319,7 +326,7 @@ def compose_files(
         InputError: files that cannot be read, or do not fit together.
     """
     name = f"{background.stem}+{object_.stem}" if name is None else name
-    if not name or Path(name).name != name or name.startswith("."):
+    if not _is_name(name):
         raise InputError(f"the name is '{name}'", "a name for folders is needed", "pass another --name")
     truth, fps = read_frames(background, frames=frames, size=size, on_step=on_step)
     things, _ = read_frames(object_, frames=len(truth), on_step=on_step)

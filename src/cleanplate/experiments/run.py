@@ -48,6 +48,11 @@ from cleanplate.weights import find_weights
 log = logging.getLogger(__name__)
 
 RESULTS = "results.jsonl"
+# What the line of a cell must have for it to be found again and shown.
+LINE: dict[str, type | tuple[type, ...]] = {name: str for name in ("clip", "method", "scale")}
+LINE |= {name: dict for name in ("settings", "metrics", "complexity")}
+LINE |= {"seed": int, "n_frames": int, "looks": int, "features": bool}
+LINE |= {"window": (int, type(None)), "seconds": (int, float, type(None))}
 Line = dict[str, Any]
 
 
@@ -77,11 +82,13 @@ def read_results(path: Path) -> list[Line]:
     if not path.is_file():
         return []
     lines = []
-    for number, text in enumerate(path.read_text().splitlines(), 1):
+    for number, text in enumerate(path.read_text(errors="replace").splitlines(), 1):
         try:
             line = json.loads(text)
-            {name: line[name] for name in ("clip", "method", "seed", "scale", "settings", "metrics")}
-        except (ValueError, KeyError, TypeError) as error:
+            for name, kind in LINE.items():
+                if not isinstance(line[name], kind):
+                    raise TypeError(f"{name} is {line[name]!r:.40}")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
                 f"line {number} of {path} is broken ({type(error).__name__}: {error})",
                 "each line is the record of one cell",
