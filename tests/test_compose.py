@@ -150,6 +150,7 @@ def test_sizes_that_disagree() -> None:
         ("{", "is not a list of pairs"),
         ('{"pairs": [{}]}', "is not a list of pairs"),
         ("[]", "is not a list of pairs"),
+        ('{"pairs": []}', "has no pairs"),
         ('{"pairs": [{"name": "a"}, {"name": "a"}]}', "two pairs a"),
         ('{"pairs": [{"name": "../a"}]}', r"a pair named '../a'"),
         (None, "there is no file"),

@@ -131,6 +131,8 @@ def read_pairs(data: Path, manifest: Path | None = None) -> list[Pair]:
         raise InputError(
             f"{path} is not a list of pairs ({error})", "JSON with 'pairs', each with a name, is needed", "correct it"
         ) from None
+    if not names:
+        raise InputError(f"{path} has no pairs", "at least one is needed", "add one by cleanplate compose")
     if odd := [name for name in names if not _is_name(name)]:
         raise InputError(f"{path} has a pair named '{odd[0]}'", "a name for folders is needed", "rename it")
     if twice := {name for name in names if names.count(name) > 1}:
