@@ -61,7 +61,8 @@ def test_what_is_written_is_read_again_and_hashes_are_those_of_sha256(shots: Pat
     words = f"compose {ground} {ball} {shots / 'davis/masks/ball-b'} -o {tmp_path / 'out'} --frames 6 --dilate-px 2"
     assert cli.run(words.split()) == 0
     (pair,) = read_pairs(tmp_path / "out")
-    made = read_composed(tmp_path / "out", pair)
+    made = read_composed(tmp_path / "out", pair | {"fps": 12.0})
+    assert made.clip.fps == 12
     truth, things = (read_frames(path, frames=6)[0] for path in (ground, ball))
     expected = compose(truth, things, read_masks(shots / "davis/masks/ball-b", frames=6) > 127, dilate_px=2)
     assert torch.equal(made.clip.frames, expected.clip.frames)

@@ -1,4 +1,5 @@
 import hashlib
+import importlib
 import math
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from cleanplate import InputError
 from cleanplate.errors import Undefined
+from cleanplate.flow import FlowField
 from cleanplate.metrics import (
     METRICS,
     Judged,
@@ -113,6 +115,7 @@ def test_patch_consistency_agrees_with_a_search_by_skimage(row: int, column: int
 def test_a_moving_picture_is_found_again_exactly() -> None:
     frames, hole = panning(4, step=(3, 1)), walking_hole(4)
     assert patch_consistency(frames, hole, patch_px=15, search_px=4) == pytest.approx((100, 1), abs=1e-5)
+    assert patch_consistency(frames.flip(0), hole, patch_px=15, search_px=4) == pytest.approx((100, 1), abs=1e-5)
     too_near = patch_consistency(frames, hole, patch_px=15, search_px=2)
     assert too_near.psnr_db < 40
 
@@ -152,22 +155,23 @@ def test_warp_error_follows_the_motion_of_the_truth() -> None:
     truth = panning(4)
     still = truth[:1].expand(4, -1, -1, -1)
     assert warp_error(truth, truth) < 0.1 * warp_error(still, truth)
+    leaving = torch.zeros(4, 1, 64, 96, dtype=torch.bool)
+    leaving[:, :, 20:40, :6] = True  # half of it leaves the picture, and does not count
+    assert warp_error(truth, truth, leaving) < 0.1 * warp_error(still, truth, leaving)
 
 
-def test_complexity() -> None:
+def test_complexity(monkeypatch: pytest.MonkeyPatch) -> None:
     wall = panning(1)
     levels = torch.tensor([0.0, 0.1, 0.2, 0.1])
     still = wall * 0.5 + levels.view(4, 1, 1, 1)
     assert complexity(still).appearance == pytest.approx(levels.numpy().std(), abs=1e-4)
     assert complexity(wall.expand(3, -1, -1, -1)).motion == pytest.approx(0, abs=1e-4)
-    # Flow that grows by s pixels per pixel in x alone has a gradient of s everywhere.
-    s, wide = 0.02, panning(1, (128, 192))[0]
-    x = torch.arange(192, dtype=torch.float32)
-    grid = torch.stack(
-        torch.meshgrid(torch.linspace(-1, 1, 128), (x - 96) * (1 - s) / 95.5, indexing="ij")[::-1], dim=-1
-    )
-    zoomed = torch.nn.functional.grid_sample(wide[None], grid[None], padding_mode="border", align_corners=True)
-    assert complexity(torch.cat((wide[None], zoomed))).motion == pytest.approx(s, rel=0.35)
+    # Flow that grows by 0.03 pixels per pixel along x and by 0.04 along y has a gradient of 0.05 everywhere.
+    x, y = torch.meshgrid(0.03 * torch.arange(96.0), 0.04 * torch.arange(64.0), indexing="xy")
+    field = FlowField(torch.stack((x, y)).expand(3, -1, -1, -1), torch.ones(3, 1, 64, 96, dtype=torch.bool))
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.import_module("cleanplate.metrics.complexity"), "estimate", lambda *_: field)
+        assert complexity(still).motion == pytest.approx(0.05, rel=1e-4)
     assert complexity(still).total == complexity(still).appearance + complexity(still).motion
 
 

@@ -167,6 +167,9 @@ def run(
     done = len(cells) - len(todo)
     tell(on_step, "cells", done, len(cells))
     for line in {"local": _here, "ray": _on_ray}[on](work, todo, workers):
+        for before in lines:
+            if cell_key(before) == cell_key(line) and before["settings"] == line["settings"]:
+                line["metrics"] = before["metrics"] | line["metrics"]
         lines = [other for other in lines if cell_key(other) != cell_key(line)] + [line]
         write_results(out / RESULTS, lines)
         done += 1
@@ -248,13 +251,13 @@ def _on_ray(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int) -
         address = os.environ.get("RAY_ADDRESS")
         options: dict[str, Any] = {} if address else {"num_cpus": workers}
         ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **options)
+
+    def one(cell: Cell) -> Line:  # it takes functions, not partial ones
+        return work(cell)
+
+    task: Any = ray.remote(num_cpus=1, max_calls=1)(one)
+    waiting = [task.remote(cell) for cell in cells]
     try:
-
-        def one(cell: Cell) -> Line:  # it takes functions, not partial ones
-            return work(cell)
-
-        task: Any = ray.remote(num_cpus=1, max_calls=1)(one)
-        waiting = [task.remote(cell) for cell in cells]
         while waiting:
             ready, waiting = ray.wait(waiting)
             try:
@@ -262,6 +265,8 @@ def _on_ray(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int) -
             except RayTaskError as error:
                 raise error.cause from None
     finally:
+        for rest in waiting:  # of an interrupted run: a cluster would go on
+            ray.cancel(rest, force=True)
         if ours:
             ray.shutdown()
 
