@@ -27,7 +27,7 @@ from cleanplate.complete import complete, fit_level, touches, trust_in
 from cleanplate.config import CarryConfig, OnStep, tell
 from cleanplate.flow import LEAST_SIZE, both_ways, frame_pairs
 from cleanplate.parallel import in_order
-from cleanplate.smooth import dilate, paint
+from cleanplate.smooth import dilate, paint, paint_one
 from cleanplate.warp import pixel_grid, round_trip_error, sample
 
 # A cubic sample reads two pixels around it; so near to a hole it would read the fill.
@@ -118,7 +118,7 @@ def carry(
         on_step: told of every pair of frames.
     """
     filled = paint(frames.contiguous(), hole)
-    near = torch.cat([dilate(one, config.margin_px) for one in hole.split(1)])
+    near = torch.cat(list(in_order(partial(dilate, radius_px=config.margin_px), hole.split(1))))
     unsafe, kept = unsafe_pixels(hole), None
     pairs = [(i, j) for i, j in frame_pairs(len(frames), 1, 1) if len(unsafe[i]) + len(unsafe[j])]
     rounds = config.rounds if motion is None else 1
@@ -158,7 +158,7 @@ def carry_on(
 
 def unsafe_pixels(hole: Bool[Tensor, "T 1 H W"]) -> list[Int[Tensor, " _"]]:
     """For each frame the pixels, counted row by row, that a colour must not be taken from."""
-    return [torch.nonzero(dilate(one, UNSAFE_PX).flatten()).flatten() for one in hole.split(1)]
+    return list(in_order(lambda one: torch.nonzero(dilate(one, UNSAFE_PX).flatten()).flatten(), hole.split(1)))
 
 
 @dataclass(frozen=True)
@@ -182,9 +182,9 @@ def link_pair(seen: Seen, config: CarryConfig, pair: tuple[int, int]) -> tuple[L
     rows, columns = around(seen.near[both], margin_px=max(LEAST_SIZE, round(MARGIN * reach_px)))
     frames, near = seen.filled[both, :, rows, columns], seen.near[both, :, rows, columns]
     flow = both_ways(frames if seen.motion is None else seen.motion[both, :, rows, columns], config.estimator)
-    trust = trust_in(flow, near)
+    unknown, tolerance_px = touches(flow, near), config.flow_tolerance_px
+    trust = trust_in(flow, unknown)
     if seen.motion is None:
-        unknown, tolerance_px = touches(flow, near), config.flow_tolerance_px
         flow = complete(flow, unknown, trust, seen.trust_filled, reach_px=reach_px, tolerance_px=tolerance_px)
     level = fit_level(frames, flow, trust, reach_px=reach_px, tolerance=config.level_tolerance)
     return link(flow, level, (seen.unsafe[i], seen.unsafe[j]), (rows.start, columns.start), seen.near.shape[3])
@@ -300,7 +300,8 @@ def fuse(
     for i, (pixels, found) in enumerate(list(in_order(colours, range(len(unsafe))))):
         filled[i].flatten(1)[:, pixels] = found.T
         reached[i].flatten()[pixels] = True
-        missing = hole[i : i + 1] & ~reached[i : i + 1]
-        if bool(missing.any()):
-            filled[i : i + 1] = paint(filled[i : i + 1], missing)
+    missing = hole & ~reached
+    left = torch.nonzero(missing.flatten(1).any(1)).flatten().tolist()
+    for i, painted in zip(left, in_order(lambda i: paint_one(filled[i], missing[i]), left), strict=True):
+        filled[i] = painted
     return reached

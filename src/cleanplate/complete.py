@@ -4,7 +4,6 @@ All of it is for a pair of frames, both ways: index 0 is the way from the first 
 """
 
 import cv2
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -20,15 +19,15 @@ TRUSTED_ERROR_PX = 0.5
 SURE = 0.02
 
 
-def trust_in(flow: Float[Tensor, "2 2 H W"], near: Bool[Tensor, "2 1 H W"]) -> Float[Tensor, "2 2 H W"]:
+def trust_in(flow: Float[Tensor, "2 2 H W"], unknown: Bool[Tensor, "2 1 H W"]) -> Float[Tensor, "2 2 H W"]:
     """How far a vector of a pair of frames, both ways, is to be believed: if it is known, and if it is not.
 
     Returns:
-        two channels in 0..1, both falling with the forward-backward error. The first is 0 unless the vector starts and
-        ends away from a hole; the second is 0 only where it leaves the image.
+        two channels in 0..1, both falling with the forward-backward error. The first is 0 where the vector is unknown
+        (`touches`); the second is 0 only where it leaves the image.
     """
     confidence = inside(flow) * torch.exp(-(round_trip_error(flow, flow.flip(0)) / TRUSTED_ERROR_PX).square())
-    return torch.cat((confidence * ~touches(flow, near), confidence), dim=1)
+    return torch.cat((confidence * ~unknown, confidence), dim=1)
 
 
 def touches(flow: Float[Tensor, "2 2 H W"], near: Bool[Tensor, "2 1 H W"]) -> Bool[Tensor, "2 1 H W"]:
@@ -69,9 +68,9 @@ def fit_homography(flow: Float[Tensor, "2 H W"], reliable: Bool[Tensor, "H W"]) 
     matrix, agree = cv2.findHomography(start, end, cv2.RANSAC, HOMOGRAPHY_TOLERANCE_PX, maxIters=500)
     if matrix is None or agree.mean() < HOMOGRAPHY_SUPPORT:
         return torch.zeros_like(flow)
-    points = np.ascontiguousarray(grid.permute(1, 2, 0).cpu().numpy()).reshape(1, -1, 2)
-    moved = torch.from_numpy(cv2.perspectiveTransform(points, matrix)).reshape(height, width, 2).permute(2, 0, 1)
-    motion = moved.to(flow) - grid
+    x, y = grid[0, :1], grid[1, :, :1]
+    across, down, depth = (a * x + b * y + c for a, b, c in matrix.tolist())
+    motion = torch.stack((across / depth, down / depth)) - grid
     # Far from the vectors it was fitted to, a plane may be seen edge on, and its motion has no bound.
     return motion if bool((motion.abs() < height + width).all()) else torch.zeros_like(flow)
 

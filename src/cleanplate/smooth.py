@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from cleanplate.parallel import in_order
+
 
 def pull_push(values: Float[Tensor, "N C H W"], weight: Float[Tensor, "N 1 H W"]) -> Float[Tensor, "N C H W"]:
     """Fill where the weight is below 1 from a pyramid of weighted means (Gortler et al., The Lumigraph, Sec. 3.4.2).
@@ -46,11 +48,17 @@ def _halve(x: Tensor) -> Tensor:
 
 def paint(frames: Float[Tensor, "N C H W"], hole: Bool[Tensor, "N 1 H W"]) -> Float[Tensor, "N C H W"]:
     """The frames with their holes painted over from the surroundings; a frame that is all hole becomes black."""
-    out = frames.clone()
-    for index in torch.nonzero(hole.flatten(1).any(1)).flatten().tolist():  # one by one: pyramids take memory
-        one = slice(index, index + 1)
-        out[one] = pull_push(frames[one], (~hole[one]).to(frames.dtype))
+    out, holed = frames.clone(), torch.nonzero(hole.flatten(1).any(1)).flatten().tolist()
+
+    each = in_order(lambda index: paint_one(frames[index], hole[index]), holed)  # a few at a time: they take memory
+    for index, painted in zip(holed, each, strict=True):
+        out[index] = painted
     return out
+
+
+def paint_one(frame: Float[Tensor, "C H W"], hole: Bool[Tensor, "1 H W"]) -> Float[Tensor, "C H W"]:
+    """The same of one frame."""
+    return pull_push(frame[None], (~hole[None]).to(frame.dtype))[0]
 
 
 def shrink(
@@ -106,7 +114,7 @@ def local_fit(
     return fit[..., :height, :width]
 
 
-CELLS_PER_SIGMA = 8
+CELLS_PER_SIGMA = 4
 ENOUGH = 1e-4  # share of the window that must be measured for its mean to stand alone
 
 
@@ -129,4 +137,6 @@ def dilate(mask: Bool[Tensor, "N 1 H W"], radius_px: int) -> Bool[Tensor, "N 1 H
     """Grow a mask by a square of that radius."""
     if radius_px < 1:
         return mask
-    return F.max_pool2d(mask.float(), 2 * radius_px + 1, stride=1, padding=radius_px) > 0
+    size = 2 * radius_px + 1
+    rows = F.max_pool2d(mask.float(), (1, size), stride=1, padding=(0, radius_px))
+    return F.max_pool2d(rows, (size, 1), stride=1, padding=(radius_px, 0)) > 0
