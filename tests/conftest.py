@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cleanplate import Clip, write_video
+from cleanplate import Clip, cli, write_video
 from cleanplate.demo import make_demo
 
 
@@ -92,6 +92,14 @@ def write_pngs(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+def refused(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command ends with exit 2 and one line that has `said` in it."""
+    assert cli.run(words.split()) == 2
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert errors.count("\n") == 1
 
 
 def to_bytes(frames: Tensor) -> np.ndarray:

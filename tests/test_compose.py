@@ -9,17 +9,19 @@ import pytest
 import torch
 
 from cleanplate import InputError, cli
+from cleanplate.clip import grow
 from cleanplate.compose import (
     compose,
     each_composed,
     fit_object,
     read_composed,
     read_pairs,
-    recipes,
     resized,
     sha256,
 )
+from cleanplate.dataset import recipes
 from cleanplate.video_io import read_frames, read_masks
+from tests.conftest import refused
 
 RNG = np.random.default_rng(0)
 GROUND, THINGS = (RNG.integers(0, 256, (3, 40, 60, 3), dtype=np.uint8) for _ in range(2))
@@ -125,17 +127,95 @@ def test_without_a_list_every_shot_is_a_background_but_not_of_its_own_object(sho
             {"background": {"source": "davis/frames/empty-a", "start": 0, "count": 8, "window": [40, 0, 48, 96]}},
             "leaves the frame of 96x64",
         ),
-        ({"background": {"source": "davis/frames/empty-a", "start": 0}}, "lacks or garbles something"),
         ({"object": "none"}, "there is no file"),
-        ({"background": None}, "lacks or garbles something"),
-        ({"dilate_px": -1}, "dilate_px is -1"),
         ({"dilate_px": 10**9}, "dilate_px is 1000000000"),
-        ({"truth": "davis/frames/empty-a", "sha256": 3}, "lacks or garbles something"),
     ],
 )
 def test_a_recipe_that_cannot_be_made(shots: Path, change: dict, said: str) -> None:
     with pytest.raises(InputError, match=said):
         read_composed(shots, read_pairs(shots)[0] | change)
+
+
+ODD = [None, -1, 1.5, "x", "", [], {}, True, [1, 2], [0, 0], 10**30, "../x", "a\0b", float("nan"), ["a"] * 4]
+
+
+def test_whatever_a_pair_has_in_it_ends_in_a_clip_or_in_one_line(shots: Path, tmp_path: Path) -> None:
+    """Every field of a recipe and of a ready pair, replaced by odd things or left out."""
+    data = tmp_path / "data"
+    shutil.copytree(shots, data)
+    words = (
+        f"compose {data}/davis/frames/empty-a {data}/davis/frames/ball-b {data}/davis/masks/ball-b -o {tmp_path}/made"
+    )
+    assert cli.run(words.split()) == 0
+    shutil.copytree(tmp_path / "made/davis", data / "davis", dirs_exist_ok=True)
+    recipe, ready = read_pairs(data)[0], read_pairs(tmp_path / "made")[0]
+    tried = 0
+    for pair in (recipe | {"dilate_px": 2}, ready):
+        for path in [(key,) for key in pair] + [("background", key) for key in pair.get("background", ())]:
+            for odd in [*ODD, KeyError]:
+                changed = json.loads(json.dumps(pair))
+                inner = changed[path[0]] if len(path) > 1 else changed
+                inner.pop(path[-1]) if odd is KeyError else inner.update({path[-1]: odd})
+                (data / "composed.json").write_text(json.dumps({"pairs": [changed]}))
+                tried += 1
+                said = ""
+                try:
+                    for composed in each_composed(data):
+                        assert composed.truth.ndim == 4
+                except InputError as error:
+                    said = str(error)
+                assert "\n" not in said
+    assert tried == 16 * (4 + 4 + len(ready))
+
+
+def test_two_pairs_of_one_name(shots: Path, tmp_path: Path) -> None:
+    pairs = read_pairs(shots)
+    (tmp_path / "composed.json").write_text(json.dumps({"pairs": [pairs[0], pairs[0]]}))
+    with pytest.raises(InputError, match=r"two pairs empty-a\+ball-b"):
+        read_pairs(tmp_path)
+
+
+def test_the_dataset_is_cut_to_its_size_before_it_is_composed(shots: Path, tmp_path: Path) -> None:
+    words = f"compose {shots} -o {tmp_path / 'all'} --masks-per-background 1 --frames 3 --size 40 40"
+    assert cli.run(words.split()) == 0
+    for composed in each_composed(tmp_path / "all"):
+        hole = torch.from_numpy(grow(composed.mask[:, 0].numpy(), 4)).unsqueeze(1)
+        assert composed.truth.shape == (3, 3, 40, 40)
+        assert torch.equal(composed.clip.hole, hole)
+    written = sorted(path.name for path in (tmp_path / "all/davis/truth").iterdir())
+    shutil.rmtree(tmp_path / "all/davis/truth" / written[0])
+    before = (tmp_path / "all/composed.json").read_bytes()
+    assert cli.run(words.split()) == 2  # what is there is found before anything is written
+    assert (tmp_path / "all/composed.json").read_bytes() == before
+    assert not (tmp_path / "all/davis/truth" / written[0]).exists()
+
+
+def test_segments_of_one_shot_have_names_of_their_own(shots: Path, tmp_path: Path) -> None:
+    shutil.copytree(shots / "davis", tmp_path / "davis")
+    pair = read_pairs(shots)[0]
+    later = pair | {"name": "later", "background": {**pair["background"], "start": 2, "count": 6}}
+    (tmp_path / "composed.json").write_text(json.dumps({"pairs": [pair, later]}))
+    names = [pair["name"] for pair in recipes(tmp_path, masks_per_background=2)]
+    assert len(set(names)) == 4
+
+
+def test_a_clip_is_not_written_over_what_it_is_made_of(
+    shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(shots / "davis", tmp_path / "davis")
+    before = sha256(tmp_path / "davis/frames/ball-b")
+    frames, masks = tmp_path / "davis/frames", tmp_path / "davis/masks"
+    words = (
+        f"compose {frames / 'empty-a'} {frames / 'ball-b'} {masks / 'ball-b'} -o {tmp_path} --name ball-b --overwrite"
+    )
+    refused(words, "is also the input", capsys)
+    assert sha256(tmp_path / "davis/frames/ball-b") == before
+
+
+def test_a_folder_named_like_an_image(tmp_path: Path) -> None:
+    (tmp_path / "shot/a.png").mkdir(parents=True)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_frames(tmp_path / "shot")
 
 
 def test_sizes_that_disagree() -> None:
@@ -149,11 +229,12 @@ def test_sizes_that_disagree() -> None:
     ("content", "said"),
     [
         ("{", "is not a list of pairs"),
-        ('{"pairs": [{}]}', "is not a list of pairs"),
+        ('{"pairs": [{}]}', "a pair named None"),
+        ('{"pairs": 3}', "is not a list of pairs"),
         ("[]", "is not a list of pairs"),
         ('{"pairs": []}', "has no pairs"),
-        ('{"pairs": [{"name": "a"}, {"name": "a"}]}', "two pairs a"),
         ('{"pairs": [{"name": "../a"}]}', r"a pair named '../a'"),
+        ('{"pairs": [{"name": "a", "object": "b"}]}', "background of a is None"),
         (None, "there is no file"),
     ],
 )
@@ -171,6 +252,13 @@ def test_a_list_that_is_none(tmp_path: Path, content: str | None, said: str) -> 
         ("compose {shots}/davis/frames/empty-a {shots}/davis/frames/ball-a -o out", "has no OBJECT_MASK"),
         ("compose {three} -o out --frames 0", "--frames 0"),
         ("compose {three} -o out --name ../x", "the name is '../x'"),
+        ("compose {three} -o out --name x.mp4", "the name is 'x.mp4'"),
+        ("compose {three} -o out --name " + "x" * 300, "the name is"),
+        ("compose {three} -o out --size 0 0", "the size is 0x0"),
+        ("compose {three} -o out --size 9 100000", "the size is 9x100000"),
+        ("compose {three} -o out --frames " + "9" * 30, "less than 2^31"),
+        ("compose {shots} -o out --size -1 5 --masks-per-background 1", "the size is -1x5"),
+        ("compose {shots} -o out --name x", "--name and --start are of one clip"),
         ("compose {shots}/davis/frames/none {shots}/davis/frames/ball-a {shots}/davis/masks/ball-a -o out", "no file"),
     ],
 )
@@ -184,10 +272,7 @@ def test_bad_words_are_one_line_and_write_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     three = f"{shots}/davis/frames/empty-a {shots}/davis/frames/ball-a {shots}/davis/masks/ball-a"
-    assert cli.run(words.format(shots=shots, three=three).split()) == 2
-    errors = capsys.readouterr().err
-    assert said in errors
-    assert errors.count("\n") == 1
+    refused(words.format(shots=shots, three=three), said, capsys)
     assert list(tmp_path.iterdir()) == []
 
 

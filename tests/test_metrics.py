@@ -63,6 +63,16 @@ def test_known_values() -> None:
     assert ssim(result, truth, hole) < 0.1
 
 
+def test_a_frame_without_a_hole_does_not_make_a_video_perfect() -> None:
+    truth = torch.zeros(3, 3, 16, 16)
+    result = truth.clone()
+    result[0] = 0.2
+    assert psnr_db(result, truth) == pytest.approx((-20 * math.log10(0.2) + 100 + 100) / 3, abs=1e-4)
+    where = torch.zeros(3, 1, 16, 16, dtype=torch.bool)
+    where[1:] = True
+    assert psnr_db(result, truth, where) == math.inf  # of what counts, nothing differs
+
+
 def test_symmetry() -> None:
     result, truth = pair()
     hole = walking_hole(3)

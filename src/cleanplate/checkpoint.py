@@ -7,6 +7,7 @@ every step go to `steps.jsonl`, one line a step; a run that goes on first cuts o
 
 import io
 import json
+import pickle
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,7 +51,7 @@ class Work:
         if self.folder is None:
             return
         path = self.folder / RUN
-        held = json.loads(path.read_text()) if path.is_file() else None
+        held = _read_run(path) if path.is_file() else None
         self._run, self._fresh = dict(run), False
         if held is None or (self.overwrite and not (self.resume and held == run)):
             self._fresh = True
@@ -91,7 +92,12 @@ class Work:
         """What was saved under this name, its tensors on `device`; None if nothing was."""
         if self.folder is None or self._fresh or not (path := self.folder / f"{name}.pt").is_file():
             return None
-        held = torch.load(path, map_location=device, weights_only=True)
+        try:
+            held = torch.load(path, map_location=device, weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise InputError(
+                f"{path} is broken ({type(error).__name__})", "a whole file is needed", "pass --overwrite to start anew"
+            ) from None
         self._logged = max(self._logged or 0, held["logged"])
         self.earlier_s += held["state"]["elapsed_s"]
         return held["state"]
@@ -132,3 +138,12 @@ class Work:
         assert self.folder is not None
         for path in (self.folder / RUN, *self.folder.glob("*.pt"), *self.folder.glob("*.partial")):
             path.unlink(missing_ok=True)
+
+
+def _read_run(path: Path) -> dict[str, str]:
+    """What an earlier run depended on; nothing that another could be the same as, if the file is broken."""
+    try:
+        held = json.loads(path.read_text())
+    except ValueError:
+        return {}
+    return held if isinstance(held, dict) else {}

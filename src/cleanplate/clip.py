@@ -85,8 +85,7 @@ def read_clip(
     Raises:
         InputError: what cannot be read, or does not fit together.
     """
-    if size is not None and min(size) < 1:
-        raise InputError(f"the size is {size[0]}x{size[1]}", "height and width of at least 1 are needed", "correct it")
+    video_io.check_size(size)
     if dilate_px < 0:
         raise InputError(f"dilate_px is {dilate_px}", "0 or more is needed", "correct it")
     levels = video_io.read_masks(mask, frames=frames)
@@ -110,7 +109,7 @@ def read_clip(
         levels = np.stack([video_io.resize_and_crop(level, size) for level in levels])
     hole = grow(levels > WHITE, dilate_px)
     if one_for_all:
-        hole = np.broadcast_to(hole, (len(pictures), *hole.shape[1:]))
+        hole = np.repeat(hole, len(pictures), axis=0)
     return Clip(
         frames=to_tensor(pictures),
         hole=torch.from_numpy(np.ascontiguousarray(hole)).unsqueeze(1),

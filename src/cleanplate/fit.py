@@ -69,7 +69,10 @@ def fit(
     """
     work, settings = work or Work(), method.fit
     if (done := work.load(f"{name}-done", frames.device)) is not None:
-        return Fit(**done)
+        made = Fit(**done)
+        # The frames themselves become the plate: who listens gets his own.
+        tell(on_step, "learn", made.steps, made.steps, fit=name, update=made.steps, frames=made.frames.clone())
+        return made
     model, objective = Model(frames, method, seed), Objective(frames, known, flows, method)
     total = min(n_steps(len(frames), method.schedule), max_steps or math.inf)
     step, before_s = 0, 0.0

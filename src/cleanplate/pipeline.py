@@ -65,6 +65,7 @@ def inpaint(
     started = time.perf_counter()
     method = find_method(method) if isinstance(method, str) else method
     check_budget(max_steps, max_seconds)
+    check_seed(seed)
     place = find_device(device)
     frames, hole = clip.frames.to(place), clip.hole.to(place)
     work = work or Work()
@@ -89,6 +90,12 @@ def inpaint(
     plate = composite(frames, filled, hole)
     elapsed_s = time.perf_counter() - started + work.earlier_s
     return Plate(plate.cpu(), provenance.cpu(), method, seed, elapsed_s)
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that torch's generator would not take."""
+    if not 0 <= seed < 2**63:
+        raise InputError(f"the seed is {seed}", "0 to 2^63 - 1 is needed", "choose another")
 
 
 def check_budget(max_steps: int | None, max_seconds: float | None) -> None:

@@ -119,7 +119,10 @@ def image_files(folder: Path) -> list[Path]:
 
 def read_image(path: Path) -> UInt8[np.ndarray, "H W 3"]:
     """One image as RGB, turned upright if its EXIF tag says so."""
-    data = np.frombuffer(path.read_bytes(), np.uint8)
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})", "an image is needed", "check the file") from None
     picture = None
     if data.size:
         with contextlib.suppress(cv2.error):
@@ -129,6 +132,16 @@ def read_image(path: Path) -> UInt8[np.ndarray, "H W 3"]:
             f"{path} is not an image that can be read", "a whole PNG, JPEG, ... is needed", "check the file"
         )
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def check_size(size: tuple[int, int] | None) -> None:
+    """Refuse a (height, width) that is none, or more than any picture has."""
+    if size is not None and not (min(size) >= 1 and max(size) <= MOST_PX):
+        needed = f"height and width of 1 to {MOST_PX} are needed"
+        raise InputError(f"the size is {size[0]}x{size[1]}", needed, "correct it")
+
+
+MOST_PX = 16384
 
 
 def resize_and_crop(picture: UInt8[np.ndarray, "H W *C"], size: tuple[int, int]) -> UInt8[np.ndarray, "h w *C"]:

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from cleanplate.compose import Composed
 from cleanplate.errors import InputError
+from cleanplate.experiments.plan import WINDOWS
 from cleanplate.experiments.report import TITLES, caption
-from cleanplate.experiments.run import Line, as_bytes
+from cleanplate.experiments.results import Line, as_bytes
 from cleanplate.pictures import flow_picture
 from cleanplate.video_io import whole
 
@@ -59,7 +60,7 @@ def fig7(lines: Sequence[Line], methods: Sequence[str]) -> Figure:
             own = [line for line in lines if line["method"] == method]
             levels = sorted({line["complexity"]["total"] for line in own})
             values = [
-                float(np.mean([line["metrics"][metric] for line in own if line["complexity"]["total"] >= level]))
+                _mean([line["metrics"][metric] for line in own if line["complexity"]["total"] >= level])
                 for level in levels
             ]
             _curve(axes, index, levels, values, TITLES.get(method, method))
@@ -117,16 +118,18 @@ def fig9(plate: dict[str, np.ndarray], composed: Composed, lines: Sequence[Line]
 def fig10(lines: Sequence[Line]) -> Figure:
     """Generated known pixels, full frames and consistency over the length of the window."""
     figure = Figure(figsize=(12, 4.2), layout="constrained")
-    windows = sorted({line["window"] for line in lines})
+    longest = max(line["n_frames"] for line in lines)
+    windows = [k for k in WINDOWS if k < longest] + [min(k for k in (*WINDOWS, longest) if k >= longest)]
     panels = (
         ("PSNR (dB)", (("generated_known_psnr_db", "known pixels as generated"), ("psnr_db", "full frame, fused"))),
         ("SSIM", (("generated_known_ssim", "known pixels as generated"), ("ssim", "full frame, fused"))),
-        ("consistency PSNR (dB)", (("consistency_psnr_db", "consistency in the hole"), ("hole_psnr_db", "hole PSNR"))),
+        ("PSNR (dB), in the hole", (("consistency_psnr_db", "consistency"), ("hole_psnr_db", "to the truth"))),
     )
     for axes, (title, curves) in zip(figure.subplots(1, 3), panels, strict=True):
         for index, (metric, name) in enumerate(curves):
+            # A clip shorter than a window is the window.
             values = [
-                float(np.mean([line["metrics"][metric] for line in lines if line["window"] == window]))
+                _mean([line["metrics"][metric] for line in lines if line["window"] == min(window, line["n_frames"])])
                 for window in windows
             ]
             _curve(axes, index, windows, values, name)
@@ -149,6 +152,12 @@ def write_figure(figure: Figure, name: str, folder: Path) -> list[Path]:
             figure.savefig(partial, dpi=150, format=suffix)
         written.append(path)
     return written
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    """Of those that are defined; nan, which leaves a gap in a curve, if none is."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else float("nan")
 
 
 def _curve(axes: Any, index: int, x: Sequence[float], y: Sequence[float], name: str) -> None:

@@ -36,9 +36,9 @@ class Scale:
     perceptual_frames: int | None = None
     """Frames of a batch that the perceptual term is taken on, 0 for no such term; None: all."""
     n_clips: int | None = None
-    """So many of the pairs; None: all."""
+    """So many of the pairs, unless some are named; None: all."""
     n_window_clips: int = 10
-    """Of Fig. 10, drawn at random."""
+    """Of Fig. 10, drawn at random, the same for every seed."""
 
     @property
     def patch_px(self) -> int:
@@ -140,6 +140,7 @@ def plan(
     scale_name: str,
     clips: Sequence[str],
     *,
+    named: bool = False,
     seeds: Sequence[int] = (0,),
     methods: Sequence[str] = (),
     external: dict[str, str] | None = None,
@@ -150,17 +151,18 @@ def plan(
     Args:
         experiment: which table or figure.
         scale_name: in SCALES.
-        clips: names of all pairs.
+        clips: names of the pairs.
+        named: whether somebody named them.
         seeds: repeat everything with each.
         methods: these only, all if none.
         external: folders of results made elsewhere, by name.
-        lengths: of the clips in frames, for Fig. 10.
+        lengths: of the clips in frames, for Fig. 10. A window longer than its clip is the clip.
 
     Raises:
         InputError: a method that this experiment has not.
     """
     scale = SCALES[scale_name]
-    clips = list(clips)[: scale.n_clips]
+    clips = list(clips)[: None if named else scale.n_clips]
     external = external or {}
     rows = methods_of(experiment, external)
     if unknown := [name for name in methods if name not in rows]:
@@ -168,19 +170,20 @@ def plan(
     rows = [name for name in rows if not methods or name in methods]
     if experiment in ("fig5", "fig8", "fig9"):
         clips = clips[:1]
+    elif experiment == "fig10" and not named:
+        clips = sorted(random.Random(0).sample(clips, min(len(clips), scale.n_window_clips)))
+    extra: list[dict[str, Any]] = {"fig8": [{"looks": LOOKS}], "fig9": [{"features": True}]}.get(experiment, [{}])
     cells = []
     for seed in seeds:
-        if experiment == "fig10":
-            some = sorted(random.Random(seed).sample(clips, min(len(clips), scale.n_window_clips)))
-            for clip in some:
+        for clip in clips:
+            if experiment == "fig10":
                 length = min(scale.n_frames, (lengths or {}).get(clip, scale.n_frames))
-                sizes = sorted({min(k, length) for k in WINDOWS})
-                cells += [Cell(clip, name, seed, scale_name, window=k, looks=1) for k in sizes for name in rows]
-            continue
-        extra: dict[str, Any] = {"fig8": {"looks": LOOKS}, "fig9": {"features": True}}.get(experiment, {})
-        cells += [
-            Cell(clip, name, seed, scale_name, external=external.get(name), **extra) for clip in clips for name in rows
-        ]
+                extra = [{"window": k, "looks": 1} for k in sorted({min(k, length) for k in WINDOWS})]
+            cells += [
+                Cell(clip, name, seed, scale_name, external=external.get(name), **more)
+                for more in extra
+                for name in rows
+            ]
     return cells
 
 

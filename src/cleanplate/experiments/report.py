@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cleanplate.experiments.plan import SCALES, Cell
-from cleanplate.experiments.run import Line, is_of
+from cleanplate.experiments.plan import SCALES
+from cleanplate.experiments.results import Line
 from cleanplate.video_io import whole
 
 TITLES = {
@@ -47,6 +47,11 @@ PAPER_TABLE2 = {
     "dip-vid-flow": (32.1, 0.969, 31.9, 0.970, 32.2, 0.968),
 }
 PAPERS_RUN = "The paper's numbers are of 250 other clips (60 frames of 384x192) and its whole training schedule."
+LEARNED_PIXELS = (
+    "Carried and learned PSNR are of the pixels that each method carried or learned: the whole hole for DIP..., only "
+    "what no frame shows for carry and carry-learn (there: filled smoothly, and learned); rows are not to be compared."
+)
+OWN_TRUTH = "FID is of each clip's frames to its own truth's, mean over clips; the paper's is to all true frames."
 
 DIGITS = {"psnr_db": 2, "ssim": 3, "warp_error": 5, "frechet_vgg16": 0, "fid": 1, "lpips": 3}
 
@@ -128,8 +133,8 @@ def table1(lines: Sequence[Line], methods: Sequence[str], missing: Sequence[str]
         methods: the rows.
         missing: what could not be measured, in words, for the caption.
     """
-    measured = _measured(lines)
-    distance = "fid" if "fid" in measured else "frechet_vgg16"
+    had = measured(lines)
+    distance = "fid" if "fid" in had else "frechet_vgg16"
     columns = [
         ("fid", "FID") if distance == "fid" else ("frechet_vgg16", "Fréchet VGG16 (not FID)"),
         ("consistency_psnr_db", "consistency PSNR"),
@@ -143,7 +148,7 @@ def table1(lines: Sequence[Line], methods: Sequence[str], missing: Sequence[str]
         ("learned_psnr_db", "learned PSNR"),
         ("hole_lpips", "hole LPIPS"),
     ]
-    columns = [(name, title) for name, title in columns if name in measured]
+    columns = [(name, title) for name, title in columns if name in had]
     papers = ("FID", "cons. PSNR", "cons. SSIM", "PSNR", "SSIM")
     rows = []
     for method in methods:
@@ -151,7 +156,8 @@ def table1(lines: Sequence[Line], methods: Sequence[str], missing: Sequence[str]
         theirs = PAPER_TABLE1.get(method, (None,) * 5)
         rows.append((TITLES.get(method, method), (*ours, *map(Number, theirs, (1, 1, 3, 1, 3)))))
     header = ("method", *(title for _, title in columns), *(f"paper: {title}" for title in papers))
-    text = caption("Ablation study (Table 1 of the paper).", lines, [*missing, PAPERS_RUN])
+    more = [LEARNED_PIXELS] * ("learned_psnr_db" in had) + [OWN_TRUTH] * (distance == "fid")
+    text = caption("Ablation study (Table 1 of the paper).", lines, [*more, *missing, PAPERS_RUN])
     return Table("table1", text, header, tuple(rows))
 
 
@@ -160,7 +166,7 @@ def table2(lines: Sequence[Line], methods: Sequence[str], missing: Sequence[str]
     hard, easy = partition(lines)
     parts = {"all": hard | easy, "complex": hard, "simple": easy}
     columns = [(name, title) for name, title in (("psnr_db", "PSNR"), ("ssim", "SSIM"), ("hole_psnr_db", "hole PSNR"))]
-    columns = [(name, title) for name, title in columns if name in _measured(lines)]
+    columns = [(name, title) for name, title in columns if name in measured(lines)]
     rows = []
     for method in [*(name for name in PAPER_TABLE2 if name not in methods), *methods]:
         own = [line for line in lines if line["method"] == method]
@@ -183,8 +189,8 @@ def table2(lines: Sequence[Line], methods: Sequence[str], missing: Sequence[str]
 
 def partition(lines: Sequence[Line]) -> tuple[set[str], set[str]]:
     """The names of the more and of the less complex half of the clips (Sec. 4.2); the odd one out is complex."""
-    order = sorted({(line["complexity"]["total"], line["clip"]) for line in lines}, reverse=True)
-    names = [name for _, name in order]
+    total = {line["clip"]: line["complexity"]["total"] for line in lines}
+    names = sorted(total, key=lambda name: (total[name], name), reverse=True)
     half = (len(names) + 1) // 2
     return set(names[:half]), set(names[half:])
 
@@ -214,8 +220,8 @@ def caption(what: str, lines: Sequence[Line], more: Sequence[str] = ()) -> str:
     budget = "the paper's whole schedule"
     if scale.updates is not None:
         budget = (
-            f"{scale.updates} updates of 5 frames (DIP: as many frames trained on), "
-            f"{scale.steps_per_batch} updates per batch"
+            f"{scale.updates} updates of 5 frames (DIP: as many frames trained on; carry-learn: what it needs, at most "
+            f"as many), {scale.steps_per_batch} updates per batch"
         )
         if scale.perceptual_frames == 0:
             budget += ", no perceptual term"
@@ -238,10 +244,6 @@ def _each(lines: Sequence[Line], name: str) -> str:
     return ", ".join(sorted({str(line.get(name)) for line in lines}))
 
 
-def _measured(lines: Sequence[Line]) -> set[str]:
-    return {name for line in lines for name in line["metrics"]}
-
-
-def of_cells(lines: Sequence[Line], cells: Sequence[Cell]) -> dict[Cell, Line]:
-    """The line of each cell, in the order of the cells."""
-    return {cell: next(line for line in lines if is_of(line, cell)) for cell in cells}
+def measured(lines: Sequence[Line]) -> set[str]:
+    """The metrics that every line has."""
+    return set.intersection(*(set(line["metrics"]) for line in lines)) if lines else set()

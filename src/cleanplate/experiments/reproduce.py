@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from cleanplate.compose import choose, read_composed, read_pairs, resized
+from cleanplate.compose import choose, is_name, length_of, read_composed, read_pairs, resized
 from cleanplate.config import OnStep
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import SCALES, Cell, methods_of, plan
-from cleanplate.experiments.report import of_cells, table1, table2, write_table
+from cleanplate.experiments.report import measured, table1, table2, write_table
+from cleanplate.experiments.results import Line, plate_path
 from cleanplate.experiments.run import run
 from cleanplate.metrics import METRICS, find_metrics, missing
+from cleanplate.pipeline import check_seed
 from cleanplate.video_io import existing
 
 
@@ -57,24 +59,32 @@ def reproduce(
     """
     if (figure := experiment.startswith("fig")) and importlib.util.find_spec("matplotlib") is None:
         raise InputError("matplotlib is not installed", "figures need it", 'pip install "cleanplate[experiments]"')
-    if min(seeds, default=-1) < 0 or workers < 1:
-        raise InputError(f"seeds {tuple(seeds)}, workers {workers}", "seeds of 0 or more, a worker or more", "correct")
+    for seed in seeds:
+        check_seed(seed)
+    if workers < 1:
+        raise InputError(f"workers {workers}", "at least 1 is needed", "correct it")
     folders = read_external_names(external)
-    wanted, absent = choose_metrics(metrics)
+    wanted, absent = choose_metrics(metrics, SHOWN.get(experiment, ()))
     pairs = choose(read_pairs(data), clips)
-    lengths = {pair["name"]: pair["background"]["count"] for pair in pairs if "background" in pair}
-    names = [pair["name"] for pair in pairs]
-    cells = plan(experiment, scale, names, seeds=seeds, methods=methods, external=folders, lengths=lengths)
+    lengths = {pair["name"]: length_of(data, pair) for pair in pairs}
+    chosen = {"named": bool(clips), "seeds": seeds, "methods": methods, "external": folders, "lengths": lengths}
+    cells = plan(experiment, scale, list(lengths), **chosen)
     lines = run(cells, data, out, wanted, on=on, workers=workers, device=device, on_step=on_step)
     rows = [name for name in methods_of(experiment, folders) if not methods or name in methods]
     if not figure:
-        table = {"table1": table1, "table2": table2}[experiment](lines, rows, absent)
+        gone = [name for name in absent if name not in measured(lines)]
+        said = [f"Not measured, for want of weights or libraries: {', '.join(gone)}."] if gone else []
+        table = {"table1": table1, "table2": table2}[experiment](lines, rows, said)
         return write_table(table, out)
     return _figure(experiment, cells, lines, rows, data, out, scale)
 
 
+# What a figure shows must be measured, whatever else is.
+SHOWN = {"fig7": ("psnr_db", "ssim"), "fig10": ("psnr_db", "ssim", "consistency_psnr_db", "hole_psnr_db")}
+
+
 def _figure(
-    experiment: str, cells: Sequence[Cell], lines: list, rows: Sequence[str], data: Path, out: Path, scale: str
+    experiment: str, cells: Sequence[Cell], lines: list[Line], rows: Sequence[str], data: Path, out: Path, scale: str
 ) -> list[Path]:
     from cleanplate.experiments import figures
 
@@ -85,8 +95,9 @@ def _figure(
     else:
         pair = choose(read_pairs(data), [cells[0].clip])[0]
         composed = resized(read_composed(data, pair), SCALES[scale].size, SCALES[scale].n_frames)
-        first = [cell for cell in of_cells(lines, cells) if cell.seed == cells[0].seed]
-        plates = {cell.method: _plate(out, cell) for cell in first}
+        # One seed is shown, the first.
+        lines = [line for line in lines if line["seed"] == cells[0].seed]
+        plates = {cell.method: _plate(out, cell) for cell in cells if cell.seed == cells[0].seed}
         if experiment == "fig5":
             made = figures.fig5(plates, composed, lines)
         else:
@@ -96,12 +107,16 @@ def _figure(
 
 
 def _plate(out: Path, cell: Cell) -> dict[str, np.ndarray]:
-    with np.load(existing(out / "plates" / f"{cell.name}.npz")) as held:
+    with np.load(existing(plate_path(out, cell))) as held:
         return {name: held[name] for name in held.files}
 
 
-def choose_metrics(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """What to measure, and, of what was not asked for by name, what cannot be had here, in words.
+def choose_metrics(names: Sequence[str], shown: Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What to measure, and, of what was not asked for by name, what cannot be had here.
+
+    Args:
+        names: what was asked for.
+        shown: what is needed in any case.
 
     Raises:
         InputError: a metric that is unknown, or asked for and not to be had.
@@ -110,10 +125,9 @@ def choose_metrics(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         for name in find_metrics(names):
             if (why := missing(name)) is not None:
                 raise why
-        return tuple(names), []
-    absent = [name for name in METRICS if missing(name) is not None]
-    said = [f"Not measured: {', '.join(absent)} (their weights are not here)."] if absent else []
-    return tuple(name for name in METRICS if name not in absent), said
+        return tuple(dict.fromkeys((*names, *shown))), ()
+    absent = tuple(name for name in METRICS if missing(name) is not None)
+    return tuple(name for name in METRICS if name not in absent), absent
 
 
 def read_external_names(external: Sequence[str]) -> dict[str, str]:
@@ -128,7 +142,7 @@ def read_external_names(external: Sequence[str]) -> dict[str, str]:
         name, equals, folder = text.partition("=")
         if not (name and equals and folder):
             raise InputError(f"--external {text}", "NAME=DIR is needed", "write it so, for example huang=results/huang")
-        if name in taken or name in out:
+        if not is_name(name) or name in taken or name in out:
             raise InputError(f"--external names '{name}'", "a name of its own is needed", "choose another")
         if not Path(folder).is_dir():
             raise InputError(f"there is no folder {folder}", f"the results of {name} are needed", "check the name")

@@ -5,6 +5,7 @@ those that are named, each for a whole clip: a mean over its frames, pairs of fr
 """
 
 import difflib
+import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -13,11 +14,12 @@ from torch import Tensor
 from cleanplate.errors import InputError, Undefined
 from cleanplate.metrics.complexity import Complexity, complexity
 from cleanplate.metrics.consistency import PATCH_PX, SEARCH_PX, Consistency, patch_consistency, warp_error
-from cleanplate.metrics.deep import fid, frechet_distance, frechet_vgg16, lpips
-from cleanplate.metrics.fidelity import psnr_by_provenance, psnr_db, ssim
+from cleanplate.metrics.deep import fid, frechet_distance, frechet_vgg16, lpips, missing_library
+from cleanplate.metrics.fidelity import EXACT_DB, psnr_by_provenance, psnr_db, ssim
 from cleanplate.weights import find_weights
 
 __all__ = [
+    "EXACT_DB",
     "METRICS",
     "Complexity",
     "Consistency",
@@ -95,6 +97,9 @@ METRICS: tuple[str, ...] = tuple(name for names, _ in _TABLE for name in names)
 NEEDS = {"frechet_vgg16": "vgg16", "fid": "inception", "hole_lpips": "alexnet", "lpips": "alexnet"}
 """The weights that a metric needs."""
 
+LIBRARIES = {"fid": "torch_fidelity", "hole_lpips": "lpips", "lpips": "lpips"}
+"""The package of the extra `metrics` that a metric needs."""
+
 
 def find_metrics(names: Iterable[str]) -> tuple[str, ...]:
     """The names, if they are all of metrics.
@@ -113,6 +118,8 @@ def find_metrics(names: Iterable[str]) -> tuple[str, ...]:
 def missing(name: str) -> InputError | None:
     """Why a metric cannot be had here without a download; None if it can."""
     try:
+        if name in LIBRARIES and importlib.util.find_spec(LIBRARIES[name]) is None:
+            return missing_library(name, LIBRARIES[name].replace("_", "-"))
         if name in NEEDS:
             find_weights(NEEDS[name], download=False)
     except InputError as error:

@@ -13,12 +13,11 @@ from torch import Tensor
 
 from cleanplate.errors import Undefined
 from cleanplate.flow import estimate
-from cleanplate.metrics.fidelity import SSIM_WINDOW_PX, check, rounded
+from cleanplate.metrics.fidelity import EXACT_DB, SSIM_WINDOW_PX, check, rounded
 from cleanplate.parallel import in_order
 from cleanplate.warp import warp
 
 PATCH_PX, SEARCH_PX = 50, 20  # the paper's, at 384x192
-EXACT_DB = 100.0  # counted for a patch found again exactly: above any other value that 8 bits can give
 
 
 class Consistency(NamedTuple):
@@ -108,7 +107,7 @@ def _best_match(patch: Float[Tensor, "3 h w"], region: Float[Tensor, "3 H W"]) -
         likeness /= mean_o * mean_o + np.square(mean_p)[..., None] + C1
         likeness /= unbiased * (square_o + square_p[..., None]) + C2
         most = max(most, float(likeness.mean((0, 1, 2)).max()))
-    return (EXACT_DB if least == 0 else -10 * math.log10(least)), most
+    return (EXACT_DB if least == 0 else min(EXACT_DB, -10 * math.log10(least))), most
 
 
 C1, C2 = 0.01**2, 0.03**2  # of SSIM (Wang et al. 2004), for values in 0..1

@@ -122,7 +122,7 @@ def _inception(weights: Path) -> nn.Module:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError:
-        raise _missing("FID", "torch-fidelity") from None
+        raise missing_library("FID", "torch-fidelity") from None
     if not weights.is_file():
         raise InputError(f"there is no file {weights}", "Inception's weights are needed for FID", "check the name")
     try:
@@ -141,7 +141,7 @@ def _lpips() -> nn.Module:
     try:
         import lpips as library
     except ImportError:
-        raise _missing("LPIPS", "lpips") from None
+        raise missing_library("LPIPS", "lpips") from None
     state = torch.load(find_weights("alexnet"), map_location="cpu", weights_only=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of torchvision, about how lpips asks for a network
@@ -152,5 +152,6 @@ def _lpips() -> nn.Module:
     return network.requires_grad_(False)
 
 
-def _missing(metric: str, package: str) -> InputError:
+def missing_library(metric: str, package: str) -> InputError:
+    """What to say of a package that a metric needs."""
     return InputError(f"{package} is not installed", f"{metric} needs it", 'pip install "cleanplate[metrics]"')

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from cleanplate.errors import InputError, Undefined
 from cleanplate.pipeline import CARRIED, LEARNED
 
 SSIM_WINDOW_PX = 7
+EXACT_DB = 100.0  # the most that a frame or a patch counts
 
 
 def psnr_by_provenance(
@@ -33,13 +35,15 @@ def psnr_db(
 ) -> float:
     """Peak signal-to-noise ratio in dB, per frame, then averaged over frames (Sec. 4.1).
 
+    No frame counts more than `EXACT_DB`: one that is exact, such as one without a hole, would make the mean infinite.
+
     Args:
         result: what is judged.
         truth: what it should be.
         where: pixels that count, all if None; frames where none counts are left out.
 
     Returns:
-        dB; infinity where nothing differs.
+        dB; infinity if no frame differs.
 
     Raises:
         InputError: shapes that disagree, or no pixel that counts.
@@ -49,9 +53,10 @@ def psnr_db(
     def of_frame(a: Tensor, b: Tensor, w: Tensor | None) -> float:
         error = (a - b).square().mean(0, keepdim=True)
         mse = float((error if w is None else error[w]).mean(dtype=torch.float64))
-        return float("inf") if mse == 0 else -10 * math.log10(mse)
+        return math.inf if mse == 0 else -10 * math.log10(mse)
 
-    return _mean_over_frames(of_frame, result, truth, where)
+    each = _of_frames(of_frame, result, truth, where)
+    return fmean(min(value, EXACT_DB) for value in each) if min(each) < math.inf else math.inf
 
 
 def ssim(
@@ -76,18 +81,18 @@ def ssim(
         mean, similarity = answer
         return float(mean if w is None else similarity.mean(0, keepdims=True)[w.numpy()].mean())
 
-    return _mean_over_frames(of_frame, result, truth, where)
+    return fmean(_of_frames(of_frame, result, truth, where))
 
 
-def _mean_over_frames(
+def _of_frames(
     of_frame: Callable[[Tensor, Tensor, Tensor | None], float], result: Tensor, truth: Tensor, where: Tensor | None
-) -> float:
-    counts = [where is None or bool(where[index].any()) for index in range(len(truth))]
-    return sum(
+) -> list[float]:
+    """Of every frame that has pixels that count."""
+    return [
         of_frame(rounded(result[i]), rounded(truth[i]), None if where is None else where[i].cpu())
-        for i, count in enumerate(counts)
-        if count
-    ) / sum(counts)
+        for i in range(len(truth))
+        if where is None or bool(where[i].any())
+    ]
 
 
 def rounded(frames: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
