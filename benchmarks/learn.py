@@ -20,7 +20,7 @@ from cleanplate.clip import to_tensor
 from cleanplate.compose import Composed, read_composed, read_pairs
 from cleanplate.metrics import psnr_db
 from cleanplate.pictures import tint
-from cleanplate.pipeline import LEARNED
+from cleanplate.frame import LEARNED
 from cleanplate.video_io import write_png
 
 LEAST_UNSEEN = 50  # pixels; fewer say nothing

@@ -60,8 +60,9 @@ class Inpaint:
     def run(self) -> None:
         """Read, fill, write, and say what was done."""
         from cleanplate.checkpoint import Work
+        from cleanplate.frame import CARRIED, LEARNED
         from cleanplate.logs import each_of, logs
-        from cleanplate.pipeline import CARRIED, LEARNED, inpaint
+        from cleanplate.pipeline import inpaint
         from cleanplate.video_io import check_output, existing, write_levels, write_video
 
         outputs = [self.output] if self.provenance is None else [self.output, self.provenance]

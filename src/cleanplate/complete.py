@@ -1,91 +1,198 @@
 """Complete in the hole what is smooth outside it: the motion between two frames, and their difference in brightness.
 
-All of it is for a pair of frames, both ways: index 0 is the way from the first to the second, 1 the way back.
+Both are wanted at hidden pixels only, and both are smooth there: so they are measured at scattered points around the
+hole, where the picture has something to hold on to, and fitted. What it costs grows with the hole, not with the frame.
+
+Letters: n points are matched from frame i to frame j of a pair.
 """
 
+from dataclasses import dataclass, replace
+
 import cv2
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
-from cleanplate.smooth import local_fit
-from cleanplate.warp import inside, pixel_grid, round_trip_error, warp
+from cleanplate.frame import to_float
+from cleanplate.smooth import Cells, cell_size, local_fit
+from cleanplate.warp import read
 
-# A homography is fitted to a grid of so many rows of vectors, and believed if a third of them agree on it.
-HOMOGRAPHY_ROWS, HOMOGRAPHY_TOLERANCE_PX, HOMOGRAPHY_SUPPORT, HOMOGRAPHY_LEAST = 48, 1.0, 1 / 3, 50
-# Forward-backward error at which trust in a vector has fallen to 1/e.
+# A homography is fitted to so many matches at most, and believed if a third of them agree on it.
+HOMOGRAPHY_MOST, HOMOGRAPHY_LEAST, HOMOGRAPHY_TOLERANCE_PX, HOMOGRAPHY_SUPPORT = 1000, 50, 1.0, 1 / 3
+# Forward-backward error at which trust in a match has fallen to 1/e.
 TRUSTED_ERROR_PX = 0.5
-# Trust at which a vector may vote for the homography: forward and backward flow agree to within a pixel or so.
+# Trust at which a match may vote for the homography: forward and backward flow agree to within a pixel or so.
 SURE = 0.02
+# Matches that the support of a pair of frames is judged by, at least.
+LEAST_KNOWN = 50
+# Points are the best corners of squares of half a cell of the fit: flow is best where there is texture.
+POINTS_PER_CELL = 2
+# Colours are compared over squares of this side. Smaller than the margin that is kept from a hole.
+LEVEL_PX = 5
 
 
-def trust_in(flow: Float[Tensor, "2 2 H W"], unknown: Bool[Tensor, "2 1 H W"]) -> Float[Tensor, "2 2 H W"]:
-    """How far a vector of a pair of frames, both ways, is to be believed: if it is known, and if it is not.
+@dataclass(frozen=True)
+class Matches:
+    """Points of frame i, and where they are in frame j."""
 
-    Returns:
-        two channels in 0..1, both falling with the forward-backward error. The first is 0 where the vector is unknown
-        (`touches`); the second is 0 only where it leaves the image.
+    start: Float[Tensor, "n 2"]
+    end: Float[Tensor, "n 2"]
+    trust: Float[Tensor, " n"]
+    """0..1, falling with the forward-backward error; 0 if it leaves the picture."""
+    known: Bool[Tensor, " n"]
+    """Neither end is near a hole."""
+    level: Float[Tensor, "n 3"]
+    """By how much i is brighter than j there."""
+
+    @property
+    def support(self) -> float:
+        """Mean trust in what is known, 1 if next to nothing is known. Within a shot it is above a half, over a cut
+        hardly above 0 (docs/log.md).
+        """
+        known = int(self.known.sum())
+        return float(self.trust[self.known].mean()) if known >= LEAST_KNOWN else 1.0
+
+    @property
+    def back(self) -> "Matches":
+        """From j to i."""
+        return replace(self, start=self.end, end=self.start, level=-self.level)
+
+
+def corners(gray: UInt8[np.ndarray, "h w"], spacing_px: int) -> Float[Tensor, "n 2"]:
+    """In every square of that side, the pixel with the most texture around it (Shi & Tomasi 1994)."""
+    height, width = gray.shape
+    rows, columns = -(-height // spacing_px), -(-width // spacing_px)
+    score = np.full((rows * spacing_px, columns * spacing_px), -1, np.float32)
+    score[:height, :width] = cv2.cornerMinEigenVal(gray, 5)
+    squares = score.reshape(rows, spacing_px, columns, spacing_px).transpose(0, 2, 1, 3).reshape(rows, columns, -1)
+    best = squares.argmax(-1)
+    y, x = np.divmod(best, spacing_px)
+    y, x = y + spacing_px * np.arange(rows)[:, None], x + spacing_px * np.arange(columns)
+    return torch.from_numpy(np.stack((x, y), -1).reshape(-1, 2).astype(np.float32))
+
+
+def match(
+    frames: Shaped[Tensor, "2 3 h w"],
+    flow: Float[Tensor, "2 2 h w"],
+    near: Bool[Tensor, "2 1 h w"],
+    points: Float[Tensor, "n 2"],
+) -> Matches:
+    """Follow points along the flow of a pair of frames, both ways.
+
+    Args:
+        frames: the pair.
+        flow: from the first to the second, and back.
+        near: hole, grown to where flow has seen what was painted into it.
+        points: in the first.
     """
-    confidence = inside(flow) * torch.exp(-(round_trip_error(flow, flow.flip(0)) / TRUSTED_ERROR_PX).square())
-    return torch.cat((confidence * ~unknown, confidence), dim=1)
+    end = points + read(flow[0], points)
+    error = (end + read(flow[1], end) - points).norm(dim=1)
+    last = end.new_tensor([flow.shape[3] - 1, flow.shape[2] - 1])
+    inside = ((end >= 0) & (end <= last)).all(1)
+    touches = (read(near[0].float(), points) > 1e-4) | (read(near[1].float(), end) > 1e-4)
+    first, second = (to_float(_calm(frame)) for frame in frames)
+    return Matches(
+        start=points,
+        end=end,
+        trust=inside * torch.exp(-(error / TRUSTED_ERROR_PX).square()),
+        known=~touches[:, 0],
+        level=read(first, points) - read(second, end),
+    )
 
 
-def touches(flow: Float[Tensor, "2 2 H W"], near: Bool[Tensor, "2 1 H W"]) -> Bool[Tensor, "2 1 H W"]:
-    """Where a vector of a pair of frames, both ways, starts or ends near a hole."""
-    return near | (warp(near.flip(0).float(), flow) > 1e-4)
+def _calm(picture: Shaped[Tensor, "3 h w"]) -> Shaped[Tensor, "3 h w"]:
+    """Means over small squares."""
+    pixels = np.ascontiguousarray(picture.permute(1, 2, 0).cpu().numpy())
+    return torch.from_numpy(cv2.blur(pixels, (LEVEL_PX, LEVEL_PX))).permute(2, 0, 1).to(picture.device)
 
 
-def complete(
-    flow: Float[Tensor, "2 2 H W"],
-    unknown: Bool[Tensor, "2 1 H W"],
-    trust: Float[Tensor, "2 2 H W"],
-    trust_filled: float,
+@dataclass(frozen=True)
+class Field:
+    """What was fitted, from a frame to its neighbour, anywhere."""
+
+    camera: Float[Tensor, "3 3"] | None
+    rest: Cells
+    level: Cells
+
+    def motion(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
+        """In pixels."""
+        return camera_motion(self.camera, xy) + self.rest.at(xy)
+
+
+def fit_both_ways(
+    matches: Matches,
+    size: tuple[int, int],
     *,
+    trust_filled: float,
     reach_px: float,
-    tolerance_px: float,
-) -> Float[Tensor, "2 2 H W"]:
-    """Replace the flow where it is unknown by the motion around, fitted over `reach_px` (sigma)."""
-    known, any_ = trust.split(1, dim=1)
-    weight = torch.maximum(known, trust_filled * any_)
-    camera = torch.stack([fit_homography(f, k[0] > SURE) for f, k in zip(flow, known, strict=True)])
-    rest = local_fit(flow - camera, weight, sigma_px=reach_px, tolerance=tolerance_px)
-    return torch.where(unknown, camera + rest, flow)
+    flow_tolerance_px: float,
+    level_tolerance: float,
+) -> tuple[Field, Field]:
+    """The fields of a pair of frames, from the first to the second and back, fitted over `reach_px` (sigma).
+
+    What the camera did is a homography; the rest is fitted locally, and so is the difference in brightness: exposure and
+    light drift, and a pixel carried over many frames would stand out of its new surroundings.
+
+    Args:
+        matches: from the first to the second.
+        size: height and width of both.
+        trust_filled: the say of a match whose end is not known, beside 1 of one that is.
+        reach_px: width of the window of the local fits.
+        flow_tolerance_px: deviation from the local motion at which a match loses half its say.
+        level_tolerance: the same from the local brightness change.
+    """
+    known = matches.trust * matches.known
+    weight = torch.maximum(known, trust_filled * matches.trust)
+    camera = fit_homography(matches.start, matches.end, known > SURE, size)
+
+    def fit(way: Matches, camera: Tensor | None) -> Field:
+        rest = way.end - way.start - camera_motion(camera, way.start)
+        options = {"xy": way.start, "size": size, "sigma_px": reach_px}
+        return Field(
+            camera,
+            local_fit(rest, weight=weight, tolerance=flow_tolerance_px, **options),
+            local_fit(way.level, weight=known, tolerance=level_tolerance, iterations=3, **options),
+        )
+
+    return fit(matches, camera), fit(matches.back, None if camera is None else torch.linalg.inv(camera))
 
 
-def fit_homography(flow: Float[Tensor, "2 H W"], reliable: Bool[Tensor, "H W"]) -> Float[Tensor, "2 H W"]:
-    """The flow of the homography that most reliable vectors agree on (RANSAC), zero if there is none.
+def fit_homography(
+    start: Float[Tensor, "n 2"], end: Float[Tensor, "n 2"], sure: Bool[Tensor, " n"], size: tuple[int, int]
+) -> Float[Tensor, "3 3"] | None:
+    """The homography that most sure matches agree on (RANSAC), None if there is none.
 
     It is the exact motion of a plane, and of anything under a camera that only turns (Hartley & Zisserman, Sec. 8.4).
     """
-    height, width = reliable.shape
-    grid = pixel_grid(height, width, flow.device)
-    step = max(1, min(height, width) // HOMOGRAPHY_ROWS)
-    at = reliable[::step, ::step]
-    start = grid[:, ::step, ::step][:, at].T.cpu().numpy()
-    end = start + flow[:, ::step, ::step][:, at].T.cpu().numpy()
-    if len(start) < HOMOGRAPHY_LEAST:
-        return torch.zeros_like(flow)
-    matrix, agree = cv2.findHomography(start, end, cv2.RANSAC, HOMOGRAPHY_TOLERANCE_PX, maxIters=500)
-    if matrix is None or agree.mean() < HOMOGRAPHY_SUPPORT:
-        return torch.zeros_like(flow)
-    x, y = grid[0, :1], grid[1, :, :1]
-    across, down, depth = (a * x + b * y + c for a, b, c in matrix.tolist())
-    motion = torch.stack((across / depth, down / depth)) - grid
-    # Far from the vectors it was fitted to, a plane may be seen edge on, and its motion has no bound.
-    return motion if bool((motion.abs() < height + width).all()) else torch.zeros_like(flow)
+    at = torch.nonzero(sure).flatten()
+    at = at[:: max(1, len(at) // HOMOGRAPHY_MOST)]
+    if len(at) < HOMOGRAPHY_LEAST:
+        return None
+    from_, to = start[at].cpu().numpy(), end[at].cpu().numpy()
+    matrix, agree = cv2.findHomography(from_, to, cv2.RANSAC, HOMOGRAPHY_TOLERANCE_PX, maxIters=500)
+    if matrix is None or agree.mean() < HOMOGRAPHY_SUPPORT or abs(np.linalg.det(matrix)) < 1e-6:
+        return None
+    camera = torch.from_numpy(matrix).float().to(start.device)
+    # Far from the points it was fitted to, a plane may be seen edge on, and its motion has no bound.
+    height, width = size
+    rim = start.new_tensor([[0, 0], [width, 0], [0, height], [width, height]])
+    for way in (camera, torch.linalg.inv(camera)):
+        depth = way[2] @ torch.cat((rim, torch.ones_like(rim[:, :1])), 1).T
+        bounded = (depth * depth[0] > 0).all() and (camera_motion(way, rim).abs() < height + width).all()
+        if not bool(bounded):
+            return None
+    return camera
 
 
-def fit_level(
-    frames: Float[Tensor, "2 3 H W"],
-    flow: Float[Tensor, "2 2 H W"],
-    trust: Float[Tensor, "2 2 H W"],
-    *,
-    reach_px: float,
-    tolerance: float,
-) -> Float[Tensor, "2 3 H W"]:
-    """By how much each frame of a pair is brighter than the other, along the flow, from what both show.
+def camera_motion(camera: Float[Tensor, "3 3"] | None, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
+    """How far a homography moves each position; not at all if there is none."""
+    if camera is None:
+        return torch.zeros_like(xy)
+    moved = torch.addmm(camera[:, 2], xy, camera[:, :2].T)
+    return moved[:, :2] / moved[:, 2:] - xy
 
-    Exposure and light drift, and a pixel carried over many frames would stand out of its new surroundings.
-    """
-    difference = frames - warp(frames.flip(0), flow)
-    return local_fit(difference, trust[:, :1], sigma_px=reach_px, tolerance=tolerance, iterations=3)
+
+def spacing(reach_px: float) -> int:
+    """Side of the squares that `corners` are looked for in."""
+    return max(1, cell_size(reach_px) // POINTS_PER_CELL)

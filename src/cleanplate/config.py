@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from cleanplate.errors import Cancelled, InputError
 
+LEAST_WINDOW = 16
 Estimator = Literal["dis", "raft_small", "raft_large"]
 
 
@@ -36,11 +37,24 @@ class CarryConfig:
     """A trajectory whose forward and backward flow disagree by more than this is given up."""
     fade_frames: float = 5.0
     """Distance in time at which a source's weight has fallen to 1/e."""
+    window_frames: int = 128
+    """Frames held at once: half are filled together, half are looked ahead to. Fewer of larger ones, see window_mpx."""
+    window_mpx: float = 60.0
+    """Million pixels held at once, which bounds the memory; 16 frames are held in any case."""
+    least_support: float = 0.05
+    """Share of what two frames show that must agree both ways; where less does there is a cut, and nothing is carried."""
+
+    def window(self, size: tuple[int, int]) -> int:
+        """How many frames of that (height, width) are held at once."""
+        return max(
+            min(LEAST_WINDOW, self.window_frames),
+            min(self.window_frames, int(self.window_mpx * 1e6 / (size[0] * size[1]))),
+        )
 
     def __post_init__(self) -> None:
-        for name, least in (("rounds", 1), ("margin_px", 0)):
+        for name, least in (("rounds", 1), ("margin_px", 0), ("window_frames", 2)):
             _check(f"carry.{name}", getattr(self, name), getattr(self, name) >= least, f"at least {least}")
-        for name in ("reach", "flow_tolerance_px", "level_tolerance", "max_error_px", "fade_frames"):
+        for name in ("reach", "flow_tolerance_px", "level_tolerance", "max_error_px", "fade_frames", "window_mpx"):
             _check(f"carry.{name}", getattr(self, name), getattr(self, name) > 0, "a number above 0")
 
 

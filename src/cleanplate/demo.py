@@ -21,9 +21,10 @@ from cleanplate.baselines import telea
 from cleanplate.clip import read_clip, to_tensor
 from cleanplate.config import OnStep
 from cleanplate.errors import InputError
+from cleanplate.frame import CARRIED
 from cleanplate.metrics import psnr_db
 from cleanplate.pictures import tint
-from cleanplate.pipeline import CARRIED, inpaint
+from cleanplate.pipeline import inpaint
 from cleanplate.video_io import whole, write_levels, write_png, write_video
 
 FPS = 24.0

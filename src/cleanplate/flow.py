@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
 from cleanplate.errors import InputError
+from cleanplate.frame import to_float
 from cleanplate.parallel import in_order
 from cleanplate.smooth import paint
 from cleanplate.warp import consistent, warp
@@ -73,31 +74,32 @@ def both_known(
     return known_i & (warp(known_j.float(), flow) > 1 - 1e-4)
 
 
-def both_ways(frames: Float[Tensor, "2 3 H W"], estimator: str) -> Float[Tensor, "2 2 H W"]:
-    """The flow from the first of two frames to the second, and back; nothing is hidden in them any more."""
+def both_ways(frames: Shaped[Tensor, "2 3 H W"], estimator: str) -> Float[Tensor, "2 2 H W"]:
+    """The flow from the first of two pictures to the second, and back; nothing is hidden in them any more."""
     if min(frames.shape[2:]) < LEAST_SIZE:
         size = f"{frames.shape[3]}x{frames.shape[2]}"
         raise InputError(f"frames are {size}", f"flow needs at least {LEAST_SIZE}x{LEAST_SIZE}", "enlarge the video")
     if estimator == "dis":
         return _dis(frames)
     if estimator in RAFT:
-        return _raft(frames, estimator)
+        return _raft(to_float(frames), estimator)
     raise InputError(f"there is no flow estimator '{estimator}'", f"known are dis, {', '.join(RAFT)}", "choose one")
 
 
 LEAST_SIZE = 16  # pixels: DIS matches patches of 8 on at least two scales
 
 
-def _dis(frames: Float[Tensor, "2 3 H W"]) -> Float[Tensor, "2 2 H W"]:
+def gray(picture: Shaped[Tensor, "3 H W"]) -> UInt8[np.ndarray, "H W"]:
+    """The brightness of a picture, 0..255."""
+    levels = picture if picture.dtype == torch.uint8 else (picture * 255).round().clamp(0, 255).byte()
+    return cv2.cvtColor(np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy()), cv2.COLOR_RGB2GRAY)
+
+
+def _dis(frames: Shaped[Tensor, "2 3 H W"]) -> Float[Tensor, "2 2 H W"]:
     """Dense inverse search (Kroeger et al. 2016), OpenCV's, medium preset: finer ones lock on to errors of the fill.
 
     Without its variational refinement and with patches 4 px apart instead of 3: faster, and better carried along.
     """
-
-    def gray(frame: Float[Tensor, "3 H W"]) -> UInt8[np.ndarray, "H W"]:
-        picture = (frame * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
-        return cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
-
     a, b = gray(frames[0]), gray(frames[1])
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setVariationalRefinementIterations(0)

@@ -5,7 +5,10 @@ it, and then carried to the others as if that frame had shown it; then in the ne
 made up is made up once, so it holds together over time.
 """
 
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -13,12 +16,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cleanplate.carry import Carried, carry_on
+from cleanplate.carry import Held, carry_on
 from cleanplate.checkpoint import Work
-from cleanplate.config import Method, OnStep, Step
+from cleanplate.config import CarryConfig, Method, OnStep, Step
 from cleanplate.detail import add_detail
 from cleanplate.fit import Fit, fit
 from cleanplate.flow import estimate
+from cleanplate.frame import Frame, box_around, to_like
 from cleanplate.objective import Flows
 from cleanplate.smooth import dilate, paint, shrink
 from cleanplate.weights import find_weights
@@ -36,6 +40,14 @@ class Budget:
         """Whether nothing is left."""
         return (self.steps is not None and self.steps < 1) or (self.seconds is not None and self.seconds <= 0)
 
+    def waited(self, work: Callable[[], Any]) -> Any:
+        """Do something else, and take off the time it took."""
+        started = time.perf_counter()
+        out = work()
+        if self.seconds is not None:
+            self.seconds -= time.perf_counter() - started
+        return out
+
     def share(self, parts: int) -> dict[str, Any]:
         """One of so many equal parts of what is left, at least a step, as arguments of `fit`."""
         return {
@@ -52,39 +64,51 @@ class Budget:
 
 
 def learn_all(
-    frames: Float[Tensor, "T 3 H W"],
-    hole: Bool[Tensor, "T 1 H W"],
+    frames: Iterable[Frame],
     method: Method,
     *,
     seed: int = 0,
     budget: Budget | None = None,
     work: Work | None = None,
     on_step: OnStep | None = None,
-) -> Float[Tensor, "T 3 H W"]:
+) -> Iterator[Frame]:
     """The paper's methods: a network for the clip, or for each frame, makes the frames.
 
     Frames that the budget does not reach are filled smoothly.
+
+    Args:
+        frames: painted over. All of them are held.
+        method, seed, budget, work, on_step: see `learn_unseen`.
 
     Raises:
         InputError: frames too small, weights missing.
     """
     if method.loss.perceptual:
         find_weights("vgg16")  # before the work of estimating flow, not after
-    budget = budget or Budget()
-    flows = known_flows(frames, hole, method)
-    if not method.schedule.each_frame_alone:
-        return fit(frames, ~hole, flows, method, seed=seed, work=work, on_step=on_step, **budget.share(1)).frames
-    out = paint(frames, hole)
-    for index in range(len(frames)):
-        if budget.spent:
-            break
-        one, left = slice(index, index + 1), len(frames) - index
-        told = part_of(on_step, index / len(frames), (index + 1) / len(frames))
-        share, name = budget.share(left), f"frame-{index:05}"
-        done = fit(frames[one], ~hole[one], {}, method, seed=seed + index, work=work, name=name, on_step=told, **share)
-        budget.spend(done)
-        out[one] = done.frames
-    return out
+    held = list(frames)
+    pictures, hole = torch.stack([one.part() for one in held]), torch.stack([one.hole for one in held])
+    budget, options = budget or Budget(), {"work": work, "on_step": on_step}
+    made: dict[int, Tensor] = {}
+    if not bool(hole.any()):
+        pass
+    elif not method.schedule.each_frame_alone:
+        flows = budget.waited(lambda: known_flows(pictures, hole, method))
+        done = fit(pictures, ~hole, flows, method, seed=seed, **options, **budget.share(1))
+        made = dict(enumerate(done.frames))
+    else:
+        for index in range(len(held)):
+            if budget.spent:
+                break
+            one, left = slice(index, index + 1), len(held) - index
+            options["on_step"] = part_of(on_step, index / len(held), (index + 1) / len(held))
+            options |= {"name": f"frame-{index:05}", **budget.share(left)}
+            done = fit(pictures[one], ~hole[one], {}, method, seed=seed + index, **options)
+            budget.spend(done)
+            made[index] = done.frames[0]
+    for index, picture in made.items():
+        pixels = torch.nonzero(hole[index].flatten()).flatten()
+        held[index].put(pixels, picture.flatten(1)[:, pixels].T.clamp(0, 1))
+    yield from held
 
 
 def known_flows(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"], method: Method) -> Flows:
@@ -94,42 +118,61 @@ def known_flows(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"],
 
 
 def learn_unseen(
-    carried: Carried,
-    unseen: Bool[Tensor, "T 1 H W"],
+    frames: Iterable[Held],
     method: Method,
     *,
     seed: int = 0,
     budget: Budget | None = None,
     work: Work | None = None,
     on_step: OnStep | None = None,
-) -> Float[Tensor, "T 3 H W"]:
+    total: int = 0,
+) -> Iterator[Frame]:
     """Fill what no frame shows.
 
     Args:
-        carried: everything else known or carried, the unseen filled smoothly. Its frames are changed in place.
-        unseen: what to learn.
+        frames: everything else known or carried, the unseen filled smoothly. Their pictures are changed in place.
         method: all of it is read.
         seed: of the first network; those of other frames count on from it.
-        budget: of all networks together; what it does not reach stays smooth.
+        budget: of all networks together; what it does not reach stays smooth. Waiting for frames counts too.
         work: where to save, and what to go on from.
         on_step: told of every step.
+        total: how many frames will come, if that is known.
     """
-    frames, links, budget, left = carried.frames, carried.links, budget or Budget(), unseen.clone()
-    assert links is not None
-    most = float(unseen.sum())
-    number = 0
-    while not budget.spent and (key := key_frame(left, method.learn.thin_px)) is not None:
-        one = slice(key, key + 1)
-        before, name = 1 - float(left.sum()) / most, f"key-{number:03}"
-        told = part_of(on_step, before, before + float(left[one].sum()) / most)
-        frames[one] = learn_frame(
-            frames[one], left[one], method, seed=seed + number, budget=budget, work=work, name=name, on_step=told
-        )
-        number += 1
-        left[one] = False
-        if bool(left.any()):
-            left &= ~carry_on(frames, left, links, method.carry)
-    return frames
+    budget = budget or Budget()
+    before: Held | None = None
+    number = done = 0
+    passing = iter(frames)
+    while block := budget.waited(lambda: window_of(passing, method.carry)):
+        earlier = [] if before is None else [before]
+        left = torch.stack([held.frame.unseen for held in earlier + block])
+        left[: len(earlier)] = False  # what was made up there is a source now
+        most = float(left.sum())
+        if earlier and most:
+            left &= ~carry_on(earlier + block, left, method.carry)
+        while most and not budget.spent and (key := key_frame(left, method.learn.thin_px)) is not None:
+            frame = (earlier + block)[key].frame
+            share = [1 - float(left.sum()) / most, 1 - float(left.sum() - left[key].sum()) / most]
+            of_all = [(done + part * len(block)) / max(total, done + len(block)) for part in share]
+            settings = {
+                "budget": budget,
+                "work": work,
+                "name": f"key-{number:03}",
+                "on_step": part_of(on_step, *of_all),
+            }
+            learn_frame(frame, left[key], method, seed=seed + number, **settings)
+            number += 1
+            left[key] = False
+            if bool(left.any()):
+                left &= ~carry_on(earlier + block, left, method.carry)
+        done += len(block)
+        before = replace(block[-1], frame=block[-1].frame.copy(), forward=None)
+        yield from (held.frame for held in block)
+
+
+def window_of(frames: Iterator[Held], config: CarryConfig) -> list[Held]:
+    """The next frames, as many as are learned together."""
+    block = list(islice(frames, 1))
+    return block + list(islice(frames, config.window(block[0].frame.size) - 1)) if block else []
 
 
 def key_frame(left: Bool[Tensor, "T 1 H W"], thin_px: int) -> int | None:
@@ -147,8 +190,8 @@ NEARLY = 0.95
 
 
 def learn_frame(
-    frame: Float[Tensor, "1 3 H W"],
-    unseen: Bool[Tensor, "1 1 H W"],
+    frame: Frame,
+    unseen: Bool[Tensor, "1 H W"],
     method: Method,
     *,
     seed: int,
@@ -156,16 +199,16 @@ def learn_frame(
     work: Work | None = None,
     name: str = "key",
     on_step: OnStep | None = None,
-) -> Float[Tensor, "1 3 H W"]:
-    """Fill one frame: a network decides what goes where, on a small crop; patches of the frame bring the detail."""
+) -> None:
+    """Fill one frame, in place: a network decides what goes where, on a small crop; patches of it bring the detail."""
     config = method.learn
-    rows, columns = crop_around(unseen[0, 0], config.margin)
-    picture, hole = frame[:, :, rows, columns], unseen[:, :, rows, columns]
+    rows, columns = crop_around(unseen[0], config.margin)
+    picture, hole = frame.part(rows, columns)[None], unseen[None, :, rows, columns]
     small, small_hole = picture, hole
     while small.shape[2] * small.shape[3] > config.network_px and min(small.shape[2:]) >= 2 * LEAST_PX:
         small, small_hole = shrink(small, small_hole)
     made = paint(small, small_hole)
-    if int(unseen.sum()) >= config.small * unseen[0, 0].numel():
+    if int(unseen.sum()) >= config.small * unseen.numel():
         many, known = (one.expand(config.copies, -1, -1, -1).contiguous() for one in (small, ~small_hole))
         done = fit(many, known, {}, method, seed=seed, work=work, name=name, on_step=on_step, **budget.share(1))
         budget.spend(done)
@@ -175,9 +218,8 @@ def learn_frame(
         filled = add_detail(picture, hole, made, **settings)
     else:
         filled = F.interpolate(made, picture.shape[2:], mode="bicubic", align_corners=False)
-    out = frame.clone()
-    out[:, :, rows, columns] = torch.where(hole, filled.clamp(0, 1), picture)
-    return out
+    held = frame.picture[:, rows, columns]
+    held.copy_(torch.where(hole[0], to_like(filled[0].clamp(0, 1), held), held))
 
 
 LEAST_PX = 32  # a crop is not made smaller than this: the network needs it
@@ -185,14 +227,9 @@ LEAST_PX = 32  # a crop is not made smaller than this: the network needs it
 
 def crop_around(unseen: Bool[Tensor, "H W"], margin: float) -> tuple[slice, slice]:
     """Rows and columns of the unseen region and of what is around it, `margin` of its size or enough to learn from."""
-    at = torch.nonzero(unseen)
-    first, last = at.amin(0).tolist(), at.amax(0).tolist()
-    grow = max(LEAST_MARGIN_PX, round(margin * max(last[0] - first[0], last[1] - first[1])))
-
-    def span(axis: int) -> slice:
-        return slice(max(0, first[axis] - grow), min(unseen.shape[axis], last[axis] + 1 + grow))
-
-    return span(0), span(1)
+    rows, columns = box_around(unseen, 0)
+    size = max(rows.stop - rows.start, columns.stop - columns.start) - 1
+    return box_around(unseen, max(LEAST_MARGIN_PX, round(margin * size)))
 
 
 LEAST_MARGIN_PX = 48

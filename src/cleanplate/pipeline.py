@@ -2,23 +2,21 @@
 
 import hashlib
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from cleanplate import __version__
-from cleanplate.carry import Carried, carry
+from cleanplate.carry import carry, painted
 from cleanplate.checkpoint import Work
 from cleanplate.clip import Clip
-from cleanplate.composite import composite
 from cleanplate.config import DEFAULT_METHOD, Method, OnStep, find_method
 from cleanplate.errors import InputError
+from cleanplate.frame import LEARNED, Frame
 from cleanplate.learn import Budget, learn_all, learn_unseen
-
-KNOWN, CARRIED, LEARNED = 0, 1, 2
-"""Values of `Plate.provenance`."""
 
 
 @dataclass(frozen=True)
@@ -64,32 +62,50 @@ def inpaint(
     """
     started = time.perf_counter()
     method = find_method(method) if isinstance(method, str) else method
+    place, work = find_device(device), work or Work()
+    if method.learns and work.folder is not None:
+        work.begin(describe(digest(clip), method, seed, place, max_steps, max_seconds))
+    plate = Plate(clip.frames.clone(), torch.zeros_like(clip.hole, dtype=torch.uint8), method, seed, 0.0)
+    frames = (
+        Frame(index, picture.to(place, copy=True), (hole * LEARNED).to(place, torch.uint8))
+        for index, (picture, hole) in enumerate(zip(clip.frames, clip.hole, strict=True))
+    )
+    settings = {"max_steps": max_steps, "max_seconds": max_seconds, "work": work, "on_step": on_step}
+    for frame in fill(frames, method, seed=seed, total=len(clip.frames), **settings):
+        plate.frames[frame.index], plate.provenance[frame.index] = frame.picture, frame.origin
+    return replace(plate, elapsed_s=time.perf_counter() - started + work.earlier_s)
+
+
+def fill(
+    frames: Iterable[Frame],
+    method: Method,
+    *,
+    seed: int = 0,
+    max_steps: int | None = None,
+    max_seconds: float | None = None,
+    work: Work | None = None,
+    on_step: OnStep | None = None,
+    total: int = 0,
+) -> Iterator[Frame]:
+    """Fill the holes of frames as they come: what other frames show is carried, the rest is learned, or either alone.
+
+    Where everything is learned, as in the paper, all frames are held; otherwise a window of them.
+
+    Args:
+        frames: their pictures are changed in place.
+        total: how many will come, if that is known.
+        method, seed, max_steps, max_seconds, work, on_step: see `inpaint`.
+    """
     check_budget(max_steps, max_seconds)
     check_seed(seed)
-    place = find_device(device)
-    frames, hole = clip.frames.to(place), clip.hole.to(place)
-    work = work or Work()
-    if method.learns:
-        work.begin(describe(frames, hole, method, seed, place, max_steps, max_seconds))
-
-    carried = Carried(frames, torch.zeros_like(hole))
-    if method.carries:
-        carried = carry(frames, hole, method.carry, keep_links=method.learns, on_step=on_step)
-    unseen = hole & ~carried.reached
-    filled = carried.frames
-    if method.learns and bool(unseen.any()):
-        rest_s = None if max_seconds is None else max_seconds - (time.perf_counter() - started)
-        settings = {"seed": seed, "budget": Budget(max_steps, rest_s), "work": work, "on_step": on_step}
-        if method.carries:
-            filled = learn_unseen(carried, unseen, method, **settings)
-        else:
-            filled = learn_all(frames, hole, method, **settings)
-
-    provenance = torch.where(unseen, LEARNED, KNOWN).to(torch.uint8)
-    provenance[carried.reached] = CARRIED
-    plate = composite(frames, filled, hole)
-    elapsed_s = time.perf_counter() - started + work.earlier_s
-    return Plate(plate.cpu(), provenance.cpu(), method, seed, elapsed_s)
+    learning = {"seed": seed, "budget": Budget(max_steps, max_seconds), "work": work, "on_step": on_step}
+    frames = painted(frames)
+    if not method.carries:
+        return learn_all(frames, method, **learning)
+    carried = carry(frames, method.carry, on_step=on_step, total=total)
+    if not method.learns:
+        return (held.frame for held in carried)
+    return learn_unseen(carried, method, total=total, **learning)
 
 
 def check_seed(seed: int) -> None:
@@ -105,16 +121,19 @@ def check_budget(max_steps: int | None, max_seconds: float | None) -> None:
             raise InputError(f"{name} is {value}", "a number above 0 is needed", "raise it")
 
 
-def describe(
-    frames: Tensor, hole: Tensor, method: Method, seed: int, device: torch.device, *budget: object
-) -> dict[str, str]:
+def digest(clip: Clip) -> str:
+    """What the result of a clip depends on; what is under its hole does not belong to it."""
+    seen = hashlib.blake2b(digest_size=16)
+    for frame, hidden in zip(clip.frames, clip.hole, strict=True):
+        seen.update(torch.where(hidden, 0.0, frame).numpy().tobytes())
+        seen.update(hidden.numpy().tobytes())
+    return f"{tuple(clip.frames.shape)} {seen.hexdigest()}"
+
+
+def describe(clip: str, method: Method, seed: int, device: torch.device, *budget: object) -> dict[str, str]:
     """What a result depends on, in words."""
-    digest = hashlib.blake2b(digest_size=16)
-    for frame, hidden in zip(frames, hole, strict=True):
-        digest.update(torch.where(hidden, 0.0, frame).cpu().numpy().tobytes())
-        digest.update(hidden.cpu().numpy().tobytes())
     return {
-        "clip": f"{tuple(frames.shape)} {digest.hexdigest()}",
+        "clip": clip,
         "method": repr(method),
         "seed": str(seed),
         "device": str(device),

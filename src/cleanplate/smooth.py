@@ -8,13 +8,17 @@ Shapes: values are `(N, C, H, W)`, weights `(N, 1, H, W)`, not negative.
 """
 
 import math
+from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cleanplate.parallel import in_order
+from cleanplate.warp import read
 
 
 def pull_push(values: Float[Tensor, "N C H W"], weight: Float[Tensor, "N 1 H W"]) -> Float[Tensor, "N C H W"]:
@@ -70,35 +74,57 @@ def shrink(
     return sums / count.clamp(min=1), count < 0.5 * _halve(torch.ones_like(known))
 
 
+@dataclass(frozen=True)
+class Cells:
+    """A smooth field, held as its values in the middles of square cells."""
+
+    values: Float[Tensor, "C h w"]
+    cell_px: int
+
+    def at(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n C"]:
+        """Its values at some positions, bilinearly; beyond the outermost middles, theirs."""
+        return read(self.values, (xy + 0.5) / self.cell_px - 0.5)
+
+
+def cell_size(sigma_px: float) -> int:
+    """Side of the cells that a fit under a window of that width is computed on: a smooth result does not miss more."""
+    return max(1, int(sigma_px / CELLS_PER_SIGMA))
+
+
 def local_fit(
-    values: Float[Tensor, "N C H W"],
-    weight: Float[Tensor, "N 1 H W"],
+    values: Float[Tensor, "n C"],
+    xy: Float[Tensor, "n 2"],
+    weight: Float[Tensor, " n"],
+    size: tuple[int, int],
     *,
     sigma_px: float,
     tolerance: float,
     iterations: int = 4,
-) -> Float[Tensor, "N C H W"]:
-    """At every pixel, the mean of the values around it under a Gaussian window, robust to a minority of outliers.
+) -> Cells:
+    """Everywhere, the mean of the values measured around under a Gaussian window, robust to a minority of outliers.
 
     Iteratively reweighted: a value at distance d from the last fit counts 1 / (1 + (d / tolerance)^2) of its weight,
     as for Cauchy noise, so that where two motions meet the fit follows one of them instead of their middle. It is
-    computed from means over small cells, which a smooth result does not miss. Where the window holds next to nothing
-    the fit is extended by `pull_push`.
+    computed from means over cells. Where the window holds next to nothing the fit is extended by `pull_push`.
 
     Args:
         values: what was measured.
+        xy: where.
         weight: trust in each measurement; 0 leaves it out.
+        size: height and width of the picture.
         sigma_px: width of the window in pixels.
         tolerance: in the unit of the values.
         iterations: fits; the first is not robust yet.
     """
-    height, width = weight.shape[-2:]
-    cell = max(1, int(sigma_px / CELLS_PER_SIGMA))
-    pad = (0, -width % cell, 0, -height % cell)
-    trusted = torch.where(weight > 0, values * weight, 0.0)
-    sums = F.avg_pool2d(F.pad(torch.cat((trusted, weight), 1), pad), cell)
-    weight = sums[:, -1:]
-    values = sums[:, :-1] / weight.clamp(min=1e-12)
+    cell = cell_size(sigma_px)
+    rows, columns = math.ceil(size[0] / cell), math.ceil(size[1] / cell)
+    column, row = (xy / cell).long().unbind(-1)
+    into = row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
+    trusted = torch.where(weight[:, None] > 0, values * weight[:, None], 0.0)
+    sums = values.new_zeros(rows * columns, values.shape[1] + 1)
+    sums = sums.index_add_(0, into, torch.cat((trusted, weight[:, None]), 1)).T.view(1, -1, rows, columns)
+    weight = sums[:, -1:] * (rows * columns / max(1, len(values)))  # 1: as many as there are in the mean, all trusted
+    values = sums[:, :-1] / sums[:, -1:].clamp(min=1e-12)
     kernel = _gaussian(sigma_px / cell, values)
     said, fit, total = weight, values, weight
     for iteration in range(iterations):
@@ -108,10 +134,7 @@ def local_fit(
         sums = _blur(torch.cat((values * said, said), 1), kernel)
         total = sums[:, -1:]
         fit = sums[:, :-1] / total.clamp(min=1e-12)
-    fit = pull_push(fit, total / ENOUGH)
-    if cell > 1:
-        fit = F.interpolate(fit, scale_factor=cell, mode="bilinear", align_corners=False)
-    return fit[..., :height, :width]
+    return Cells(pull_push(fit, total / ENOUGH)[0], cell)
 
 
 CELLS_PER_SIGMA = 4
@@ -137,6 +160,6 @@ def dilate(mask: Bool[Tensor, "N 1 H W"], radius_px: int) -> Bool[Tensor, "N 1 H
     """Grow a mask by a square of that radius."""
     if radius_px < 1:
         return mask
-    size = 2 * radius_px + 1
-    rows = F.max_pool2d(mask.float(), (1, size), stride=1, padding=(0, radius_px))
-    return F.max_pool2d(rows, (size, 1), stride=1, padding=(radius_px, 0)) > 0
+    square = np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)
+    grown = [cv2.dilate(one.view(torch.uint8).cpu().numpy(), square) for one in mask[:, 0].contiguous()]
+    return torch.from_numpy(np.stack(grown)).bool()[:, None].to(mask.device)

@@ -6,7 +6,7 @@ whole numbers, so a flow of whole pixels copies without interpolating.
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
@@ -50,27 +50,22 @@ def consistent(flow: Float[Tensor, "N 2 H W"], back: Float[Tensor, "N 2 H W"]) -
     return (torch.exp(-round_trip_error(flow, back).square() / 2) > 0.5) & inside(flow)
 
 
-def sample(
-    frames: Float[Tensor, "T C H W"], index: Int[Tensor, " N"], xy: Float[Tensor, "N 2"]
-) -> Float[Tensor, "N C"]:
-    """Colours at scattered positions: point n is read from frame `index[n]` at `xy[n]`, by cubic convolution.
+def read(field: Float[Tensor, "C H W"], xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n C"]:
+    """Bilinear samples of a field at scattered positions; beyond the border, the border's value."""
+    return _read(field, xy, "bilinear")
+
+
+def read_sharply(picture: Float[Tensor, "C H W"], xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n C"]:
+    """Colours at scattered positions, by cubic convolution.
 
     Cubic (Keys, 1981, a = -0.75) because a carried texture is sampled once and looked at for long: bilinear sampling
     cost 0.5 to 3 dB on textured ground. Whole positions are copied, to within rounding of the position.
     """
-    height, width = frames.shape[2:]
+    return _read(picture, xy, "bicubic")
+
+
+def _read(field: Tensor, xy: Tensor, mode: str) -> Tensor:
+    height, width = field.shape[1:]
     grid = xy * xy.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)]) - 1
-    out = frames.new_empty(len(index), frames.shape[1])
-    order, begin = index.argsort(), 0
-    for source, count in enumerate(torch.bincount(index, minlength=len(frames)).tolist()):
-        if count:
-            points, begin = order[begin : begin + count], begin + count
-            colours = F.grid_sample(
-                frames[source : source + 1],
-                grid[points].view(1, 1, -1, 2),
-                mode="bicubic",
-                padding_mode="border",
-                align_corners=True,
-            )
-            out[points] = colours[0, :, 0].T
-    return out
+    options = {"mode": mode, "padding_mode": "border", "align_corners": True}
+    return F.grid_sample(field[None], grid.view(1, 1, -1, 2), **options)[0, :, 0].T

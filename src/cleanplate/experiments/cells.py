@@ -36,9 +36,10 @@ from cleanplate.experiments.results import (
     settings_of,
 )
 from cleanplate.fit import fit
+from cleanplate.frame import KNOWN, LEARNED
 from cleanplate.learn import known_flows
 from cleanplate.metrics import EXACT_DB, Judged, complexity, measure, psnr_db, ssim
-from cleanplate.pipeline import KNOWN, LEARNED, find_device, inpaint
+from cleanplate.pipeline import find_device, inpaint
 from cleanplate.video_io import read_frames, writing
 
 
