@@ -1,42 +1,63 @@
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from cleanplate import Clip, inpaint
-from cleanplate.carry import around, carry, follow, fuse, link
-from cleanplate.complete import complete, fit_homography, trust_in
+from cleanplate import METHODS, Clip, inpaint
+from cleanplate.carry import Held, carry, nowhere, painted
+from cleanplate.complete import Field, Matches, corners, fit_both_ways, fit_homography, match
 from cleanplate.config import CarryConfig
-from cleanplate.metrics import psnr_db
-from cleanplate.smooth import dilate
+from cleanplate.frame import CARRIED, LEARNED, Frame, box_around
+from cleanplate.metrics import psnr_db, warp_error
+from cleanplate.smooth import Cells, dilate
+from cleanplate.trails import Link, follow, gather, link, unsafe_pixels
+from cleanplate.warp import pixel_grid
 from tests.conftest import panning, texture, walking_hole
 
 
-def exact_flow(size: tuple[int, int] = (64, 96), step: tuple[float, float] = (3, 1)) -> torch.Tensor:
-    one = -torch.tensor(step, dtype=torch.float32).view(2, 1, 1).expand(2, *size)
-    return torch.stack((one, -one))
+def constant(step: tuple[float, float], level: float = 0.0) -> Field:
+    """The same motion and brightness change everywhere."""
+    return Field(None, Cells(torch.tensor(step).view(2, 1, 1), 1), Cells(torch.full((3, 1, 1), level), 1))
+
+
+def links(unsafe: list[torch.Tensor], size: tuple[int, int], step: tuple[float, float], level: float = 0.0) -> tuple:
+    """The forward and the backward links of frames between which everything moves by `step`."""
+    there, back = constant(step, level), constant((-step[0], -step[1]), -level)
+    forward = [link(mine, size[1], (0, 0), there, back, size) for mine in unsafe[:-1]]
+    backward = [link(mine, size[1], (0, 0), back, there, size) for mine in unsafe[1:]]
+    return [*forward, None], [None, *backward]
+
+
+def into_the_future(
+    unsafe: list[torch.Tensor], size: tuple[int, int], step: tuple[float, float], level: float = 0.0
+) -> list:
+    """The trails of all frames."""
+    forward, _ = links(unsafe, size, step, level)
+    return follow(range(len(unsafe))[::-1], forward[::-1], unsafe[::-1], size)[::-1]
 
 
 def test_whole_pixels_followed_along_the_true_flow_are_copied_exactly() -> None:
     frames, hole = panning(8), walking_hole(8)
-    unsafe = [torch.nonzero(one.flatten()).flatten() for one in dilate(hole, 2)]
-    links = [link(exact_flow(), torch.zeros(2, 3, 64, 96), (unsafe[i], unsafe[i + 1]), (0, 0), 96) for i in range(7)]
-    futures = follow({i: pair[0] for i, pair in enumerate(links)}, 1, unsafe, (64, 96))
-    pasts = follow({i + 1: pair[1] for i, pair in enumerate(links)}, -1, unsafe, (64, 96))
-    spoilt = torch.where(hole, 0.0, frames)
-    reached = fuse(spoilt, hole, unsafe, futures, pasts, CarryConfig())
-    assert bool(reached[hole].all())
-    torch.testing.assert_close(spoilt, frames, atol=1e-6, rtol=0)
+    unsafe = [unsafe_pixels(one) for one in hole]
+    futures = into_the_future(unsafe, (64, 96), (-3.0, -1.0))
+    _, backward = links(unsafe, (64, 96), (-3.0, -1.0))
+    pasts = follow(range(8), backward, unsafe, (64, 96))
+    spoilt = dict(enumerate(torch.where(hole, 0.0, frames)))
+    for i in range(8):
+        hidden = hole[i].flatten()[unsafe[i]]
+        reached, colours = gather(spoilt, (futures[i], pasts[i]), hidden, CarryConfig())
+        assert torch.equal(reached, hidden)
+        torch.testing.assert_close(colours.T, frames[i].flatten(1)[:, unsafe[i][reached]], atol=1e-6, rtol=0)
 
 
 def test_trails_know_their_source_and_distance() -> None:
     hole = torch.zeros(4, 1, 32, 32, dtype=torch.bool)
     hole[1:3, 0, 10:20, 10:20] = True  # hidden in frames 1 and 2, nothing moves
     unsafe = [torch.nonzero(one.flatten()).flatten() for one in hole]
-    still = torch.zeros(2, 2, 32, 32)
-    level = torch.full((2, 3, 32, 32), 0.1)
-    links = [link(still, level, (unsafe[i], unsafe[i + 1]), (0, 0), 32) for i in range(3)]
-    futures = follow({i: pair[0] for i, pair in enumerate(links)}, 1, unsafe, (32, 32))
+    futures = into_the_future(unsafe, (32, 32), (0.0, 0.0), level=0.1)
     assert set(futures[1].source.tolist()) == {3}
     assert set(futures[1].distance.tolist()) == {2.0}
     assert set(futures[2].distance.tolist()) == {1.0}
@@ -47,43 +68,156 @@ def test_positions_add_up_between_the_pixels() -> None:
     hole = torch.zeros(3, 1, 32, 32, dtype=torch.bool)
     hole[:2, 0, 10:20, 10:20] = True  # known only in frame 2
     unsafe = [torch.nonzero(one.flatten()).flatten() for one in hole]
-    drift = exact_flow((32, 32), step=(-0.3, 0.4))
-    links = [link(drift, torch.zeros(2, 3, 32, 32), (unsafe[i], unsafe[i + 1]), (0, 0), 32) for i in range(2)]
-    futures = follow({i: pair[0] for i, pair in enumerate(links)}, 1, unsafe, (32, 32))
+    futures = into_the_future(unsafe, (32, 32), (0.3, -0.4))
     y, x = unsafe[0] // 32, unsafe[0] % 32
     torch.testing.assert_close(futures[0].xy, torch.stack((x + 0.6, y - 0.8), 1))
 
 
-def test_the_window_is_around_both_holes() -> None:
-    near = torch.zeros(2, 1, 60, 80, dtype=torch.bool)
-    near[0, 0, 20:30, 5:10] = True
-    near[1, 0, 25:40, 50] = True
-    assert around(near, 8) == (slice(12, 48), slice(0, 59))
+def test_the_worst_error_on_the_way_counts_and_leaving_the_picture_ends_it() -> None:
+    unsafe = [torch.tensor([5]), torch.tensor([5, 6]), torch.tensor([], dtype=torch.long)]
+    xy, level = torch.tensor([[6.0, 0.0], [7.0, 0.0]]), torch.zeros(2, 3).half()
+    ways = [Link(xy[:1], torch.tensor([2.0]).half(), level[:1]), Link(xy, torch.tensor([0.5, 1.0]).half(), level), None]
+    far = follow((2, 1, 0), ways[::-1], unsafe[::-1], (4, 16))[-1]
+    assert (far.source.tolist(), far.error.tolist(), far.distance.tolist()) == ([2.0], [2.0], [2.0])
+    out = replace(ways[1], xy=xy + 20)
+    assert follow((2, 1, 0), [None, out, ways[0]], unsafe[::-1], (4, 16))[-1].source.tolist() == [-1.0]
+
+
+def test_a_box_is_around_what_is_marked_and_stays_in_the_picture() -> None:
+    marked = torch.zeros(60, 80, dtype=torch.bool)
+    marked[20:40, 5:50] = True
+    assert box_around(marked, 8) == (slice(12, 48), slice(0, 58))
+    assert box_around(torch.zeros(60, 80, dtype=torch.bool), 8) == (slice(0, 60), slice(0, 80))
 
 
 def test_a_link_of_a_window_is_that_of_the_frame() -> None:
     generator = torch.Generator().manual_seed(0)
-    flow, level = (torch.randn(2, c, 40, 50, generator=generator) for c in (2, 3))
+    motion, level = (torch.randn(2, c, 40, 50, generator=generator) for c in (2, 3))
     pixels = torch.tensor([12 * 50 + 9, 20 * 50 + 30])
-    whole = link(flow, level, (pixels, pixels), (0, 0), 50)
-    window = link(flow[..., 8:30, 4:40], level[..., 8:30, 4:40], (pixels, pixels), (8, 4), 50)
-    for one, other in zip(whole, window, strict=True):
-        torch.testing.assert_close(one.xy, other.xy)
-        assert torch.equal(one.level, other.level)
+
+    def field(i: int, *window: slice) -> Field:
+        return Field(None, Cells(motion[(i, slice(None), *window)], 1), Cells(level[(i, slice(None), *window)], 1))
+
+    window = slice(8, 30), slice(4, 40)
+    whole = link(pixels, 50, (0, 0), field(0), field(1), (40, 50))
+    part = link(pixels, 50, (8, 4), field(0, *window), field(1, *window), (22, 36))
+    torch.testing.assert_close(whole.xy, part.xy)
+    torch.testing.assert_close(whole.error, part.error, atol=2e-3, rtol=0)
+    torch.testing.assert_close(whole.level, part.level, atol=2e-3, rtol=0)
 
 
 def test_the_fit_reaches_over_a_share_of_the_frame_whatever_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     reaches: set[float] = set()
 
-    def spy(values: torch.Tensor, *rest: object, sigma_px: float, **more: object) -> torch.Tensor:
-        reaches.add(sigma_px)
-        return torch.zeros_like(values)
+    def spy(matches: Matches, size: tuple[int, int], *, reach_px: float, **more: object) -> tuple[Field, Field]:
+        reaches.add(reach_px)
+        return constant((0.0, 0.0)), constant((0.0, 0.0))
 
-    monkeypatch.setattr("cleanplate.complete.local_fit", spy)
+    monkeypatch.setattr("cleanplate.carry.fit_both_ways", spy)
     hole = torch.zeros(2, 1, 200, 240, dtype=torch.bool)
     hole[:, 0, 4:8, 4:8] = True  # the window ends long before the frame
-    carry(panning(2, (200, 240)), hole, CarryConfig(reach=0.1))
+    list(carry(moving(panning(2, (200, 240)), hole), CarryConfig(reach=0.1)))
     assert reaches == {20.0}
+
+
+def moving(frames: torch.Tensor, hole: torch.Tensor) -> Iterator[Frame]:
+    """The frames of a clip as they come."""
+    return painted(Frame(i, f.clone(), (h * LEARNED).byte()) for i, (f, h) in enumerate(zip(frames, hole, strict=True)))
+
+
+def windowed(window: int) -> object:
+    """`carry` with so many frames at once."""
+    method = METHODS["carry"]
+    return replace(method, carry=replace(method.carry, window_frames=window))
+
+
+@pytest.mark.parametrize("window", [2, 4, 7, 12])
+def test_a_window_gives_what_the_whole_clip_gives(window: int) -> None:
+    frames, hole = panning(24, (64, 96), (2, 0)), walking_hole(24, side=14, step=2)
+    clip = Clip(torch.where(hole, 0.0, frames), hole)
+    whole = inpaint(clip, "carry", device="cpu")
+    parts = inpaint(clip, windowed(window), device="cpu")  # type: ignore[arg-type]
+    # Every hidden pixel is shown 4 to 8 frames later, and as many earlier. The least window looks one frame ahead: what
+    # the first frames hide is not seen so soon, but from then on what was seen once is kept.
+    assert bool((whole.provenance[hole] == CARRIED).all())
+    late = slice(8 if window < 16 else 0, None)
+    assert bool((parts.provenance[late][hole[late]] == CARRIED).all())
+    gap = psnr_db(whole.frames[late], frames[late], hole[late]) - psnr_db(parts.frames[late], frames[late], hole[late])
+    assert gap < (3 if window == 2 else 1)
+
+
+def test_what_a_window_shows_is_carried_on_for_as_long_as_it_is_hidden() -> None:
+    still = torch.from_numpy(texture(64, 96)).permute(2, 0, 1).expand(30, -1, -1, -1).contiguous()
+    hole = torch.zeros(30, 1, 64, 96, dtype=torch.bool)
+    hole[1:, :, 20:40, 30:60] = True  # shown in the first frame only
+    clip = Clip(torch.where(hole, 0.0, still), hole)
+    plate = inpaint(clip, windowed(6), device="cpu")  # type: ignore[arg-type]
+    assert bool((plate.provenance[hole] == CARRIED).all())
+    assert psnr_db(plate.frames, still, hole) > 45
+
+
+def test_nothing_is_carried_over_a_cut() -> None:
+    wall, other = panning(6, step=(2, 0)), panning(6, step=(1, 0), seed=7)
+    frames, hole = torch.cat((wall, other)), torch.zeros(12, 1, 64, 96, dtype=torch.bool)
+    hole[..., 20:40, 40:60] = True
+    both = inpaint(Clip(torch.where(hole, 0.0, frames), hole), "carry", device="cpu")
+    for part in (slice(0, 6), slice(6, 12)):
+        alone = inpaint(Clip(torch.where(hole[part], 0.0, frames[part]), hole[part]), "carry", device="cpu")
+        assert torch.equal(both.provenance[part], alone.provenance)
+        torch.testing.assert_close(both.frames[part], alone.frames, atol=1e-5, rtol=0)
+
+
+def test_support_is_high_within_a_shot_and_next_to_nothing_over_a_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+    support = Matches.support.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(Matches, "support", property(lambda self: seen.append(support(self)) or seen[-1]))
+    frames, hole = torch.cat((panning(3), panning(3, seed=5))), walking_hole(6)
+    list(carry(moving(frames, hole), CarryConfig(rounds=1)))
+    assert min(seen[:2] + seen[3:]) > 0.5
+    assert seen[2] < 0.1
+
+
+def test_frames_that_hide_nothing_cost_no_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(
+        "cleanplate.carry.both_ways", lambda seen, _: calls.append(1) or torch.zeros(2, 2, *seen.shape[2:])
+    )
+    hole = torch.zeros(9, 1, 64, 96, dtype=torch.bool)
+    hole[0, 0, 30:34, 30:34] = True
+    list(carry(moving(panning(9), hole), CarryConfig(rounds=1)))
+    assert len(calls) == 1
+
+
+def test_corners_are_where_the_texture_is() -> None:
+    gray = np.zeros((40, 60), np.uint8)
+    gray[17:, 23:] = 200  # one corner
+    points = corners(gray, 20)
+    assert len(points) == 6
+    assert float((points - torch.tensor([23.0, 17.0])).norm(dim=1).min()) < 3
+    assert bool(((points >= 0) & (points < torch.tensor([60.0, 40.0]))).all())
+
+
+def matched(flow: torch.Tensor, near: torch.Tensor, frames: torch.Tensor | None = None) -> Matches:
+    size = near.shape[2:]
+    points = pixel_grid(*size)[:, ::2, ::2].flatten(1).T.contiguous()
+    return match(torch.zeros(2, 3, *size) if frames is None else frames, flow, near, points)
+
+
+def test_matches_know_what_they_touch_and_how_sure_they_are() -> None:
+    flow = torch.zeros(2, 2, 40, 40)
+    flow[0, 0], flow[1, 0] = 3.0, -3.0
+    flow[0, 0, :, 20:] = 3.5  # back by 3 only: half a pixel of error
+    near = torch.zeros(2, 1, 40, 40, dtype=torch.bool)
+    near[0, 0, 10], near[1, 0, :, 9] = True, True
+    levels = torch.stack((torch.full((3, 40, 40), 0.6), torch.full((3, 40, 40), 0.5)))
+    found = matched(flow, near, levels)
+    x, y = found.start.unbind(1)
+    assert torch.equal(found.known, ~((y == 10) | ((x > 5) & (x < 7)) | ((x + 3 > 8) & (x + 3 < 10))))
+    assert found.trust[(x < 20)].min() == pytest.approx(1)
+    assert found.trust[(x >= 22) & (x < 34)].max() == pytest.approx(math.exp(-1), abs=1e-4)
+    assert float(found.trust[x > 36].max()) == 0  # out of the picture
+    torch.testing.assert_close(found.level, torch.full_like(found.level, 0.1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(found.back.level, -found.level)
 
 
 def test_a_pan_is_carried() -> None:
@@ -94,26 +228,72 @@ def test_a_pan_is_carried() -> None:
 
 
 def test_a_turning_camera_is_a_homography() -> None:
-    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(96.0), indexing="ij")
-    turned = torch.stack((0.02 * x - 0.01 * y + 1e-5 * x * x + 1e-5 * x * y, 0.01 * x + 0.03 * y))
+    xy = pixel_grid(64, 96).flatten(1).T.contiguous()
     projective = torch.tensor([[1.01, -0.02, 1.0], [0.015, 0.99, -2.0], [1e-4, 5e-5, 1.0]])
-    points = torch.stack((x, y, torch.ones_like(x))).flatten(1)
-    moved = projective @ points
-    flow = (moved[:2] / moved[2:] - points[:2]).view(2, 64, 96)
-    noisy = flow.clone()
-    noisy[:, 10:30, 20:60] = turned[:, 10:30, 20:60] + 7  # something that moves by itself
-    torch.testing.assert_close(fit_homography(noisy, torch.ones(64, 96, dtype=torch.bool)), flow, atol=0.02, rtol=0)
-    assert float(fit_homography(noisy, torch.zeros(64, 96, dtype=torch.bool)).abs().max()) == 0
+    moved = torch.cat((xy, torch.ones(len(xy), 1)), 1) @ projective.T
+    end = moved[:, :2] / moved[:, 2:]
+    noisy = end.clone()
+    noisy[1000:2200] += 7  # something that moves by itself
+    everything = torch.ones(len(xy), dtype=torch.bool)
+    found = fit_homography(xy, noisy, everything, (64, 96))
+    assert found is not None
+    torch.testing.assert_close(found / found[2, 2], projective, atol=1e-3, rtol=0)
+    assert fit_homography(xy, noisy, ~everything, (64, 96)) is None
+    scattered = xy + 30 * torch.rand(len(xy), 2, generator=torch.Generator().manual_seed(0))
+    assert fit_homography(xy, scattered, everything, (64, 96)) is None
 
 
-def test_flow_in_the_hole_is_completed_from_around_it() -> None:
-    hole = walking_hole(2)
-    truth = exact_flow(step=(2.5, -0.5))
-    near = dilate(hole, 3)
-    guess = torch.where(near, 11.0, truth)
-    trust = trust_in(guess, near)
-    completed = complete(guess, near, trust, 0.0, reach_px=11, tolerance_px=0.25)
-    assert float((completed - truth).abs()[near.expand(-1, 2, -1, -1)].max()) < 0.05
+def test_motion_in_the_hole_is_completed_from_around_it_both_ways() -> None:
+    near = dilate(walking_hole(2), 3)
+    truth = torch.tensor([2.5, -0.5])
+    flow = torch.stack((truth.view(2, 1, 1).expand(2, 64, 96), -truth.view(2, 1, 1).expand(2, 64, 96))).clone()
+    flow[near.expand(-1, 2, -1, -1)] = 11.0
+    settings = {"trust_filled": 0.0, "reach_px": 11, "flow_tolerance_px": 0.25, "level_tolerance": 0.025}
+    there, back = fit_both_ways(matched(flow, near), (64, 96), **settings)
+    hidden = torch.nonzero(near[0, 0]).flip(1).float()
+    assert float((there.motion(hidden) - truth).abs().max()) < 0.05
+    assert float((back.motion(hidden) + truth).abs().max()) < 0.05
+
+
+def test_a_cut_leads_nowhere() -> None:
+    assert not bool(
+        (
+            follow((1, 0), [None, nowhere(torch.tensor([3]))], [torch.tensor([3])] * 2, (4, 4))[1].weight(CarryConfig())
+            > 0
+        ).any()
+    )
+
+
+def test_links_are_kept_where_nothing_was_reached() -> None:
+    frames = torch.from_numpy(texture(48, 64)).permute(2, 0, 1).expand(3, -1, -1, -1)
+    hole = torch.zeros(3, 1, 48, 64, dtype=torch.bool)
+    hole[..., 20:30, 20:40] = True
+    held: list[Held] = list(carry(moving(frames, hole), CarryConfig()))
+    for one, before, after in zip(held, (False, True, True), (True, True, False), strict=True):
+        assert len(one.unsafe) == 14 * 24
+        assert [link is not None for link in (one.backward, one.forward)] == [before, after]
+
+
+def test_a_lighter_surrounding_leaves_no_seam() -> None:
+    """What is uncovered later is brighter then: carried back, it must fit what is around it now."""
+    frames, hole = panning(12, step=(2, 0)), walking_hole(12, step=4)
+    ramp = torch.linspace(0.5, 1.0, 12).view(-1, 1, 1, 1)
+    truth = ((frames * 0.8 * ramp) * 255).round() / 255
+    plate = inpaint(Clip(torch.where(hole, 0.0, truth), hole), "carry", device="cpu").frames
+    ring = dilate(hole, 2) & ~hole  # known, beside the hole
+    inner = hole & dilate(~hole, 2)
+    for one, around, within, real in zip(plate, ring, inner, truth, strict=True):
+        step = one.mean(0)[within[0]].mean() - one.mean(0)[around[0]].mean()
+        true_step = real.mean(0)[within[0]].mean() - real.mean(0)[around[0]].mean()
+        assert abs(float(step - true_step)) < 0.01
+
+
+def test_carried_texture_is_as_steady_as_the_shot() -> None:
+    generator = torch.Generator().manual_seed(0)
+    truth = (panning(10, step=(2, 1)) + 0.01 * torch.randn(10, 3, 64, 96, generator=generator)).clamp(0, 1)
+    hole = walking_hole(10)
+    plate = inpaint(Clip(torch.where(hole, 0.0, truth), hole), "carry", device="cpu")
+    assert warp_error(plate.frames, truth, hole) < 1.3 * warp_error(truth, truth, hole)
 
 
 def test_exposure_that_drifts_leaves_no_step() -> None:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cleanplate import __version__, cli, container, write_video
+from cleanplate import __version__, cli, encoder, write_video
 from cleanplate.demo import write_tone
 from cleanplate.video_io import read_frames
 from tests.conftest import panning, to_bytes, walking_hole
@@ -96,7 +96,7 @@ BAD = {
     "inpaint shot.mp4 short.mkv -o out.mp4": "short.mkv has 5 frames and shot.mp4 has 8",
     "inpaint shot.mp4 square.mkv -o out.mp4": "square.mkv is 64x64 and shot.mp4 is 96x64",
     "inpaint shot.mp4 black.mkv -o out.mp4": "black.mkv has no hole",
-    "inpaint shot.mp4 white.mkv -o out.mp4": "the mask covers every pixel",
+    "inpaint shot.mp4 white.mkv -o out.mp4": "white.mkv covers every pixel",
     "inpaint shot.mp4 mask.mkv cary -o out.mp4": "there is no method 'cary'; known are carry-learn, carry, dip,",
     "inpaint shot.mp4 mask.mkv -o nowhere/out.mp4": "there is no folder nowhere",
     "inpaint shot.mp4 mask.mkv -o short.mkv": "short.mkv is already there",
@@ -153,7 +153,7 @@ def test_a_disk_that_fills_up(shot: Path, capsys: pytest.CaptureFixture[str], mo
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(container, "_to_codec", full)
+    monkeypatch.setattr(encoder, "to_codec", full)
     before = set(shot.rglob("*"))
     code, _, err = command("inpaint shot.mp4 mask.mkv -o out.mp4", shot, capsys)
     assert code == 2

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cleanplate import Clip, InputError, read_clip, write_video
-from cleanplate.clip import grow
+from cleanplate.shot import grow
 from tests.conftest import panning, to_bytes, walking_hole
 
 Write = Callable[..., Path]
@@ -41,7 +41,7 @@ def test_the_hole_is_grown_by_a_disc(frames: Path, write_pngs: Write) -> None:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)).astype(bool)
     assert np.array_equal(clip.hole[0, 0, 26:35, 36:45].numpy(), disc)
     assert int(clip.hole[0].sum()) == disc.sum()
-    assert np.array_equal(grow(dot > 0, 0), dot > 0)
+    assert np.array_equal(grow(dot[0] > 0, 0), dot[0] > 0)
 
 
 def test_size_scales_until_covered_and_cuts_the_centre(frames: Path, write_pngs: Write) -> None:
@@ -70,7 +70,7 @@ def test_masks_that_do_not_fit_say_both_lengths(frames: Path, write_pngs: Write)
 def test_masks_without_a_hole_and_without_anything_known(frames: Path, write_pngs: Write) -> None:
     with pytest.raises(InputError, match="its brightest value is 1;"):
         read_clip(frames, write_pngs((levels() > 0).astype(np.uint8), "ones"))
-    with pytest.raises(InputError, match="covers every pixel"):
+    with pytest.raises(InputError, match=r"covers every pixel of every frame; .* --invert-mask"):
         read_clip(frames, write_pngs(np.full((4, 64, 96), 255, np.uint8), "full"))
     one_full = levels()
     one_full[2] = 255

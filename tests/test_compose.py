@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from cleanplate import InputError, cli
-from cleanplate.clip import grow
 from cleanplate.compose import (
     compose,
     each_composed,
@@ -20,6 +19,7 @@ from cleanplate.compose import (
     sha256,
 )
 from cleanplate.dataset import recipes
+from cleanplate.shot import grow
 from cleanplate.video_io import read_frames, read_masks
 from tests.conftest import refused
 
@@ -179,7 +179,7 @@ def test_the_dataset_is_cut_to_its_size_before_it_is_composed(shots: Path, tmp_p
     words = f"compose {shots} -o {tmp_path / 'all'} --masks-per-background 1 --frames 3 --size 40 40"
     assert cli.run(words.split()) == 0
     for composed in each_composed(tmp_path / "all"):
-        hole = torch.from_numpy(grow(composed.mask[:, 0].numpy(), 4)).unsqueeze(1)
+        hole = torch.from_numpy(np.stack([grow(one, 4) for one in composed.mask[:, 0].numpy()])).unsqueeze(1)
         assert composed.truth.shape == (3, 3, 40, 40)
         assert torch.equal(composed.clip.hole, hole)
     written = sorted(path.name for path in (tmp_path / "all/davis/truth").iterdir())

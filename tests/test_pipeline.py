@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from cleanplate import METHODS, Cancelled, Clip, InputError, Step, inpaint
-from cleanplate.composite import composite
+from cleanplate.frame import CARRIED, LEARNED, Frame, to_float
 from cleanplate.pictures import flow_picture, tint
+from cleanplate.pipeline import fill
 from tests.conftest import panning
 
 
@@ -35,11 +36,12 @@ def test_the_same_seed_gives_the_same_plate(moving_clip: Clip) -> None:
     assert torch.equal(one.frames, other.frames)
 
 
-def test_a_reversed_clip_gives_the_reversed_plate(moving_clip: Clip) -> None:
+def test_a_reversed_clip_gives_nearly_the_reversed_plate(moving_clip: Clip) -> None:
     forward = inpaint(moving_clip, device="cpu")
     backward = inpaint(Clip(moving_clip.frames.flip(0), moving_clip.hole.flip(0)), device="cpu")
     assert torch.equal(backward.provenance.flip(0), forward.provenance)
-    torch.testing.assert_close(backward.frames.flip(0), forward.frames, atol=1e-4, rtol=0)
+    # Nearly: motion is measured at corners of the earlier frame of a pair.
+    torch.testing.assert_close(backward.frames.flip(0), forward.frames, atol=0.02, rtol=0)
 
 
 def test_a_method_is_data(moving_clip: Clip) -> None:
@@ -77,13 +79,42 @@ def test_unknown_names_say_what_is_known(moving_clip: Clip) -> None:
         inpaint(moving_clip, device="tpu")
 
 
-def test_composite_takes_the_fill_in_the_hole_only() -> None:
-    frames, filled = torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), 1.5)
-    hole = torch.zeros(2, 1, 4, 4, dtype=torch.bool)
-    hole[0, 0, 1, 2] = True
-    out = composite(frames, filled, hole)
-    assert float(out.sum()) == 3
-    assert out[0, :, 1, 2].tolist() == [1, 1, 1]
+@pytest.mark.parametrize("like", [torch.uint8, torch.float16, torch.float32])
+def test_colours_are_put_where_they_belong_also_in_a_part_of_a_picture(like: torch.dtype) -> None:
+    whole = torch.zeros(3, 6, 8, dtype=like)
+    origin = torch.zeros(1, 6, 8, dtype=torch.uint8)
+    part = Frame(0, whole[:, 2:5, 3:8], origin[:, 2:5, 3:8])
+    part.put(torch.tensor([7]), torch.tensor([[0.2, 0.6, 1.0]]))  # row 1, column 2 of 5
+    part.mark(torch.tensor([7]), CARRIED)
+    assert whole[:, 3, 5].float().tolist() == pytest.approx(
+        [51, 153, 255] if like == torch.uint8 else [0.2, 0.6, 1], abs=1e-3
+    )
+    torch.testing.assert_close(
+        part.part(slice(1, 2), slice(2, 3)).flatten(), torch.tensor([0.2, 0.6, 1.0]), atol=1e-3, rtol=0
+    )
+    assert int((whole != 0).sum()) == 3
+    assert int(origin.sum()) == int(origin[0, 3, 5]) == CARRIED
+
+
+def test_bytes_give_the_plate_that_floats_give_and_are_not_touched_elsewhere(moving_clip: Clip) -> None:
+    plate = inpaint(moving_clip, "carry", device="cpu")
+    pictures = (moving_clip.frames * 255).round().byte()
+    frames = [
+        Frame(i, p.clone(), (h * LEARNED).byte())
+        for i, (p, h) in enumerate(zip(pictures, moving_clip.hole, strict=True))
+    ]
+    filled = list(fill(frames, METHODS["carry"], total=len(frames)))
+    for frame in filled:
+        known = moving_clip.known[frame.index].expand(3, -1, -1)
+        assert torch.equal(frame.picture[known], pictures[frame.index][known])
+        assert torch.equal(frame.origin, plate.provenance[frame.index])
+        assert float((to_float(frame.picture) - plate.frames[frame.index]).abs().max()) < 0.02
+
+
+def test_the_callers_frames_are_left_alone(moving_clip: Clip) -> None:
+    before = moving_clip.frames.clone()
+    inpaint(moving_clip, device="cpu")
+    assert torch.equal(moving_clip.frames, before)
 
 
 @pytest.mark.parametrize("seed", range(24))

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import torch
 
-from cleanplate.warp import consistent, inside, round_trip_error, sample, warp
+from cleanplate.warp import consistent, inside, read, read_sharply, round_trip_error, warp
 from tests.conftest import panning, texture
 
 
@@ -34,26 +34,24 @@ def test_warp_agrees_with_opencv() -> None:
     np.testing.assert_allclose(ours[0].permute(1, 2, 0).numpy(), theirs, atol=0.03)
 
 
-def test_sample_agrees_with_opencv_and_copies_whole_pixels_to_within_rounding() -> None:
-    frames = torch.stack([torch.from_numpy(texture(40, 50, seed)).permute(2, 0, 1) for seed in range(3)])
-    rng = np.random.default_rng(1)
-    index = torch.from_numpy(rng.integers(0, 3, 200))
+def test_scattered_colours_are_those_of_opencv() -> None:
+    rng = np.random.default_rng(0)
+    frame = torch.from_numpy(rng.random((3, 40, 50), np.float32))
     # Multiples of 1/32: the positions that OpenCV's tables hold exactly.
     xy = torch.from_numpy(np.stack((rng.integers(64, 1500, 200), rng.integers(64, 1180, 200)), 1) / 32).float()
-    ours = sample(frames, index, xy)
-    for i, (x, y), colour in zip(index.tolist(), xy.numpy(), ours, strict=True):
-        picture = frames[i].permute(1, 2, 0).contiguous().numpy()
-        theirs = cv2.remap(picture, np.array([[x]]), np.array([[y]]), cv2.INTER_CUBIC)[0, 0]
-        np.testing.assert_allclose(colour.numpy(), theirs, atol=2e-3)
-    whole = xy.round()
-    exact = torch.stack([frames[i, :, int(y), int(x)] for i, (x, y) in zip(index, whole, strict=True)])
-    torch.testing.assert_close(sample(frames, index, whole), exact, atol=1e-5, rtol=0)
+    picture = frame.permute(1, 2, 0).contiguous().numpy()
+    x, y = xy.numpy().T[:, :, None]
+    for ours, how in ((read_sharply, cv2.INTER_CUBIC), (read, cv2.INTER_LINEAR)):
+        theirs = cv2.remap(picture, x, y, how)[:, 0]
+        np.testing.assert_allclose(ours(frame, xy).numpy(), theirs, atol=2e-3)
+        exact = frame[:, xy[:, 1].round().long(), xy[:, 0].round().long()].T
+        torch.testing.assert_close(ours(frame, xy.round()), exact, atol=1e-5, rtol=0)
 
 
-def test_sample_beyond_the_border_takes_the_border() -> None:
-    frames = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    got = sample(frames, torch.tensor([0, 0]), torch.tensor([[-5.0, 3.0], [20.0, 20.0]]))
-    torch.testing.assert_close(got, torch.stack((frames[0, :, 3, 0], frames[0, :, 7, 7])))
+def test_beyond_the_border_is_what_is_at_the_border() -> None:
+    frame = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    got = read_sharply(frame, torch.tensor([[-5.0, 3.0], [20.0, 20.0]]))
+    torch.testing.assert_close(got, torch.stack((frame[:, 3, 0], frame[:, 7, 7])))
 
 
 def test_round_trip_of_opposite_flows_is_nothing_and_the_threshold_is_where_eq_4_has_it() -> None:

@@ -132,8 +132,8 @@ class Round:
     def fill(self, frames: Iterable[Held]) -> Iterator[Held]:
         """Pass the frames on, filled, a block at a time."""
         for held in frames:
-            origin = held.frame.origin
-            origin[origin == CARRIED] = LEARNED  # by the round before; nothing is reached in this one yet
+            if self.trust_filled:  # what the round before has reached, this one has not yet
+                held.frame.origin.copy_(held.frame.hole * LEARNED)
             self.waiting.append(Held(held.frame, held.unsafe))
             if len(self.waiting) >= (window := self.config.window(held.frame.size)):
                 yield from self._finish(window // 2)
@@ -150,7 +150,7 @@ class Round:
         trails = both_trails(window, len(earlier) + count, end)[len(earlier) :]
         reached = fuse(window, block, trails, [held.frame.hole for held in block], self.config)
         for held, pixels in zip(block, reached, strict=True):
-            held.frame.origin.view(-1)[pixels] = CARRIED
+            held.frame.mark(pixels, CARRIED)
         for _ in in_order(lambda held: fill_smoothly(held.frame, held.frame.unseen), block):
             pass
         last = block[-1]

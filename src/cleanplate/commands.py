@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from cleanplate.config import DEFAULT_METHOD, METHODS, Method, OnStep, Step
+from cleanplate.config import DEFAULT_METHOD, METHODS, Encoding, Method, OnStep, Step
 from cleanplate.errors import Cancelled, InputError
 
+ENCODING = Encoding()
 Output = Annotated[Path, arg(aliases=["-o"])]
 
 
@@ -28,17 +29,28 @@ class Inpaint:
     mask: Annotated[Positional[Path], arg(metavar="MASK")]
     """A video, a folder of images, or one image for all frames. White marks what to remove."""
     output: Output
-    """.mp4 or .mov (H.264), .mkv (lossless), or a name without a suffix (a folder of PNGs)."""
+    """.mp4 or .mov (H.264), .mkv (lossless), .webm (VP9), or a name without a suffix (a folder of PNGs)."""
     method: Annotated[Positional[str], arg(metavar="METHOD")] = DEFAULT_METHOD
     """carry-learn (default), carry, or one of the paper's: dip, dip-vid, dip-vid-3dcn, dip-vid-flow."""
     seed: int = 0
     """The same clip, method, seed and machine give the same result."""
+    start: Annotated[str, arg(metavar="MOMENT")] = "0"
+    """Where to begin: a frame (120), a time (2.5s, 1:05) or a timecode (00:01:05:12)."""
+    end: Annotated[str | None, arg(metavar="MOMENT")] = None
+    """Where to end, in the same words; that frame is not part of it any more."""
     size: Annotated[tuple[int, int] | None, arg(metavar="HEIGHT WIDTH")] = None
     """Resize and centre-crop to this; as it is if not given."""
+    region: Annotated[tuple[int, int, int, int] | None, arg(metavar="X Y WIDTH HEIGHT")] = None
+    """Look at, and fill, this part of the picture only."""
     dilate_px: int = 4
     """Pixels to grow the mask by on all sides."""
+    also: Annotated[tuple[Path, ...], arg(metavar="MASK")] = ()
+    """More masks; what any of them marks is removed."""
+    invert_mask: bool = False
+    """Black marks what to remove."""
     provenance: Annotated[Path | None, arg(metavar="PATH")] = None
     """Where to write where each pixel comes from: black known, grey (128) carried, white made up."""
+    encoding: Annotated[Encoding, arg(name="")] = ENCODING
     device: str = "auto"
     """cpu, cuda, mps, or auto."""
     overwrite: bool = False
@@ -60,48 +72,50 @@ class Inpaint:
     def run(self) -> None:
         """Read, fill, write, and say what was done."""
         from cleanplate.checkpoint import Work
-        from cleanplate.frame import CARRIED, LEARNED
+        from cleanplate.clean import clean
         from cleanplate.logs import each_of, logs
-        from cleanplate.pipeline import inpaint
-        from cleanplate.video_io import check_output, existing, write_levels, write_video
+        from cleanplate.moments import Span, moment
+        from cleanplate.shot import Shot
+        from cleanplate.video_io import check_output, existing, fps_of
 
         outputs = [self.output] if self.provenance is None else [self.output, self.provenance]
         if len({output.absolute() for output in outputs}) < len(outputs):
             raise InputError(f"{self.output} is named twice", "video and provenance go to two files", "rename one")
-        sources = existing(self.video), existing(self.mask)
-        for output in outputs:
-            check_output(output, overwrite=self.overwrite, sources=sources)
-        from cleanplate.clip import read_clip
-
+        sources = [existing(path) for path in (self.video, self.mask, *self.also)]
+        check_output(self.output, overwrite=self.overwrite, sources=sources, encoding=self.encoding)
+        if self.provenance is not None:
+            check_output(self.provenance, overwrite=self.overwrite, sources=sources)
+        fps = fps_of(self.video)
+        span = Span(moment(self.start, fps), None if self.end is None else moment(self.end, fps))
         work = Work(
             self.output.with_name(f"{self.output.name}.work"),
             resume=self.resume,
             overwrite=self.overwrite,
             every_s=self.save_every_s,
         )
+        reading = {
+            "size": self.size,
+            "region": self.region,
+            "dilate_px": self.dilate_px,
+            "invert_mask": self.invert_mask,
+        }
+        writing = {"provenance": self.provenance, "encoding": self.encoding, "work": work}
         budget = {"max_steps": self.max_steps, "max_seconds": self.max_seconds}
         try:
             with progress() as bar, logs(self.log_dir, self.pictures) as records:
                 on_step = each_of(bar, *records)
-                clip = read_clip(self.video, self.mask, size=self.size, dilate_px=self.dilate_px, on_step=on_step)
-                plate = inpaint(
-                    clip, self.settings, seed=self.seed, device=self.device, work=work, on_step=on_step, **budget
-                )
-                options: dict[str, Any] = {"like": self.video, "fps": clip.fps, "on_step": on_step}
-                if self.provenance is not None:
-                    write_levels(self.provenance, plate.provenance / 2, **options)
-                write_video(self.output, plate.frames, **options)
+                shot = Shot(self.video, (self.mask, *self.also), span, **reading)
+                options = {"seed": self.seed, "device": self.device, "on_step": on_step}
+                done = clean(shot, self.output, self.settings, **options, **writing, **budget)
         except (Cancelled, KeyboardInterrupt):
             if not work.unfinished:
                 raise
             raise Cancelled(f"what was learned is in {work.folder}; the same command with --resume goes on") from None
         work.finish()
-        hidden = int(clip.hole.sum())
-        carried, made_up = (int((plate.provenance == kind).sum()) / hidden for kind in (CARRIED, LEARNED))
-        frames, _, height, width = clip.frames.shape
+        height, width = done.size
         print(
-            f"{self.output}: {frames} frames of {width}x{height}; {hidden / clip.hole.numel():.1%} was hidden, of it "
-            f"{carried:.1%} carried from other frames and {made_up:.1%} made up; {plate.elapsed_s:.1f} s"
+            f"{self.output}: {done.frames} frames of {width}x{height}; {done.hidden:.1%} was hidden, of it "
+            f"{done.carried:.1%} carried from other frames and {done.made_up:.1%} made up; {done.elapsed_s:.1f} s"
         )
 
 

@@ -47,9 +47,7 @@ class Matches:
 
     @property
     def support(self) -> float:
-        """Mean trust in what is known, 1 if next to nothing is known. Within a shot it is above a half, over a cut
-        hardly above 0 (docs/log.md).
-        """
+        """Mean trust in what is known, 1 if hardly anything is: above a half within a shot, next to 0 over a cut."""
         known = int(self.known.sum())
         return float(self.trust[self.known].mean()) if known >= LEAST_KNOWN else 1.0
 
@@ -131,8 +129,8 @@ def fit_both_ways(
 ) -> tuple[Field, Field]:
     """The fields of a pair of frames, from the first to the second and back, fitted over `reach_px` (sigma).
 
-    What the camera did is a homography; the rest is fitted locally, and so is the difference in brightness: exposure and
-    light drift, and a pixel carried over many frames would stand out of its new surroundings.
+    What the camera did is a homography; the rest is fitted locally, and so is the difference in brightness: exposure
+    and light drift, and a pixel carried over many frames would stand out of its new surroundings.
 
     Args:
         matches: from the first to the second.

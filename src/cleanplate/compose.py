@@ -20,8 +20,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from cleanplate.clip import WHITE, Clip, grow, to_tensor
+from cleanplate.clip import Clip, to_tensor
 from cleanplate.errors import InputError
+from cleanplate.shot import WHITE, grow
 from cleanplate.video_io import MOST_PX, existing, image_files, is_image, read_frames, read_masks, resize_and_crop
 
 MANIFEST = "composed.json"
@@ -71,7 +72,7 @@ def compose(
         raise InputError(f"{name}: {given}", "they must agree", "cut or resize them")
     frames = np.where(mask[..., None], things, background)
     shown = torch.from_numpy(np.ascontiguousarray(mask)).unsqueeze(1)
-    hole = torch.from_numpy(np.ascontiguousarray(grow(mask, dilate_px))).unsqueeze(1)
+    hole = torch.from_numpy(np.stack([grow(one, dilate_px) for one in mask])).unsqueeze(1)
     return Composed(name, Clip(to_tensor(frames), hole, fps), to_tensor(background), shown)
 
 

@@ -41,8 +41,8 @@ class CarryConfig:
     """Frames held at once: half are filled together, half are looked ahead to. Fewer of larger ones, see window_mpx."""
     window_mpx: float = 60.0
     """Million pixels held at once, which bounds the memory; 16 frames are held in any case."""
-    least_support: float = 0.05
-    """Share of what two frames show that must agree both ways; where less does there is a cut, and nothing is carried."""
+    least_support: float = 0.1
+    """Share of what two frames show that must agree both ways; less is a cut, and nothing is carried over it."""
 
     def window(self, size: tuple[int, int]) -> int:
         """How many frames of that (height, width) are held at once."""
@@ -215,6 +215,24 @@ class LearnConfig:
         _check("learn.texture", self.texture, self.texture >= 0, "0 or more")
         _check("learn.guidance", self.guidance, self.guidance >= 0, "0 or more")
         _check("learn.thin_px", self.thin_px, self.thin_px >= 0, "0 or more")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a video is written (encoder.py)."""
+
+    codec: Literal["auto", "h264", "h265", "prores", "ffv1", "vp9", "av1"] = "auto"
+    """auto: h264 in .mp4 and .mov (prores in .mov where there is an alpha channel), ffv1 (lossless, of RGB) in .mkv,
+    vp9 in .webm."""
+    quality: float | None = None
+    """Constant rate factor of h264, h265, vp9 or av1: lower is better and larger."""
+    lossless: bool = False
+    """Every untouched sample of the video comes out as it was, in the video's own format."""
+
+    def __post_init__(self) -> None:
+        good = self.quality is None or 0 <= self.quality <= 63
+        _check("quality", self.quality, good, "0 (best) to 63")
+        _check("quality", f"{self.quality} with --lossless", not (self.lossless and self.quality is not None), "either")
 
 
 def _check(name: str, value: object, good: bool, needed: str) -> None:

@@ -47,8 +47,13 @@ class Frame:
 
     def put(self, pixels: Int[Tensor, " n"], colours: Float[Tensor, "n 3"]) -> None:
         """Set these pixels, counted row by row."""
-        flat = self.picture.view(3, -1)
-        flat[:, pixels] = to_like(colours.T, flat)
+        width = self.picture.shape[2]
+        self.picture[:, pixels // width, pixels % width] = to_like(colours.T, self.picture)
+
+    def mark(self, pixels: Int[Tensor, " n"], origin: int) -> None:
+        """Say where these pixels come from."""
+        width = self.picture.shape[2]
+        self.origin[:, pixels // width, pixels % width] = origin
 
     def copy(self, **changes: object) -> "Frame":
         """Another frame with a picture and origins of its own."""

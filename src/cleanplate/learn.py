@@ -78,7 +78,11 @@ def learn_all(
 
     Args:
         frames: painted over. All of them are held.
-        method, seed, budget, work, on_step: see `learn_unseen`.
+        method: all of it is read but `carry` and `learn`.
+        seed: of the first network; those of other frames count on from it.
+        budget: of all networks together.
+        work: where to save, and what to go on from.
+        on_step: told of every step.
 
     Raises:
         InputError: frames too small, weights missing.

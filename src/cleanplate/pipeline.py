@@ -93,8 +93,13 @@ def fill(
 
     Args:
         frames: their pictures are changed in place.
-        total: how many will come, if that is known.
-        method, seed, max_steps, max_seconds, work, on_step: see `inpaint`.
+        method: what to do.
+        seed: see `inpaint`, as for the following.
+        max_steps: learn for so many updates at most.
+        max_seconds: learn until so long after the start.
+        work: a folder to save in while learning.
+        on_step: told of every step.
+        total: how many frames will come, if that is known.
     """
     check_budget(max_steps, max_seconds)
     check_seed(seed)

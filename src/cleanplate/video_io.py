@@ -1,46 +1,117 @@
-"""Read and write video, frame folders and masks. BGR and uint8 live only here, YUV only in container.py.
+"""Read and write video, frame folders and masks. BGR lives only here, YUV only in planes.py.
 
-Everything handed out is RGB, upright (a rotated video is turned as a player would turn it) and `(T, H, W, C)` uint8;
-`clip.py` makes tensors of it. Whatever is written appears under its name only when it is whole.
+Everything handed out is RGB and upright (a rotated video is turned as a player would turn it), bytes or, where a file
+has more, 16 bits. Whatever is written appears under its name only when it is whole.
 """
 
 import contextlib
-import itertools
+import io
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av.error
 import cv2
 import numpy as np
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from cleanplate.config import OnStep, tell
-from cleanplate.container import DEFAULT_FPS, decode, encode, open_video, upright_rgb
+from cleanplate.config import Encoding, OnStep, tell
+from cleanplate.container import DEFAULT_FPS, MOST_PX, check_picture, decode, frame_rate, open_video
+from cleanplate.encoder import VIDEO_SUFFIXES, VideoWriter, find_codec
 from cleanplate.errors import InputError
+from cleanplate.moments import Span
+from cleanplate.planes import upright_rgb
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv")
 
 Frames = slice | tuple[int, int] | int | None
 
 
 def is_image(path: Path) -> bool:
     """Whether the name is that of a still image."""
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
 
 
 # Reading
 
 
+def stream_frames(path: Path, span: Span | None = None) -> Iterator[Shaped[np.ndarray, "H W 3"]]:
+    """The pictures of a video, a folder of images or one image, one by one.
+
+    Raises:
+        InputError: missing, unreadable or empty.
+    """
+    span = span or Span()
+    if path.is_dir() or is_image(path):
+        files = image_files(path) if path.is_dir() else [path]
+        for index, file in enumerate(files):
+            time_s = index / Fraction(DEFAULT_FPS)
+            if span.ends(index, time_s):
+                break
+            if span.begins(index, time_s):
+                yield read_image(file)
+    else:
+        yield from (upright_rgb(frame) for frame in decode(path, span))
+
+
+def stream_masks(path: Path, span: Span | None = None) -> Iterator[UInt8[np.ndarray, "H W"]]:
+    """The grey levels of a mask, one by one."""
+    for picture in stream_frames(path, span):
+        yield cv2.cvtColor(to_bytes(picture), cv2.COLOR_RGB2GRAY)
+
+
+def to_bytes(picture: Shaped[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
+    """The picture in 8 bits."""
+    picture = np.ascontiguousarray(picture)
+    return picture if picture.dtype == np.uint8 else ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def peek(path: Path, span: Span) -> tuple[Shaped[np.ndarray, "H W 3"], float, int]:
+    """The first picture, the frame rate, and how many frames there are as far as the file says, 0 if it does not.
+
+    Raises:
+        InputError: no frames there, or none that can be read.
+    """
+    first = next(stream_frames(path, span), None)
+    if first is None:
+        asked = "" if span.whole else " in the part that is asked for"
+        raise InputError(
+            f"{path} has no frames{asked}", "at least one is needed", "check the file, or what you ask for"
+        )
+    if path.is_dir() or is_image(path):
+        return first, DEFAULT_FPS, count_frames(path, span)
+    with open_video(path) as container:
+        return first, fps_of(path), container.streams.video[0].frames if span.whole else 0
+
+
+def fps_of(path: Path) -> float:
+    """Frames a second, as far as the file says."""
+    if path.is_dir() or is_image(path):
+        return DEFAULT_FPS
+    with open_video(path) as container:
+        return float(frame_rate(container.streams.video[0]))
+
+
+def count_frames(path: Path, span: Span | None = None) -> int:
+    """How many frames there are, by decoding them."""
+    if path.is_dir() or is_image(path):
+        files, span = image_files(path) if path.is_dir() else [path], span or Span()
+        times = ((index, index / Fraction(DEFAULT_FPS)) for index in range(len(files)))
+        return sum(span.begins(*at) and not span.ends(*at) for at in times)
+    return sum(1 for _ in decode(path, span))
+
+
 def read_frames(
     path: str | Path, *, frames: Frames = None, size: tuple[int, int] | None = None, on_step: OnStep | None = None
 ) -> tuple[UInt8[np.ndarray, "T H W 3"], float]:
-    """All frames of a video, a folder of images or one image, and the frame rate.
+    """All frames of a video, a folder of images or one image, in 8 bits, and the frame rate.
 
     Args:
         path: the video, folder or image.
@@ -52,23 +123,11 @@ def read_frames(
         InputError: missing, unreadable, empty, or images of different sizes.
     """
     path = existing(path)
-    wanted = _as_slice(frames)
-    if path.is_dir() or is_image(path):
-        files = image_files(path) if path.is_dir() else [path]
-        fps, total, pictures = DEFAULT_FPS, len(files), (read_image(file) for file in files)
-    else:
-        with open_video(path) as container:
-            stream = container.streams.video[0]
-            fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
-            total = stream.frames
-        pictures = (upright_rgb(frame) for frame in decode(path))
-    # Bounds counted from the end need the whole length; others stop the decoding where they end.
-    from_start = all(bound is None or bound >= 0 for bound in (wanted.start, wanted.stop, wanted.step))
-    if from_start:
-        pictures = itertools.islice(pictures, wanted.start, wanted.stop, wanted.step)
+    span, rest = as_span(frames)
+    _, fps, total = peek(path, Span())
     kept: list[np.ndarray] = []
-    for picture in pictures:
-        picture = picture if size is None else resize_and_crop(picture, size)
+    for picture in stream_frames(path, span):
+        picture = to_bytes(picture if size is None else resize_and_crop(picture, size))
         if kept and picture.shape != kept[0].shape:
             (h, w), (first_h, first_w) = picture.shape[:2], kept[0].shape[:2]
             raise InputError(
@@ -78,13 +137,22 @@ def read_frames(
             )
         kept.append(picture)
         tell(on_step, "read", len(kept), max(total, len(kept)))
-    chosen = kept if from_start else kept[wanted]
-    if not chosen:
+    if not kept[rest]:
         asked = "" if frames is None else f" among {frames}"
         raise InputError(
             f"{path} has no frames{asked}", "at least one is needed", "check the file, or what you ask for"
         )
-    return np.stack(chosen), fps
+    return np.stack(kept[rest]), fps
+
+
+def as_span(frames: Frames) -> tuple[Span, slice]:
+    """The part of a video to decode, and what of it is wanted."""
+    wanted = frames if isinstance(frames, slice) else slice(*frames) if isinstance(frames, tuple) else slice(frames)
+    start, stop, step = wanted.start or 0, wanted.stop, wanted.step
+    # Bounds counted from the end need the whole length; others stop the decoding where they end.
+    if start < 0 or (stop is not None and stop <= start) or (step or 1) < 0:
+        return Span(), wanted
+    return Span(start, stop), slice(None, None, step)
 
 
 def read_masks(path: str | Path, *, frames: Frames = None) -> UInt8[np.ndarray, "T H W"]:
@@ -94,8 +162,8 @@ def read_masks(path: str | Path, *, frames: Frames = None) -> UInt8[np.ndarray, 
         InputError: as `read_frames`.
     """
     path = existing(path)
-    levels, _ = read_frames(path, frames=None if is_image(path) else frames)
-    return np.stack([cv2.cvtColor(level, cv2.COLOR_RGB2GRAY) for level in levels])
+    pictures, _ = read_frames(path, frames=None if is_image(path) else frames)
+    return np.stack([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures])
 
 
 def existing(path: str | Path) -> Path:
@@ -117,21 +185,37 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(files, key=lambda file: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", file.name)])
 
 
-def read_image(path: Path) -> UInt8[np.ndarray, "H W 3"]:
-    """One image as RGB, turned upright if its EXIF tag says so."""
+def read_image(path: Path) -> Shaped[np.ndarray, "H W 3"]:
+    """One image as RGB, bytes or 16 bits, turned upright if its EXIF tag says so."""
+    picture = _decode_image(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"{path} holds {picture.dtype} values", "8 or 16 bits are read", "convert it")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def read_alpha(path: Path) -> Shaped[np.ndarray, "H W"] | None:
+    """How opaque each pixel of an image is, if it says."""
+    if path.suffix.lower() not in (".png", ".tif", ".tiff", ".webp"):
+        return None
+    picture = _decode_image(path, cv2.IMREAD_UNCHANGED)
+    return picture[..., 3] if picture.ndim == 3 and picture.shape[2] == 4 else None
+
+
+def _decode_image(path: Path, flags: int) -> np.ndarray:
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror})", "an image is needed", "check the file") from None
     picture = None
-    if data.size:
-        with contextlib.suppress(cv2.error):
-            picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    with contextlib.suppress(cv2.error, UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as header:  # its size, before it is unpacked
+            check_picture(path, header.height, header.width)
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if picture is None:
         raise InputError(
             f"{path} is not an image that can be read", "a whole PNG, JPEG, ... is needed", "check the file"
         )
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return picture
 
 
 def check_size(size: tuple[int, int] | None) -> None:
@@ -141,10 +225,7 @@ def check_size(size: tuple[int, int] | None) -> None:
         raise InputError(f"the size is {size[0]}x{size[1]}", needed, "correct it")
 
 
-MOST_PX = 16384
-
-
-def resize_and_crop(picture: UInt8[np.ndarray, "H W *C"], size: tuple[int, int]) -> UInt8[np.ndarray, "h w *C"]:
+def resize_and_crop(picture: Shaped[np.ndarray, "H W *C"], size: tuple[int, int]) -> Shaped[np.ndarray, "h w *C"]:
     """Scale until `size` (height, width) is covered, then cut out the centre (App. B)."""
     height, width = size
     scale = max(height / picture.shape[0], width / picture.shape[1])
@@ -156,13 +237,80 @@ def resize_and_crop(picture: UInt8[np.ndarray, "H W *C"], size: tuple[int, int])
     return picture[top : top + height, left : left + width]
 
 
-def _as_slice(frames: Frames) -> slice:
-    if isinstance(frames, slice):
-        return frames
-    return slice(*frames) if isinstance(frames, tuple) else slice(frames)
-
-
 # Writing
+
+
+class Writer(Protocol):
+    """What pictures are written to, one by one."""
+
+    def write(self, picture: Shaped[np.ndarray, "H W 3"], changed: Bool[np.ndarray, "H W"] | None = None) -> None:
+        """Add one; `changed` says where it is not that of the source."""
+        ...
+
+
+class FolderWriter:
+    """A folder of PNGs, with the alpha and the depth of the images they come from."""
+
+    def __init__(self, folder: Path, originals: list[Path], start: int):
+        self.folder, self.originals, self.next = folder, originals, start
+
+    def write(self, picture: Shaped[np.ndarray, "H W 3"], changed: Bool[np.ndarray, "H W"] | None = None) -> None:
+        """Add one."""
+        bgr = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2BGR)
+        if self.next < len(self.originals):
+            original = self.originals[self.next]
+            alpha = read_alpha(original)
+            if changed is not None and picture.dtype == np.uint16:
+                kept = read_image(original)
+                if kept.shape == picture.shape and kept.dtype == picture.dtype:
+                    bgr[~changed] = kept[..., ::-1][~changed]
+            if alpha is not None and alpha.shape == picture.shape[:2] and alpha.dtype == picture.dtype:
+                bgr = np.dstack((bgr, alpha))
+        _write_png(self.folder / f"{self.next:05d}.png", bgr)
+        self.next += 1
+
+
+@contextlib.contextmanager
+def open_writer(
+    path: str | Path,
+    *,
+    like: str | Path | None = None,
+    span: Span | None = None,
+    fps: float | None = None,
+    sound: str | Path | None = None,
+    encoding: Encoding | None = None,
+    keep: bool = True,
+) -> Iterator[Writer]:
+    """What to write pictures to; the file or folder appears under its name when the block ends without an error.
+
+    Args:
+        path: a video, or a folder of PNGs if it has no suffix.
+        like: what the pictures come from: a video's format, sound, timestamps and colour tags are kept, the alpha of
+            images too.
+        span: which part of `like` they are.
+        fps: frame rate where there is no such video (24 if not given).
+        sound: a file to take the sound from instead.
+        encoding: codec and quality.
+        keep: put back what is as it was in `like`; not for pictures of something else, like a mask.
+
+    Raises:
+        InputError: a codec the container cannot hold, or a disk that cannot be written.
+    """
+    path, like, span = Path(path), None if like is None else Path(like), span or Span()
+    video = like if like is not None and like.is_file() and not is_image(like) else None
+    with whole(path) as partial:
+        if path.suffix:
+            track = existing(sound) if sound is not None else video
+            options: dict[str, Any] = {"like": video, "span": span, "sound": track, "fps": fps, "keep": keep}
+            with VideoWriter(partial, encoding=encoding, **options) as writer:
+                yield writer
+                writer.finish()
+        else:
+            partial.mkdir()
+            originals = (
+                [] if like is None or video is not None or not keep else [like] if is_image(like) else image_files(like)
+            )
+            yield FolderWriter(partial, originals, span.start if isinstance(span.start, int) else 0)
 
 
 def write_video(
@@ -174,64 +322,69 @@ def write_video(
     sound: str | Path | None = None,
     start: int = 0,
     overwrite: bool = True,
+    encoding: Encoding | None = None,
+    keep: bool = True,
     on_step: OnStep | None = None,
 ) -> None:
     """Write frames as a video or as a folder of PNGs.
 
-    `.mp4`, `.mov` and `.m4v` are H.264 at a quality where the loss is hard to see, `.mkv` is lossless (FFV1, RGB), a
-    name without a suffix is a folder of PNGs, lossless too and silent.
+    `.mp4`, `.mov` and `.m4v` are H.264 at a quality where the loss is hard to see, `.mkv` is lossless (FFV1), `.webm`
+    is VP9; a name without a suffix is a folder of PNGs, lossless too and silent.
 
     Args:
         path: what to write.
-        frames: RGB, 0..1. Values are rounded to 8 bits.
-        like: the video these frames come from: its sound, timestamps and colour tags are kept.
+        frames: RGB, 0..1. Values are rounded to 8 bits, to 16 if `like` has more than 8.
+        like: the video these frames come from: its format, sound, timestamps and colour tags are kept, and its
+            samples where a frame is as it was there.
         fps: frame rate where there is no `like` (24 if neither is given).
         sound: a file to take the sound from instead of `like`.
         start: index in `like` of the first of these frames, if they are a part of it.
         overwrite: whether a file already there may be replaced.
+        encoding: codec and quality.
+        keep: see `open_writer`.
         on_step: told of every frame.
 
     Raises:
         InputError: unknown suffix, missing folder, file in the way, or a disk that cannot be written.
     """
     path, like = Path(path), None if like is None else Path(like)
-    check_output(path, overwrite=overwrite, sources=(like,) if like else ())
-    pictures = _to_bytes(frames, on_step)
-    size, length = (int(frames.shape[2]), int(frames.shape[3])), int(frames.shape[0])
-    timing = like if like is not None and like.is_file() and not is_image(like) else None
-    with whole(path) as partial:
-        if path.suffix:
-            track = timing if sound is None else existing(sound)
-            encode(partial, pictures, size=size, length=length, like=timing, sound=track, fps=fps, start=start)
-        else:
-            partial.mkdir()
-            for index, picture in enumerate(pictures):
-                _write_png(partial / f"{index + start:05d}.png", picture)
+    check_output(path, overwrite=overwrite, sources=(like,) if like else (), encoding=encoding)
+    wide = keep and like is not None and like.exists() and peek(like, Span())[0].dtype == np.uint16
+    span = Span(start, None if not start else start + len(frames))
+    with open_writer(path, like=like, span=span, fps=fps, sound=sound, encoding=encoding, keep=keep) as writer:
+        for index, frame in enumerate(frames):
+            writer.write(levels(frame, wide=wide))
+            tell(on_step, "write", index + 1, len(frames))
+
+
+def levels(frame: Tensor, *, wide: bool = False) -> Shaped[np.ndarray, "H W 3"]:
+    """A picture of bytes or of floats in 0..1 as it is written: bytes, or 16 bits."""
+    values = frame.permute(1, 2, 0).cpu().numpy()
+    if values.dtype == np.uint8:
+        return np.ascontiguousarray(values)
+    most = 65535 if wide else 255
+    return np.clip(np.rint(values.astype(np.float32) * most), 0, most).astype(np.uint16 if wide else np.uint8)
 
 
 def write_png(path: Path, frame: Float[Tensor, "3 H W"]) -> None:
     """Write one picture."""
     with whole(path) as partial:
-        _write_png(partial, next(_to_bytes(frame[None], None)))
+        _write_png(partial, cv2.cvtColor(levels(frame), cv2.COLOR_RGB2BGR))
 
 
-def _write_png(path: Path, picture: UInt8[np.ndarray, "H W 3"]) -> None:
-    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+def _write_png(path: Path, bgr: Shaped[np.ndarray, "H W C"]) -> None:
+    _, data = cv2.imencode(".png", bgr)
     path.write_bytes(data.tobytes())
 
 
 def write_levels(path: str | Path, levels: Shaped[Tensor, "T 1 H W"], **options: Any) -> None:
     """Write one channel (a mask, a provenance) as grey; options as `write_video`."""
-    write_video(path, levels.float().expand(-1, 3, -1, -1), **options)
+    write_video(path, levels.float().expand(-1, 3, -1, -1), keep=False, **options)
 
 
-def _to_bytes(frames: Float[Tensor, "T 3 H W"], on_step: OnStep | None) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
-    for index, frame in enumerate(frames):
-        yield (frame * 255).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()
-        tell(on_step, "write", index + 1, len(frames))
-
-
-def check_output(path: Path, *, overwrite: bool, sources: tuple[Path, ...] = ()) -> None:
+def check_output(
+    path: Path, *, overwrite: bool, sources: Sequence[Path] = (), encoding: Encoding | None = None
+) -> None:
     """Refuse, before any work is done, an output that could not be written.
 
     Raises:
@@ -243,6 +396,8 @@ def check_output(path: Path, *, overwrite: bool, sources: tuple[Path, ...] = ())
             f"an output is {', '.join(VIDEO_SUFFIXES)}, or a folder of PNGs (no suffix)",
             "choose one of these",
         )
+    if path.suffix:
+        find_codec(path.suffix.lower(), encoding or Encoding())
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent}", f"{path.name} is to be written there", "make the folder")
     if path.exists():

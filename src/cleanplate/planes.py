@@ -1,0 +1,141 @@
+"""Between RGB and what a codec holds, exact where nothing was changed.
+
+A picture that was decoded to RGB and encoded again is not quite what it was. So where a frame was not changed, the
+planes of the original are put back, in its own format: luma, chroma, alpha, 8 bits or more.
+"""
+
+from typing import Any
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
+from jaxtyping import Bool, Shaped
+
+UNSPECIFIED, BT601 = 2, 5  # colour matrices, in FFmpeg's numbering
+FULL_RANGE = 2
+# FFmpeg's default conversion darkens by one level each time and blurs colour; these flags cut its error to a third.
+EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+
+
+def depth(frame_format: av.VideoFormat) -> int:
+    """Bits of a sample."""
+    return max(component.bits for component in frame_format.components)
+
+
+def has_alpha(frame_format: av.VideoFormat) -> bool:
+    """Whether it says how opaque a pixel is."""
+    return any(component.is_alpha for component in frame_format.components)
+
+
+def upright_rgb(frame: VideoFrame) -> Shaped[np.ndarray, "H W 3"]:
+    """The picture in RGB, turned as its display matrix says: bytes, or 16 bits where the video has more than 8."""
+    wide = depth(frame.format) > 8
+    picture = frame.to_ndarray(
+        format="rgb48le" if wide else "rgb24", src_colorspace=matrix(frame.colorspace), interpolation=EXACT
+    )
+    return np.rot90(picture, k=turns(frame))
+
+
+def turns(frame: VideoFrame) -> int:
+    """Quarter turns to the left that bring it upright."""
+    return round(frame.rotation / 90) % 4
+
+
+def matrix(colorspace: int) -> int:
+    """Decoding and encoding must agree on a matrix, or every untouched pixel changes colour."""
+    return BT601 if colorspace in (0, UNSPECIFIED) else colorspace
+
+
+def to_codec(
+    picture: Shaped[np.ndarray, "H W 3"],
+    pix_fmt: str,
+    *,
+    colorspace: int = UNSPECIFIED,
+    color_range: int = 0,
+    original: VideoFrame | None = None,
+    changed: Bool[np.ndarray, "H W"] | None = None,
+) -> VideoFrame:
+    """An RGB picture, of bytes or of 16 bits, in a codec's format.
+
+    Args:
+        picture: upright.
+        pix_fmt: the format, in FFmpeg's words.
+        colorspace: the colour matrix, in FFmpeg's numbering.
+        color_range: 2 for the full range.
+        original: the frame that the picture was made of. If it is of that format, what was not changed is its own.
+        changed: which pixels were changed; found by comparing if not given.
+    """
+    wide = picture.dtype == np.uint16
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb48le" if wide else "rgb24")
+    if av.VideoFormat(pix_fmt).is_rgb:
+        frame = frame.reformat(format=pix_fmt, interpolation=EXACT)
+    else:
+        frame = frame.reformat(
+            format=pix_fmt,
+            dst_colorspace=matrix(colorspace),
+            dst_color_range=FULL_RANGE if color_range == FULL_RANGE else 1,
+            interpolation=EXACT,
+        )
+    if original is None:
+        return frame
+    if (upright_size(original) == picture.shape[:2]) and _exchangeable(original, frame):
+        if changed is None:
+            changed = (upright_rgb(original) != picture).any(-1)
+        _put_back(frame, original, changed)
+    elif has_alpha(frame.format) and has_alpha(original.format) and upright_size(original) == picture.shape[:2]:
+        _put_back(frame, original.reformat(format=pix_fmt), None, quarter_turns=turns(original))
+    return frame
+
+
+def upright_size(frame: VideoFrame) -> tuple[int, int]:
+    """Height and width as it is shown."""
+    return (frame.width, frame.height) if turns(frame) % 2 else (frame.height, frame.width)
+
+
+def _exchangeable(original: VideoFrame, frame: VideoFrame) -> bool:
+    """Whether planes of one can stand in the other: the same format, a plane for each component, turned or not."""
+    theirs, components = original.format, frame.format.components
+    one_each = len({component.plane for component in components}) == len(components) and theirs.is_planar | (
+        len(components) == 1
+    )
+    square = all(
+        component.width * frame.height == component.height * frame.width for component in components
+    )  # a plane halved in one direction only cannot be turned
+    return theirs.name == frame.format.name and one_each and (turns(original) % 2 == 0 or square)
+
+
+def _put_back(
+    frame: VideoFrame,
+    original: VideoFrame,
+    changed: Bool[np.ndarray, "H W"] | None,
+    *,
+    quarter_turns: int | None = None,
+) -> None:
+    """Planes of the original where nothing was changed; its alpha everywhere. `changed` None: nothing but alpha."""
+    k = turns(original) if quarter_turns is None else quarter_turns
+    for component, held in zip(frame.format.components, original.format.components, strict=True):
+        ours, theirs = _plane(frame, component), np.rot90(_plane(original, held), k=k)
+        if component.is_alpha:
+            ours[...] = theirs
+        elif changed is not None:
+            keep = ~_any(changed, ours.shape)
+            ours[keep] = theirs[keep]
+
+
+def _any(changed: Bool[np.ndarray, "H W"], size: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
+    """Where any pixel of those that a sample of a smaller plane stands for was changed."""
+    if changed.shape == size:
+        return changed
+    down, across = -(-changed.shape[0] // size[0]), -(-changed.shape[1] // size[1])
+    padded = np.zeros((size[0] * down, size[1] * across), bool)
+    padded[: changed.shape[0], : changed.shape[1]] = changed
+    return np.any(padded.reshape(size[0], down, size[1], across), axis=(1, 3))
+
+
+def _plane(frame: VideoFrame, component: Any) -> np.ndarray:
+    """The samples of a component; a view, to be written to."""
+    plane = frame.planes[component.plane]
+    kind = np.dtype(np.uint16 if component.bits > 8 else np.uint8)
+    rows = np.frombuffer(memoryview(plane), kind)[: plane.height * (plane.line_size // kind.itemsize)]
+    return rows.reshape(plane.height, plane.line_size // kind.itemsize)[:, : plane.width]
