@@ -14,6 +14,7 @@ from cleanplate.compose import (
     compose,
     each_composed,
     fit_object,
+    identified,
     length_of,
     read_composed,
     read_pairs,
@@ -161,8 +162,10 @@ def test_whatever_a_pair_has_in_it_ends_in_a_clip_or_in_one_line(shots: Path, tm
                 tried += 1
                 said = ""
                 try:
-                    for composed in each_composed(data):
-                        assert composed.truth.ndim == 4
+                    for read in read_pairs(data):
+                        assert length_of(data, read) > 0
+                        assert len(identified(data, read)["files"]) == 3
+                        assert read_composed(data, read).truth.ndim == 4
                 except InputError as error:
                     said = str(error)
                 assert "\n" not in said

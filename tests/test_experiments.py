@@ -366,9 +366,9 @@ def test_known_pixels_as_generated_are_those_of_frames_that_were_learned(
 
     def hidden_in_four(*args: Any) -> Any:
         made = resized(*args)
-        hole = made.clip.hole.clone()
-        hole[4:] = False
-        return replace(made, clip=replace(made.clip, hole=hole))
+        frames, hole = made.clip.frames.clone(), made.clip.hole.clone()
+        frames[4:], hole[4:] = made.truth[4:], False
+        return replace(made, clip=replace(made.clip, frames=frames, hole=hole))
 
     monkeypatch.setattr(cells, "resized", hidden_in_four)
     cell = Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=1, looks=1)
