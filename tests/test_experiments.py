@@ -10,10 +10,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import ray
+import ray.exceptions
 import torch
 from filelock import FileLock
 
@@ -359,6 +362,27 @@ def test_pieces_that_are_done_are_not_learned_again(
 
 
 @pytest.mark.usefixtures("on_one_thread")
+@pytest.mark.parametrize("spoil", ["*.pt", "run.json"])
+def test_a_cell_whose_work_is_broken_begins_anew(
+    spoil: str, shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = Cell("empty-a+ball-b", "dip-vid", 0, "tiny")
+    options: dict[str, Any] = {"data": shots, "out": tmp_path, "metrics": ["psnr_db"], "device": "cpu"}
+
+    def end(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "save_plate", end)
+        with pytest.raises(KeyboardInterrupt):
+            run_cell(cell, **options)
+    for path in (spoilt := list(tmp_path.glob(f"work/*/{spoil}"))):
+        path.write_bytes(path.read_bytes()[:100])
+    assert spoilt
+    assert run_cell(cell, **options)["updates"] == 4
+
+
+@pytest.mark.usefixtures("on_one_thread")
 def test_known_pixels_as_generated_are_those_of_frames_that_were_learned(
     shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -488,6 +512,41 @@ def test_a_cluster_that_is_not_there(address: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("RAY_ADDRESS", address)
     with pytest.raises(InputError, match=f"Ray cannot be reached at {address}"):
         next(running._on_ray(lambda cell: {}, [], 1, "cpu"))
+
+
+@pytest.fixture
+def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Ray, what starts a cluster does nothing."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for name in ("init", "shutdown", "cancel"):
+        monkeypatch.setattr(ray, name, lambda *_, **__: None)
+    monkeypatch.setattr(ray, "cluster_resources", dict)
+
+
+@pytest.mark.usefixtures("no_cluster")
+@pytest.mark.parametrize(
+    ("device", "there", "asked"), [("auto", 2, 1), ("auto", 0, 0), ("cuda:0", 0, 1), ("cpu", 2, 0)]
+)
+def test_a_task_asks_for_the_gpu_that_it_is_to_use(
+    device: str, there: int, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {}
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0, "GPU": float(there)})
+    monkeypatch.setattr(ray, "remote", lambda **given: options.update(given) or (lambda function: function))
+    assert list(running._on_ray(lambda cell: {}, [], 1, device)) == []
+    assert options["num_gpus"] == asked
+
+
+@pytest.mark.usefixtures("no_cluster")
+def test_a_task_whose_machine_is_lost_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(_: Any) -> None:
+        raise ray.exceptions.WorkerCrashedError
+
+    monkeypatch.setattr(ray, "remote", lambda **_: lambda function: SimpleNamespace(remote=function))
+    monkeypatch.setattr(ray, "wait", lambda waiting: (waiting[:1], waiting[1:]))
+    monkeypatch.setattr(ray, "get", lost)
+    with pytest.raises(InputError, match="a run was ended by Ray"):
+        next(running._on_ray(lambda cell: {}, [Cell("a", "telea", 0, "tiny")], 1, "cpu"))
 
 
 @pytest.mark.usefixtures("in_this_process")
