@@ -2,6 +2,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -260,7 +261,7 @@ def test_a_list_keeps_what_others_write_into_it(shots: Path, tmp_path: Path, mon
     three = (frames / "empty-a", frames / "ball-b", masks / "ball-b")
     write = dataset.write_levels
 
-    def meanwhile(*args: object, **options: object) -> None:
+    def meanwhile(*args: Any, **options: Any) -> None:
         monkeypatch.setattr(dataset, "write_levels", write)
         dataset.compose_files(*three, tmp_path, name="theirs")
         document = json.loads((tmp_path / "composed.json").read_text())
