@@ -150,7 +150,7 @@ def test_a_disk_that_cannot_be_written(shot: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_disk_that_fills_up(shot: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(encoder, "to_codec", full)

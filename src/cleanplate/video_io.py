@@ -5,6 +5,7 @@ has more, 16 bits. Whatever is written appears under its name only when it is wh
 """
 
 import contextlib
+import errno
 import io
 import re
 import shutil
@@ -432,6 +433,8 @@ def whole(path: Path) -> Iterator[Path]:
         try:
             partial = work / path.name
             yield partial
+            if path.is_dir() and not partial.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
             if path.exists() and (path.is_dir() or partial.is_dir()):  # folders cannot be replaced in one move
                 replaced = path.rename(work / "replaced")
                 try:

@@ -9,7 +9,9 @@ import importlib.util
 import logging
 import multiprocessing
 import os
+import re
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,15 +23,25 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from cleanplate.compose import choose, read_pairs
+from cleanplate.compose import choose, identified, read_pairs
 from cleanplate.config import METHODS, OnStep, tell
 from cleanplate.errors import InputError
 from cleanplate.experiments.cells import run_cell
 from cleanplate.experiments.plan import SCALES, Cell, method_at
-from cleanplate.experiments.results import RESULTS, Line, added, external_path, find_line, read_results, write_results
+from cleanplate.experiments.results import (
+    RESULTS,
+    Line,
+    added,
+    external_path,
+    find_line,
+    load_plate,
+    plate_path,
+    read_results,
+    write_results,
+)
 from cleanplate.pipeline import find_device
 from cleanplate.video_io import writing
-from cleanplate.weights import find_weights
+from cleanplate.weights import PATIENCE_S, find_weights
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +52,7 @@ def run(
     out: Path,
     metrics: Sequence[str],
     *,
+    plates: bool = False,
     on: str = "local",
     workers: int = 1,
     device: str = "auto",
@@ -52,6 +65,7 @@ def run(
         data: folder of pairs.
         out: folder of results, made if it is not there.
         metrics: names of what to measure.
+        plates: whether what was made is needed too, and is made again where it is lost.
         on: "local", in processes here, or "ray", as tasks of a Ray cluster.
         workers: cells at a time; of Ray, the CPUs of a cluster that is started here.
         device: for every cell.
@@ -60,7 +74,7 @@ def run(
     Raises:
         InputError: clips or results that cannot be used, a folder in use, Ray that is not installed.
     """
-    pairs = {pair["name"]: pair for pair in choose(read_pairs(data), {cell.clip for cell in cells})}
+    pairs = {pair["name"]: identified(data, pair) for pair in choose(read_pairs(data), {cell.clip for cell in cells})}
     for cell in cells:
         if cell.external is not None:
             external_path(Path(cell.external), cell.clip)  # rather now than after an hour
@@ -72,17 +86,18 @@ def run(
     try:
         with FileLock(out / ".lock", blocking=False):
             lines = read_results(out / RESULTS)
-            todo = [cell for cell in cells if find_line(lines, cell, pairs[cell.clip], metrics) is None]
+            done = {cell: find_line(lines, cell, pairs[cell.clip], metrics) for cell in cells}
+            todo = [cell for cell, line in done.items() if line is None or (plates and _is_lost(out, cell, line))]
             if any(needs_vgg16(cell) for cell in todo):
                 find_weights("vgg16")
             work = partial(run_cell, data=data.resolve(), out=out.resolve(), metrics=tuple(metrics), device=device)
             tell(on_step, "cells", len(cells) - len(todo), len(cells))
             made = _here(work, todo, workers) if on == "local" else _on_ray(work, todo, workers, device)
-            for done, line in enumerate(made, len(cells) - len(todo) + 1):
+            for number, line in enumerate(made, len(cells) - len(todo) + 1):
                 lines = added(lines, line)
                 write_results(out / RESULTS, lines)
                 log.info("%s", summary(line))
-                tell(on_step, "cells", done, len(cells))
+                tell(on_step, "cells", number, len(cells))
     except Timeout:
         raise InputError(f"{out} is in use by another run", "one run at a time is needed", "wait for it") from None
     except OSError as error:
@@ -93,6 +108,10 @@ def run(
             "a run came back with other settings", "the same version on every machine is needed", "install it there"
         )
     return [line for line in found if line is not None]
+
+
+def _is_lost(out: Path, cell: Cell, line: Line) -> bool:
+    return load_plate(plate_path(out, cell), line["settings"])[0] is None
 
 
 def needs_vgg16(cell: Cell) -> bool:
@@ -150,14 +169,17 @@ def _on_ray(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int, d
     if importlib.util.find_spec("ray") is None:
         raise InputError("ray is not installed", "--on ray needs it", 'pip install "cleanplate[ray]"')
     import ray
-    from ray.exceptions import RayTaskError
+    from ray.exceptions import RayError, RayTaskError
 
     # RAY_ADDRESS names a cluster; without it one of so many workers is started here.
     address = os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {} if address else {"num_cpus": workers}
     try:
+        if at := re.fullmatch(r"(?:ray://)?\[?([^/\[\]]+)\]?:(\d+)", address or ""):
+            # Ray itself would wait for minutes, and then end the process.
+            socket.create_connection((at[1], int(at[2])), timeout=PATIENCE_S).close()
         ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ValueError, ConnectionError, RuntimeError) as error:
+    except (ValueError, OSError, OverflowError, RuntimeError) as error:
         raise InputError(
             f"Ray cannot be reached at {address} ({error})", "a running cluster is needed", "correct RAY_ADDRESS"
         ) from None
@@ -176,6 +198,10 @@ def _on_ray(work: Callable[[Cell], Line], cells: Sequence[Cell], workers: int, d
                 yield ray.get(ready[0])
             except RayTaskError as error:
                 raise error.cause from None
+            except RayError as error:
+                raise InputError(
+                    f"a run was ended by Ray ({error})", "machines that stay, with enough memory", "run it again"
+                ) from None
     finally:
         for rest in waiting:  # of an interrupted run: a cluster would go on
             ray.cancel(rest, force=True)
