@@ -7,6 +7,7 @@ caller is killed.
 
 import contextlib
 import importlib.util
+import io
 import logging
 import multiprocessing
 import os
@@ -262,7 +263,10 @@ def check_ray() -> None:
 
 @contextlib.contextmanager
 def _cluster(cpus: int) -> Iterator[Any]:
-    """The cluster that RAY_ADDRESS names; without it one of so many CPUs is started here, and ended afterwards."""
+    """The cluster that RAY_ADDRESS names; without it one of so many CPUs is started here, and ended afterwards.
+
+    Meanwhile nothing gets to stdout, which is for results: Ray writes paragraphs there about workers that it lost.
+    """
     import ray
 
     address = os.environ.get("RAY_ADDRESS")
@@ -276,10 +280,11 @@ def _cluster(cpus: int) -> Iterator[Any]:
         ) from None
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminated)  # Ray has put its own in its place
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 def _check_fits(needs: dict[str, float], machines: Sequence[dict[str, float]]) -> None:
