@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from cleanplate import InputError, cli, workers, write_video
 from cleanplate.batch import BATCH, attempt, run_batch
 from cleanplate.commands import Inpaint
 from cleanplate.jobs import READ, WRITTEN, Job, _has, options, read_jobs
-from cleanplate.records import read_records
+from cleanplate.records import Line, read_records
 from cleanplate.video_io import read_frames
-from cleanplate.workers import Report, here
+from cleanplate.workers import Report, Reports, here
 from tests.conftest import panning, refused, walking_hole
 
 HEADER = "video,mask,out"
@@ -51,15 +51,15 @@ def table(folder: Path, *rows: str, name: str = "jobs.csv") -> Path:
     return folder / name
 
 
-def in_this_process(ran: list[str], states: Sequence[str] = ()) -> Callable[..., Iterator[Report]]:
+def in_this_process(ran: list[str], states: Sequence[Any] = ()) -> Callable[..., Reports[Job, Line]]:
     """A pool that runs jobs here, and notes which; what it says of the first ones may be given."""
 
-    def pool(work: Callable[[Job], Any], jobs: Sequence[Job]) -> Iterator[Report]:
+    def pool(work: Callable[[Job], Line], jobs: Sequence[Job]) -> Reports[Job, Line]:
         for index, job in enumerate(jobs):
             ran.append(job.name)
             yield Report(job, "running", message="here")
             if index < len(states):
-                yield Report(job, states[index], message="as asked")  # type: ignore[arg-type]
+                yield Report(job, states[index], message="as asked")
             else:
                 yield Report(job, "done", result=work(job))
 
@@ -309,7 +309,7 @@ def test_interrupted_between_jobs(shots_here: Path) -> None:
     out = shots_here.parent / "out"
     jobs = read_jobs(table(shots_here, HEADER, f"{GOOD}a", f"{GOOD}b", f"{GOOD}c"), out, "carry")
 
-    def pool(work: Callable[[Job], Any], jobs: Sequence[Job]) -> Iterator[Report]:
+    def pool(work: Callable[[Job], Line], jobs: Sequence[Job]) -> Reports[Job, Line]:
         yield Report(jobs[0], "running")
         yield Report(jobs[0], "done", result=work(jobs[0]))
         yield Report(jobs[1], "running")
@@ -317,7 +317,7 @@ def test_interrupted_between_jobs(shots_here: Path) -> None:
         time.sleep(5)
 
     with pytest.raises(cli.Cancelled, match=r"2 of 3 jobs were not run to their end \(b, c\)"):
-        run_batch(jobs, out, pool)  # type: ignore[arg-type]
+        run_batch(jobs, out, pool)
     assert [lines_of(out)[name]["state"] for name in "abc"] == ["done", "waiting", "waiting"]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 

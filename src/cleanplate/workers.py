@@ -54,7 +54,9 @@ class Report(Generic[Item, Result]):
 Reports = Generator[Report[Item, Result], None, None]
 
 
-def here(work: Callable[[Item], Result], items: Sequence[Item], *, workers: int, retries: int = 0) -> Reports:
+def here(
+    work: Callable[[Item], Result], items: Sequence[Item], *, workers: int, retries: int = 0
+) -> Reports[Item, Result]:
     """`work(item)` for each item, in processes of this machine; reports as they come.
 
     Args:
@@ -89,7 +91,7 @@ def here(work: Callable[[Item], Result], items: Sequence[Item], *, workers: int,
         _end([process for process, *_ in running.values()])
 
 
-def _received(ours: Any, process: BaseProcess, item: Item, left: int) -> Report:
+def _received(ours: Any, process: BaseProcess, item: Any, left: int) -> Report[Any, Any]:
     """What a process has sent; it has ended if it sent nothing."""
     try:
         state, value = ours.recv()
@@ -103,7 +105,7 @@ def _received(ours: Any, process: BaseProcess, item: Item, left: int) -> Report:
     return _report(item, state, value)
 
 
-def _report(item: Item, state: Any, value: Any) -> Report:
+def _report(item: Any, state: Any, value: Any) -> Report[Any, Any]:
     return Report(
         item, state, **{"running": {"message": value}, "done": {"result": value}}.get(state, {"error": value})
     )
@@ -199,7 +201,7 @@ def on_ray(
     gpus: float | None = None,
     memory_gb: float | None = None,
     device: str = "auto",
-) -> Reports:
+) -> Reports[Item, Result]:
     """`work(item)` for each item, as tasks of a Ray cluster; reports as they come.
 
     Args:

@@ -106,7 +106,7 @@ def _on_ray(
         yield from _lines(reports)
 
 
-def _lines(reports: Iterable[Report]) -> Iterator[Line]:
+def _lines(reports: Iterable[Report[Cell, Line]]) -> Iterator[Line]:
     """Of the cells that are done; one that failed, or is lost for good, ends the run."""
     for report in reports:
         if report.state == "lost" and not report.again:
@@ -117,7 +117,7 @@ def _lines(reports: Iterable[Report]) -> Iterator[Line]:
             )
         if report.error is not None:
             raise report.error
-        if report.state == "done":
+        if report.result is not None:
             yield report.result
 
 
