@@ -15,6 +15,7 @@ import shlex
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -260,9 +261,10 @@ def _is_mask(path: Path) -> bool:
 
 def _job(where: str, cells: Mapping[str, str], base: Path, folder: Path, each: Sequence[str]) -> Job:
     """The command that a row asks for, parsed and checked."""
-    words = _words(cells, base, folder, each)
-    command = parse(words)
-    assert isinstance(command, Inpaint)
+    places = {VIDEO: base / cells["video"], MASK: base / cells["mask"], OUT: folder / _relative(cells["out"])}
+    asked = tuple(_words(cells, base, folder, each))
+    command = _placed(_parsed(asked), places)
+    words = tuple(str(places.get(Path(word), word)) for word in asked)
     paths: dict[str, Path] = {}
     for field in dataclasses.fields(command):
         value = getattr(command, field.name)
@@ -282,6 +284,27 @@ def _job(where: str, cells: Mapping[str, str], base: Path, folder: Path, each: S
     return Job(name, where, (*words, "--resume", "--overwrite"), inputs, kept, (*paths.values(), work), settings)
 
 
+# In the place of what each job has for itself, so that words that are the same are parsed once.
+VIDEO, MASK, OUT = Path("<video>"), Path("<mask>"), Path("<out>")
+
+
+@lru_cache(maxsize=256)
+def _parsed(words: tuple[str, ...]) -> Inpaint:
+    command = parse(words)
+    assert isinstance(command, Inpaint)
+    return command
+
+
+def _placed(value: Any, places: Mapping[Path, Path]) -> Any:
+    """A command, or a value of it, with the paths of a job."""
+    if isinstance(value, Inpaint):
+        fields = [field.name for field in dataclasses.fields(value)]
+        return dataclasses.replace(value, **{name: _placed(getattr(value, name), places) for name in fields})
+    if isinstance(value, tuple):
+        return tuple(_placed(part, places) for part in value)
+    return places.get(value, value) if isinstance(value, Path) else value
+
+
 def _words(cells: Mapping[str, str], base: Path, folder: Path, each: Sequence[str]) -> list[str]:
     """A row as words of a command. What a cell holds is the value of its option and never another option."""
     rest, method = list(each), cells.get("method")
@@ -290,8 +313,7 @@ def _words(cells: Mapping[str, str], base: Path, folder: Path, each: Sequence[st
         method = method or first
     if method is not None and method.startswith("-"):
         raise InputError(f"method is {method!r}", "the name of a method is needed", "correct it")
-    words = ["inpaint", str(base / cells["video"]), str(base / cells["mask"]), *([method] if method else []), *rest]
-    words.append(f"--output={folder / _relative(cells['out'])}")
+    words = ["inpaint", str(VIDEO), str(MASK), *([method] if method else []), *rest, "--output", str(OUT)]
     kinds = options()
     for name, cell in cells.items():
         if name in (*COLUMNS, "method"):
