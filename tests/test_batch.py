@@ -156,12 +156,12 @@ GOOD = "a.mp4,a-mask.mkv,"
         ((HEADER, f"{GOOD}x", f"{GOOD}x"), "row 3 of jobs.csv: x is also written by row 2 of jobs.csv"),
         ((HEADER, f"{GOOD}x", f"{GOOD}x/y.mp4"), "row 3 of jobs.csv: y.mp4 lies in what row 2 of jobs.csv writes"),
         ((HEADER, f"{GOOD}x.mp4", f"{GOOD}x.mp4.work/y"), "y lies in what row 2 of jobs.csv writes"),
-        ((HEADER, f"{GOOD}x", "../out/x,black.mkv,y"), "row 3 of jobs.csv: "),
+        ((HEADER, f"{GOOD}x", "../out/x/0.png,black.mkv,y"), "x/0.png is an input, and this batch writes there"),
         ((HEADER, f"{GOOD}x", "../out,black.mkv,y"), "is an input, and this batch writes there"),
         ((f"{HEADER},provenance", f"{GOOD}x,../y"), "../y is not in the batch's folder"),
         ((f"{HEADER},provenance", f"{GOOD}x,y", f"{GOOD}y,"), "row 3 of jobs.csv: y is also written by row 2"),
-        ((f"{HEADER},seed", f"{GOOD}x,one"), "row 2 of jobs.csv: "),
-        ((f"{HEADER},seed", f"{GOOD}x,1 --provenance=/tmp/x"), "row 2 of jobs.csv: "),
+        ((f"{HEADER},seed", f"{GOOD}x,one"), "row 2 of jobs.csv: parsing error; Error parsing"),
+        ((f"{HEADER},seed", f"{GOOD}x,1 --provenance=/tmp/x"), "'1 --provenance=/tmp/x'"),
         ((f"{HEADER},size", f"{GOOD}x,48 96 --provenance=/tmp/x"), "row 2 of jobs.csv: size is"),
         ((f"{HEADER},method", f"{GOOD}x,--help"), "row 2 of jobs.csv: method is '--help'"),
         ((f"{HEADER},method", f"{GOOD}x,cary"), "row 2 of jobs.csv: there is no method 'cary'"),
@@ -279,7 +279,7 @@ def test_only_what_is_missing_or_changed_is_run(shots_here: Path) -> None:
         run("a.mp4,a-mask.mkv,other,0,")
 
 
-def test_a_run_that_was_killed_before_it_could_tell(shots_here: Path) -> None:
+def test_a_run_that_ended_before_it_could_tell(shots_here: Path) -> None:
     """Its line says running: what lies there is its own, and is made again; what was half-written is removed."""
     out = shots_here.parent / "out"
     (job,) = read_jobs(table(shots_here, HEADER, f"{GOOD}a"), out, "carry")
@@ -334,7 +334,7 @@ def test_a_folder_is_of_one_run_at_a_time_and_its_table_is_checked(shots_here: P
 
 
 def test_a_mistake_of_ours_is_one_line_and_its_traceback_is_kept(
-    shots_here: Path, monkeypatch: pytest.MonkeyPatch
+    shots_here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(self: Inpaint) -> None:
         print("to stdout")
@@ -346,6 +346,7 @@ def test_a_mistake_of_ours_is_one_line_and_its_traceback_is_kept(
     line = attempt(job)
     assert (line["state"], line["message"], line["asides"]) == ("failed", "ValueError: a mistake of ours", "aside\n")
     assert "in broken" in line["traceback"]
+    assert capsys.readouterr() == ("", "")
 
 
 # Processes
