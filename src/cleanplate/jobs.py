@@ -197,11 +197,12 @@ def _check_header(table: Path, header: Sequence[str]) -> None:
 def options(kind: type = Inpaint, prefix: str = "") -> dict[str, Any]:
     """The type of each option of a command, by its name on the command line without dashes; `out` is not one."""
     out: dict[str, Any] = {}
-    hints = typing.get_type_hints(kind)
+    hints, marked = typing.get_type_hints(kind), typing.get_type_hints(kind, include_extras=True)
     for field in dataclasses.fields(kind):
         hint, name = hints[field.name], prefix + field.name.replace("_", "-")
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-            out |= options(hint, "" if field.name == "settings" else f"{name}.")
+            nameless = any(getattr(mark, "name", None) == "" for mark in typing.get_args(marked[field.name])[1:])
+            out |= options(hint, "" if nameless else f"{name}.")
         elif field.name not in OURS | {"output"}:
             out[name] = hint
     return out

@@ -11,6 +11,7 @@ import io
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import threading
@@ -25,6 +26,7 @@ from typing import Any, Generic, Literal, TypeVar
 import torch
 
 from cleanplate.errors import InputError
+from cleanplate.weights import PATIENCE_S
 
 log = logging.getLogger(__name__)
 
@@ -275,8 +277,11 @@ def _cluster(cpus: int) -> Iterator[Any]:
     options: dict[str, Any] = {} if address else {"num_cpus": cpus}
     terminated = signal.getsignal(signal.SIGTERM)
     try:
+        if at := re.fullmatch(r"(?:ray://)?\[?([^/\[\]]+)\]?:(\d+)", address or ""):
+            # Ray itself would wait for minutes, and then end the process.
+            socket.create_connection((at[1], int(at[2])), timeout=PATIENCE_S).close()
         ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ValueError, ConnectionError, RuntimeError) as error:
+    except (ValueError, OSError, OverflowError, RuntimeError) as error:
         raise InputError(
             f"Ray cannot be reached at {address} ({error})", "a running cluster is needed", "correct RAY_ADDRESS"
         ) from None
