@@ -451,8 +451,10 @@ def test_killed_then_interrupted(shots_here: Path) -> None:
     while len((out / "slow.work/steps.jsonl").read_bytes().splitlines()) <= before + 20:
         assert driver.poll() is None
         time.sleep(0.05)
+    asked = time.monotonic()
     driver.terminate()
     said, errors = driver.communicate(timeout=60)
+    assert time.monotonic() - asked < workers.GRACE_S
     assert (driver.returncode, said) == (130, "")
     assert errors.startswith("cleanplate: interrupted; 2 of 2 jobs were not run to their end (slow, a); the same")
     assert errors.count("\n") == 1
