@@ -2,25 +2,28 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from cleanplate import InputError, cli
+from cleanplate import InputError, cli, dataset, write_video
 from cleanplate.clip import grow
 from cleanplate.compose import (
     compose,
     each_composed,
     fit_object,
+    identified,
+    length_of,
     read_composed,
     read_pairs,
     resized,
     sha256,
 )
 from cleanplate.dataset import recipes
-from cleanplate.video_io import read_frames, read_masks
+from cleanplate.video_io import read_frames, read_masks, write_levels
 from tests.conftest import refused
 
 RNG = np.random.default_rng(0)
@@ -160,8 +163,10 @@ def test_whatever_a_pair_has_in_it_ends_in_a_clip_or_in_one_line(shots: Path, tm
                 tried += 1
                 said = ""
                 try:
-                    for composed in each_composed(data):
-                        assert composed.truth.ndim == 4
+                    for read in read_pairs(data):
+                        assert length_of(data, read) > 0
+                        assert len(identified(data, read)["files"]) == 3
+                        assert read_composed(data, read).truth.ndim == 4
                 except InputError as error:
                     said = str(error)
                 assert "\n" not in said
@@ -210,6 +215,82 @@ def test_a_clip_is_not_written_over_what_it_is_made_of(
     )
     refused(words, "is also the input", capsys)
     assert sha256(tmp_path / "davis/frames/ball-b") == before
+
+
+def test_what_is_in_a_folder_that_is_replaced_is_an_input_too(
+    shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(shots / "davis", tmp_path / "davis")
+    frames, masks = tmp_path / "davis/frames", tmp_path / "davis/masks"
+    one = f"{frames / 'ball-b/00003.png'} {masks / 'ball-b/00003.png'}"
+    refused(f"compose {frames / 'empty-a'} {one} -o {tmp_path} --name ball-b --overwrite", "is also the input", capsys)
+    assert len(list((frames / "ball-b").iterdir())) == 8
+
+
+def test_a_shot_that_clips_are_made_of_is_not_replaced(
+    shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(shots, tmp_path, dirs_exist_ok=True)
+    before = sha256(tmp_path / "davis/frames/ball-a")
+    frames, masks = shots / "davis/frames", shots / "davis/masks"
+    words = f"compose {frames / 'empty-a'} {frames / 'ball-b'} {masks / 'ball-b'} -o {tmp_path} --overwrite --name"
+    refused(f"{words} ball-a", "has a shot ball-a", capsys)
+    assert sha256(tmp_path / "davis/frames/ball-a") == before
+    assert cli.run([*words.split(), "new"]) == cli.run([*words.split(), "new"]) == 0  # a clip is
+
+
+def test_clips_that_were_made_are_no_shots_to_make_others_of(shots: Path, tmp_path: Path) -> None:
+    shutil.copytree(shots, tmp_path, dirs_exist_ok=True)
+    before = recipes(tmp_path, masks_per_background=2)
+    frames, masks = shots / "davis/frames", shots / "davis/masks"
+    words = f"compose {frames / 'empty-a'} {frames / 'ball-b'} {masks / 'ball-b'} -o {tmp_path} --name made"
+    assert cli.run(words.split()) == 0
+    assert recipes(tmp_path, masks_per_background=2) == before
+    with pytest.raises(InputError, match="has 2 objects"):
+        recipes(tmp_path, masks_per_background=3)
+    document = json.loads((tmp_path / "composed.json").read_text())
+    document["pairs"] = document["pairs"][2:]  # without recipes every shot is a background
+    (tmp_path / "composed.json").write_text(json.dumps(document))
+    sources = {pair["background"]["source"] for pair in recipes(tmp_path, masks_per_background=1)}
+    assert sources == {f"davis/frames/{name}" for name in ("ball-a", "ball-b", "empty-a", "empty-b")}
+
+
+def test_a_list_keeps_what_others_write_into_it(shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program adds a clip while this one writes its frames; a list may say more than its pairs."""
+    frames, masks = shots / "davis/frames", shots / "davis/masks"
+    three = (frames / "empty-a", frames / "ball-b", masks / "ball-b")
+    write = dataset.write_levels
+
+    def meanwhile(*args: Any, **options: Any) -> None:
+        monkeypatch.setattr(dataset, "write_levels", write)
+        dataset.compose_files(*three, tmp_path, name="theirs")
+        document = json.loads((tmp_path / "composed.json").read_text())
+        (tmp_path / "composed.json").write_text(json.dumps({"about": "mine", **document}))
+        write(*args, **options)
+
+    monkeypatch.setattr(dataset, "write_levels", meanwhile)
+    dataset.compose_files(*three, tmp_path, name="ours")
+    assert [pair["name"] for pair in read_pairs(tmp_path)] == ["theirs", "ours"]
+    assert json.loads((tmp_path / "composed.json").read_text())["about"] == "mine"
+
+
+def test_a_folder_in_the_place_of_the_list(shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "composed.json/mine").mkdir(parents=True)
+    frames, masks = shots / "davis/frames", shots / "davis/masks"
+    words = f"compose {frames / 'empty-a'} {frames / 'ball-b'} {masks / 'ball-b'} -o {tmp_path}"
+    refused(words, "there is no file", capsys)
+    assert (tmp_path / "composed.json/mine").is_dir()
+
+
+def test_a_ready_pair_may_be_of_videos(shots: Path, tmp_path: Path) -> None:
+    pair = read_pairs(shots)[0]
+    composed = read_composed(shots, pair)
+    for part, of in (("frames", composed.clip.frames), ("truth", composed.truth)):
+        write_video(tmp_path / f"{part}.mkv", of)
+    write_levels(tmp_path / "masks.mkv", composed.mask)
+    ready = {"name": "a", "fps": 24, **{part: f"{part}.mkv" for part in ("frames", "masks", "truth")}}
+    assert length_of(tmp_path, ready) == length_of(shots, pair) == 8
+    assert torch.equal(read_composed(tmp_path, ready).truth, composed.truth)
 
 
 def test_a_folder_named_like_an_image(tmp_path: Path) -> None:

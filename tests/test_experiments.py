@@ -2,48 +2,70 @@
 
 import csv
 import json
+import shutil
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import ray
+import ray.exceptions
 import torch
 from filelock import FileLock
 
+import cleanplate
 from cleanplate import METHODS, InputError, cli, write_video
 from cleanplate.baselines import BASELINES
 from cleanplate.checkpoint import Work
-from cleanplate.compose import each_composed, resized
+from cleanplate.compose import each_composed, identified, read_pairs, resized
+from cleanplate.experiments import cells
 from cleanplate.experiments import run as running
 from cleanplate.experiments.cells import run_cell, share_of
 from cleanplate.experiments.features import reference_patch
 from cleanplate.experiments.plan import SCALES, Cell, method_at, methods_of, plan
 from cleanplate.experiments.report import TITLES, caption, mean, partition, table1, table2, write_table
 from cleanplate.experiments.reproduce import reproduce
-from cleanplate.experiments.results import added, find_line, read_results
+from cleanplate.experiments.results import (
+    added,
+    code_digest,
+    find_line,
+    load_plate,
+    measuring_digest,
+    read_results,
+    save_plate,
+)
 from cleanplate.metrics import psnr_db
+from cleanplate.model import Model
 from cleanplate.schedule import n_steps
+from cleanplate.workers import Report
 from tests.conftest import panning, refused, walking_hole
 
 FAST = ("psnr_db", "ssim", "hole_psnr_db", "consistency_psnr_db", "consistency_ssim", "carried_psnr_db")
 
 
 @pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def in_this_process(monkeypatch: pytest.MonkeyPatch, on_one_thread: None) -> None:
     """Cells are run here, one after the other: what is tested is not the processes."""
 
     def here(work: Any, cells: Sequence[Cell], workers: int) -> Iterator[dict]:
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)  # pictures this small do not fill two
         yield from map(work, cells)
-        torch.set_num_threads(before)
 
     monkeypatch.setattr(running, "_here", here)
+
+
+@pytest.fixture
+def on_one_thread() -> Iterator[None]:
+    """Pictures this small do not fill two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 # What to run
@@ -180,7 +202,7 @@ def test_a_line_counts_only_for_the_same_settings(shots: Path, tmp_path: Path) -
     reproduce("table2", shots, tmp_path, **options)
     lines = read_results(tmp_path / "results.jsonl")
     cell = Cell("empty-a+ball-b", "telea", 0, "tiny")
-    pair = json.loads((shots / "composed.json").read_text())["pairs"][0]
+    pair = identified(shots, read_pairs(shots)[0])
     assert find_line(lines, cell, pair, ["psnr_db"]) == lines[0]
     assert find_line(lines, cell, pair, ["ssim"]) is None
     assert find_line(lines, cell, pair | {"object": "ball-a"}, ["psnr_db"]) is None
@@ -188,6 +210,44 @@ def test_a_line_counts_only_for_the_same_settings(shots: Path, tmp_path: Path) -
     assert find_line([{**lines[0], "settings": {}}], cell, pair, ["psnr_db"]) is None
     other_code = lines[0]["settings"] | {"code": "0"}
     assert find_line([{**lines[0], "settings": other_code}], cell, pair, ["psnr_db"]) is None
+    assert find_line([{**lines[0], "measured_with": "0"}], cell, pair, ["psnr_db"]) is None
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_other_pixels_in_the_same_files_are_another_clip(shots: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(shots, data)
+    options: dict[str, Any] = {"scale": "tiny", "methods": ["telea"], "metrics": ["psnr_db"]}
+    reproduce("table2", data, tmp_path, **options)
+    before = read_results(tmp_path / "results.jsonl")
+    first = sorted((data / "davis/frames/empty-a").iterdir())[0]
+    shutil.copy(data / "davis/frames/empty-b" / first.name, first)
+    reproduce("table2", data, tmp_path, **options)
+    after = {line["clip"]: line["metrics"] for line in read_results(tmp_path / "results.jsonl")}
+    same = {line["clip"]: line["metrics"] == after[line["clip"]] for line in before}
+    assert same == {"empty-a+ball-b": False, "empty-b+ball-a": True}
+
+
+def test_what_lines_and_plates_depend_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "cleanplate"
+    shutil.copytree(Path(cleanplate.__file__).parent, package)
+    monkeypatch.setattr(cleanplate, "__file__", str(package / "__init__.py"))
+
+    def digests() -> tuple[str, str]:
+        return code_digest.__wrapped__(), measuring_digest.__wrapped__()
+
+    def changed(path: str) -> tuple[bool, bool]:
+        before, content = digests(), (package / path).read_bytes()
+        (package / path).write_bytes(content + b"#")
+        after = digests()
+        (package / path).write_bytes(content)
+        made, measured = (a != b for a, b in zip(before, after, strict=True))
+        return made, measured
+
+    assert changed("carry.py") == (True, True)
+    assert changed("experiments/cells.py") == (True, False)
+    assert changed("metrics/consistency.py") == (False, True)
+    assert changed("experiments/report.py") == changed("cli.py") == (False, False)
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -211,7 +271,9 @@ def test_what_is_broken_is_made_again(shots: Path, tmp_path: Path) -> None:
     reproduce("table2", shots, tmp_path, **options)
     done = read_results(tmp_path / "results.jsonl")
     (plate,) = (tmp_path / "plates").iterdir()
-    for content in (b"", b"PK", b"text", plate.read_bytes()[:200]):
+    good = plate.read_bytes()
+    middle = len(good) // 2
+    for content in (b"", b"PK", b"text", good[:200], good[:middle] + bytes(50) + good[middle + 50 :]):
         plate.write_bytes(content)
         (tmp_path / "results.jsonl").unlink()
         reproduce("table2", shots, tmp_path, **options)
@@ -219,29 +281,136 @@ def test_what_is_broken_is_made_again(shots: Path, tmp_path: Path) -> None:
         assert [line["metrics"] for line in again] == [line["metrics"] for line in done]
 
 
+@pytest.mark.usefixtures("in_this_process")
+def test_a_figure_makes_again_what_is_lost(shots: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"scale": "tiny", "methods": ["carry"], "metrics": ["psnr_db"]}
+    reproduce("fig5", shots, tmp_path, **options)
+    (plate,) = (tmp_path / "plates").iterdir()
+    settings = read_results(tmp_path / "results.jsonl")[0]["settings"]
+    made, record = load_plate(plate, settings)
+    assert made is not None
+    for spoil in (plate.unlink, lambda: plate.write_bytes(b"PK"), lambda: save_plate(plate, {}, made, record)):
+        spoil()
+        _check_figure("fig5", reproduce("fig5", shots, tmp_path, **options))
+        assert load_plate(plate, settings)[0] is not None
+
+
+@pytest.mark.usefixtures("on_one_thread")
 @pytest.mark.parametrize(
-    "cell",
+    ("cell", "ended"),
     [
-        Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=5, looks=1),
-        Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", looks=20),
-        Cell("empty-a+ball-b", "dip", 0, "tiny"),
+        (Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=5, looks=1), "before its plate is saved"),
+        (Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=5, looks=1), "before its first fit is done"),
+        (Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", looks=20), "before its plate is saved"),
+        (Cell("empty-a+ball-b", "dip", 0, "tiny"), "before its first fit is done"),
     ],
-    ids=["window", "looks", "dip"],
 )
 def test_a_cell_ended_between_its_last_step_and_its_line(
-    cell: Cell, shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cell: Cell, ended: str, shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: dict[str, Any] = {"data": shots, "metrics": FAST, "device": "cpu"}
     (tmp_path / "alone").mkdir()
     (tmp_path / "ended").mkdir()
     alone = run_cell(cell, out=tmp_path / "alone", **options)
+    save = Work.save
+
+    def end(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def end_before_done(self: Work, name: str, state: Any) -> None:
+        end() if name.endswith("-done") else save(self, name, state)
+
     with monkeypatch.context() as patch:
-        patch.setattr(Work, "finish", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        if "plate" in ended:
+            patch.setattr(cells, "save_plate", end)
+        else:
+            patch.setattr(Work, "due", lambda self: self.folder is not None)  # after every step
+            patch.setattr(Work, "save", end_before_done)
         with pytest.raises(KeyboardInterrupt):
             run_cell(cell, out=tmp_path / "ended", **options)
     again = run_cell(cell, out=tmp_path / "ended", **options)
     assert again["metrics"] == alone["metrics"]
     assert again["updates"] == alone["updates"] is not None
+    left = [path for path in (tmp_path / "ended").rglob("work/*/*") if path.name != "steps.jsonl"]
+    assert left == []
+
+
+@pytest.mark.usefixtures("on_one_thread")
+def test_pieces_that_are_done_are_not_learned_again(
+    shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=3, looks=1)
+    options: dict[str, Any] = {"data": shots, "out": tmp_path, "metrics": ["psnr_db"], "device": "cpu"}
+    updates, begun, update, inpaint = [], [], Model.update, cells.inpaint
+
+    def counted(*args: Any) -> None:
+        updates.append(args)
+        update(*args)
+
+    def ends_at_the_third(*args: Any, **others: Any) -> Any:
+        begun.append(args)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return inpaint(*args, **others)
+
+    monkeypatch.setattr(Model, "update", counted)
+    monkeypatch.setattr(cells, "inpaint", ends_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        run_cell(cell, **options)
+    line = run_cell(cell, **options)
+    assert len(updates) == line["updates"]
+
+
+@pytest.mark.usefixtures("on_one_thread")
+@pytest.mark.parametrize("spoil", ["*.pt", "run.json"])
+def test_a_cell_whose_work_is_broken_begins_anew(
+    spoil: str, shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = Cell("empty-a+ball-b", "dip-vid", 0, "tiny")
+    options: dict[str, Any] = {"data": shots, "out": tmp_path, "metrics": ["psnr_db"], "device": "cpu"}
+
+    def end(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "save_plate", end)
+        with pytest.raises(KeyboardInterrupt):
+            run_cell(cell, **options)
+    for path in (spoilt := list(tmp_path.glob(f"work/*/{spoil}"))):
+        path.write_bytes(path.read_bytes()[:100])
+    assert spoilt
+    assert run_cell(cell, **options)["updates"] == 4
+
+
+@pytest.mark.usefixtures("on_one_thread")
+def test_known_pixels_as_generated_are_those_of_frames_that_were_learned(
+    shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing is hidden there is no network: its frames are the input's, and would count as exact."""
+
+    def hidden_in_four(*args: Any) -> Any:
+        made = resized(*args)
+        frames, hole = made.clip.frames.clone(), made.clip.hole.clone()
+        frames[4:], hole[4:] = made.truth[4:], False
+        return replace(made, clip=replace(made.clip, frames=frames, hole=hole))
+
+    monkeypatch.setattr(cells, "resized", hidden_in_four)
+    cell = Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=1, looks=1)
+    values = run_cell(cell, data=shots, out=tmp_path, metrics=["psnr_db"], device="cpu")["metrics"]
+    assert 5 < values["generated_known_psnr_db"] < 40
+    assert values["generated_known_ssim"] < 0.9
+
+
+def test_memory_is_counted_from_where_the_method_begins(tmp_path: Path) -> None:
+    before = cells.memory_before_mb()
+    if before is None:
+        pytest.skip("this system does not let its peak be begun anew")
+    held = np.ones(200 * 2**17)  # 200 MB
+    assert held[0] == 1
+    assert (cells.peak_memory_mb() or 0) - before == pytest.approx(200, abs=40)
+    del held
+    assert cells.memory_before_mb() == pytest.approx(before, abs=40)
+    assert cells.peak_memory_mb() == pytest.approx(before, abs=40)
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -290,6 +459,10 @@ def test_results_made_elsewhere_are_a_row(shots: Path, tmp_path: Path) -> None:
         ("table1 --scale tiny --data {shots} --out odd", "seed is 'x'"),
         ("table1 --scale tiny --data {shots} --out hard", "line 2 of hard/results.jsonl is broken"),
         ("table1 --scale tiny --data {shots} --out text", "metrics.ssim is 'x'"),
+        ("table1 --scale tiny --data {shots} --out endless", "line 2 of endless/results.jsonl is broken"),
+        ("table1 --scale tiny --data {shots} --out truth", "seed is True"),
+        ("fig5 --scale tiny --data {shots} --clips empty-a+ball-b empty-b+ball-a", "fig5 shows one"),
+        ("fig8 --scale tiny --data {shots} --seeds 0 1", "fig8 shows one"),
         ("table1 --scale tiny --data {shots} --out folder", "folder/results.jsonl is a folder"),
         ("table2 --scale tiny --data {shots} --external a/b=.", "a name of its own"),
         (
@@ -318,11 +491,60 @@ def test_bad_input_is_one_line(
     good |= {"n_frames": 8, "looks": 0, "features": False, "window": None, "seconds": 1.0}
     bad = {"cut": '{"clip": "a", "meth', "other": "[1, 2]", "odd": json.dumps({**good, "seed": "x"})}
     bad |= {"hard": json.dumps({**good, "complexity": {}}), "text": json.dumps({**good, "metrics": {"ssim": "x"}})}
+    bad |= {"endless": json.dumps({**good, "hole_share": float("inf")}), "truth": json.dumps({**good, "seed": True})}
     (tmp_path / "folder/results.jsonl").mkdir(parents=True)
     for name, second in bad.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "results.jsonl").write_text(f"{json.dumps(good)}\n{second}\n")
     refused(f"reproduce {words.format(shots=shots)}", said, capsys)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_table_is_not_written_over_a_folder(shots: Path, tmp_path: Path) -> None:
+    (tmp_path / "table2.md/mine").mkdir(parents=True)
+    with pytest.raises(InputError, match="it is a folder"):
+        reproduce("table2", shots, tmp_path, scale="tiny", methods=["telea"], metrics=["ssim"])
+    assert (tmp_path / "table2.md/mine").is_dir()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nonsense", "127.0.0.1:99999", "http://x"])
+def test_a_cluster_that_is_not_there(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(InputError, match=f"Ray cannot be reached at {address}"):
+        next(running._on_ray(lambda cell: {}, [CELL], 1, "cpu"))
+
+
+CELL = Cell("a", "telea", 0, "tiny")
+
+
+@pytest.mark.parametrize(
+    ("device", "there", "asked"), [("auto", 2, 1), ("auto", 0, 0), ("cuda:0", 2, 1), ("cuda:0", 0, None), ("cpu", 2, 0)]
+)
+def test_a_task_asks_for_the_gpu_that_it_is_to_use(
+    device: str, there: int, asked: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What starts a cluster does nothing here; a GPU that no machine has is not waited for."""
+
+    def remote(**options: Any) -> None:
+        raise InputError(f"{options['num_gpus']} asked for", "", "")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    resources = {"CPU": 2.0, "GPU": float(there)}
+    for name in ("init", "shutdown"):
+        monkeypatch.setattr(ray, name, lambda *_, **__: None)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: resources)
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": resources}])
+    monkeypatch.setattr(ray, "remote", remote)
+    said = f"{asked} asked for" if asked is not None else "no machine of the Ray cluster has 1 CPU, 1 GPU"
+    with pytest.raises(InputError, match=said):
+        next(running._on_ray(lambda cell: {}, [CELL], 1, device))
+
+
+def test_a_cell_that_is_lost_for_good_is_one_line() -> None:
+    done = Report(CELL, "done", result={"clip": "a"})
+    assert list(running._lines([Report(CELL, "lost", again=True), Report(CELL, "running"), done])) == [{"clip": "a"}]
+    with pytest.raises(InputError, match=r"a run was ended by the system \(its worker was lost\)"):
+        list(running._lines([Report(CELL, "lost", message="its worker was lost")]))
 
 
 @pytest.mark.usefixtures("in_this_process")

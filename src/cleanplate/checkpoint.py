@@ -95,6 +95,8 @@ class Work:
         try:
             held = torch.load(path, map_location=device, weights_only=True)
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            if self.overwrite:
+                return None
             raise InputError(
                 f"{path} is broken ({type(error).__name__})", "a whole file is needed", "pass --overwrite to start anew"
             ) from None

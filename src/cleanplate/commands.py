@@ -141,7 +141,7 @@ class Evaluate:
     metrics: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
     """Which ones; if none are named, all that need no weights. fid, frechet_vgg16, lpips and hole_lpips need some."""
     seed: int = 0
-    """Of the patches that the consistency metric samples."""
+    """Of the patches (50x50 px, looked for within 20 px) that the consistency metric samples."""
     json: bool = False
     """Print JSON instead of a table."""
 

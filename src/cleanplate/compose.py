@@ -192,9 +192,28 @@ BACKGROUND = {
 }
 
 
+def files_of(pair: Pair) -> tuple[str, ...]:
+    """What a pair is read from, within its data folder."""
+    if "truth" in pair:
+        return pair["frames"], pair["masks"], pair["truth"]
+    return pair["background"]["source"], f"{FRAMES}/{pair['object']}", f"{MASKS}/{pair['object']}"
+
+
+def identified(data: Path, pair: Pair) -> Pair:
+    """A pair with the sha256 of its files, by which a result can tell whether they are still those it was made of.
+
+    Raises:
+        InputError: files that are missing.
+    """
+    return {**pair, "files": {path: sha256(data / path) for path in files_of(pair)}}
+
+
 def length_of(data: Path, pair: Pair) -> int:
     """The frames of a pair, without composing it."""
-    return pair["background"]["count"] if "background" in pair else len(image_files(existing(data / pair["frames"])))
+    if "truth" not in pair:
+        return pair["background"]["count"]
+    frames = existing(data / pair["frames"])
+    return len(image_files(frames)) if frames.is_dir() else len(read_frames(frames)[0])
 
 
 def read_composed(data: Path, pair: Pair, *, size: tuple[int, int] | None = None) -> Composed:

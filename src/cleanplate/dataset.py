@@ -6,11 +6,12 @@ in composed.json, with the sha256 of all that went in and came out.
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from cleanplate import __version__
 from cleanplate.compose import (
@@ -22,6 +23,7 @@ from cleanplate.compose import (
     Composed,
     Pair,
     compose,
+    files_of,
     fit_object,
     is_name,
     read_composed,
@@ -58,9 +60,11 @@ def recipes(
         InputError: no backgrounds or too few objects.
     """
     rng = random.Random(seed)
-    objects = sorted(folder.name for folder in _inside(data / MASKS) if (data / FRAMES / folder.name).is_dir())
+    made = {pair["frames"] for pair in _pairs(data) if "truth" in pair}  # clips, not shots
+    shots = [folder for folder in _inside(data / FRAMES) if f"{FRAMES}/{folder.name}" not in made]
+    objects = [shot.name for shot in shots if shot.is_dir() and (data / MASKS / shot.name).is_dir()]
     out = []
-    for background in _backgrounds(data):
+    for background in _backgrounds(data, shots):
         own = Path(background["source"]).stem
         others = [name for name in objects if name != own]
         if len(others) < masks_per_background:
@@ -85,18 +89,21 @@ def _joined(background: str, thing: str) -> str:
     return f"{background}+{thing}".replace(".", "-")
 
 
-def _backgrounds(data: Path) -> list[dict]:
-    if (data / MANIFEST).is_file():
-        named = [pair["background"] for pair in read_pairs(data) if "background" in pair]
-        if named:
-            return [json.loads(text) for text in dict.fromkeys(json.dumps(background) for background in named)]
-    sources = _inside(data / FRAMES) + [path for path in _inside(data / "clips") if not path.name.startswith(".")]
+def _backgrounds(data: Path, shots: list[Path]) -> list[dict]:
+    if named := [pair["background"] for pair in _pairs(data) if "truth" not in pair]:
+        return [json.loads(text) for text in dict.fromkeys(json.dumps(background) for background in named)]
+    sources = shots + [path for path in _inside(data / "clips") if not path.name.startswith(".")]
     if not sources:
         raise InputError(f"{data} has no {MANIFEST}, no {FRAMES}/NAME and no clips/", "backgrounds", "check the name")
     return [
         {"source": str(source.relative_to(data)), "start": 0, "count": len(read_frames(source)[0])}
         for source in sources
     ]
+
+
+def _pairs(folder: Path) -> list[Pair]:
+    """Of a data folder that may have no list yet."""
+    return read_pairs(folder) if (folder / MANIFEST).exists() else []
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -107,14 +114,17 @@ def check_free(folder: Path, name: str, *, overwrite: bool) -> dict[str, str]:
     """The paths in a data folder that a clip of this name is written to.
 
     Raises:
-        InputError: a name that is none, or one that is taken.
+        InputError: a name that is none, one that is taken, or that of a shot which another clip is made of.
     """
     if not is_name(name):
         raise InputError(f"the name is '{name}'", "a name for folders without dots is needed", "pass another --name")
     parts = {"frames": f"{FRAMES}/{name}", "masks": f"{MASKS}/{name}", "truth": f"{TRUTH}/{name}"}
+    pairs = _pairs(folder)
+    others = [pair for pair in pairs if not (pair["name"] == name and "truth" in pair)]
+    if any(path in files_of(pair) for pair in others for path in parts.values()):
+        raise InputError(f"{folder} has a shot {name}, of which clips are made", "it is kept", "pass another --name")
     taken = [path for path in parts.values() if (folder / path).exists()]
-    if (folder / MANIFEST).is_file() and any(pair["name"] == name for pair in read_pairs(folder)):
-        taken.append(MANIFEST)
+    taken += [MANIFEST for pair in pairs if pair["name"] == name]
     if taken and not overwrite:
         there = f"{folder / taken[0]} is already there, or has {name}"
         raise InputError(there, "nothing is replaced unasked", "pass --overwrite or --name")
@@ -146,13 +156,12 @@ def write_composed(
         InputError: a pair of this name is there, or the disk cannot be written.
     """
     parts = check_free(folder, composed.name, overwrite=overwrite)
-    pairs = read_pairs(folder) if (folder / MANIFEST).is_file() else []
     went_in = {role: {"name": path.name, "sha256": sha256(path)} for role, path in inputs.items()}
     with writing(folder):
         for path in parts.values():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
     for path in parts.values():
-        check_output(folder / path, overwrite=overwrite, sources=tuple(inputs.values()))
+        check_output(folder / path, overwrite=overwrite, sources=_with_parents(inputs.values()))
     write_video(folder / parts["frames"], composed.clip.frames, on_step=on_step)
     write_video(folder / parts["truth"], composed.truth, on_step=on_step)
     write_levels(folder / parts["masks"], composed.mask, on_step=on_step)
@@ -162,9 +171,17 @@ def write_composed(
         "inputs": went_in,
         "outputs": {path: sha256(folder / path) for path in parts.values()},
     }
-    pairs = [other for other in pairs if other["name"] != composed.name] + [pair]
-    with whole(folder / MANIFEST) as partial:
-        partial.write_text(json.dumps({"made_by": f"cleanplate {__version__}", "pairs": pairs}, indent=1) + "\n")
+    with writing(folder), FileLock(folder / f".{MANIFEST}.lock"):  # others may add theirs at the same time
+        path, pairs = folder / MANIFEST, _pairs(folder)
+        held = json.loads(path.read_text()) if pairs else {"made_by": f"cleanplate {__version__}"}
+        pairs = [other for other in pairs if other["name"] != composed.name] + [pair]
+        with whole(path) as partial:
+            partial.write_text(json.dumps({**held, "pairs": pairs}, indent=1) + "\n")
+
+
+def _with_parents(inputs: Iterable[Path]) -> tuple[Path, ...]:
+    """Inputs, and the folders they are in: to replace one of these is to remove what is in it."""
+    return tuple(dict.fromkeys(path for source in inputs for path in (source, *source.resolve().parents)))
 
 
 def compose_files(

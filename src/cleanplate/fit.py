@@ -114,6 +114,8 @@ def fit(
         count = kept["count"].view(-1, 1, 1, 1)
         result = torch.where(count > 0, kept["frames"] / count.clamp(min=1), result)
     work.save(f"{name}-done", {"frames": result, "steps": step, "elapsed_s": elapsed_s})
+    if saved is not None and step == saved["step"]:  # it was ended after its last step: nobody was told of one here
+        tell(on_step, "learn", step, step, fit=name, update=step, frames=result.clone())
     return Fit(result, step, elapsed_s, model)
 
 

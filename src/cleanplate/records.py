@@ -33,6 +33,7 @@ def read_records(path: Path, check: Callable[[Line], None], of: str) -> list[Lin
     for number, text in enumerate(path.read_text(errors="replace").splitlines(), 1):
         try:
             line = json.loads(text)
+            json.dumps(line, allow_nan=False)  # json reads Infinity and NaN, but they are no numbers
             check(line)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
@@ -47,8 +48,9 @@ def read_records(path: Path, check: Callable[[Line], None], of: str) -> list[Lin
 def check_kinds(line: Line, kinds: dict[str, Any], within: str = "") -> None:
     """Raise a KeyError or TypeError unless the record has these fields, each of its kind."""
     for name, kind in kinds.items():
-        if not isinstance(line[name], kind):
-            raise TypeError(f"{within}{name} is {line[name]!r:.40}")
+        value = line[name]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise TypeError(f"{within}{name} is {value!r:.40}")
 
 
 def write_records(path: Path, lines: Sequence[Line]) -> None:

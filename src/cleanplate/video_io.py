@@ -5,6 +5,7 @@ Everything handed out is RGB, upright (a rotated video is turned as a player wou
 """
 
 import contextlib
+import errno
 import itertools
 import re
 import shutil
@@ -277,6 +278,8 @@ def whole(path: Path) -> Iterator[Path]:
         try:
             partial = work / path.name
             yield partial
+            if path.is_dir() and not partial.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
             if path.exists() and (path.is_dir() or partial.is_dir()):  # folders cannot be replaced in one move
                 replaced = path.rename(work / "replaced")
                 try:

@@ -1,5 +1,6 @@
 """Run one cell: make what its method makes of its clip, or read it if it has been made, and measure it."""
 
+import contextlib
 import math
 import os
 import platform
@@ -19,7 +20,7 @@ from cleanplate import __version__
 from cleanplate.baselines import BASELINES
 from cleanplate.checkpoint import Work
 from cleanplate.clip import Clip, to_tensor
-from cleanplate.compose import Composed, choose, read_composed, read_pairs, resized
+from cleanplate.compose import Composed, choose, identified, read_composed, read_pairs, resized
 from cleanplate.config import Method, Step
 from cleanplate.errors import InputError
 from cleanplate.experiments.features import similarities
@@ -29,8 +30,10 @@ from cleanplate.experiments.results import (
     Line,
     Made,
     as_bytes,
+    code_digest,
     external_path,
     load_plate,
+    measuring_digest,
     plate_path,
     save_plate,
     settings_of,
@@ -52,24 +55,30 @@ def run_cell(cell: Cell, *, data: Path, out: Path, metrics: Sequence[str], devic
     pair = choose(read_pairs(data), [cell.clip])[0]
     composed = resized(read_composed(data, pair), scale.size, scale.n_frames)
     hard = complexity(composed.truth)
-    settings = settings_of(cell, pair, len(composed.truth))
+    settings = settings_of(cell, identified(data, pair), len(composed.truth))
     kept = plate_path(out, cell)
     made, record = load_plate(kept, settings)
     if made is None:
+        before = memory_before_mb()
         made = make(cell, composed, out, device)
         record = machine(device) | {"version": __version__, "seconds": made.seconds, "updates": made.updates}
-        record["peak_memory_mb"] = peak_memory_mb()
+        record |= {"memory_before_mb": before, "peak_memory_mb": peak_memory_mb()}
         save_plate(kept, settings, made, record)
+        for folder in (out / "work").glob(f"{cell.name}-*"):  # not before: what is saved there is all there is
+            Work(folder).finish()
     judged = Judged(made.frames, composed.truth, composed.clip.hole, made.provenance, scale.patch_px, scale.search_px)
     values = measure(judged, metrics)
     if made.generated is not None:
-        values["generated_known_psnr_db"] = psnr_db(made.generated, composed.truth, composed.clip.known)
-        values["generated_known_ssim"] = ssim(made.generated, composed.truth, composed.clip.known)
+        # Of frames with a hole: others are in no piece that was learned where pieces are short.
+        known = composed.clip.known & composed.clip.hole.flatten(1).any(1).view(-1, 1, 1, 1)
+        values["generated_known_psnr_db"] = psnr_db(made.generated, composed.truth, known)
+        values["generated_known_ssim"] = ssim(made.generated, composed.truth, known)
     return {
         **{name: getattr(cell, name) for name in KEY},
         "n_frames": len(composed.truth),
         "hole_share": float(composed.clip.hole.float().mean()),
         "settings": settings,
+        "measured_with": measuring_digest(),
         **record,
         "metrics": {name: EXACT_DB if value == math.inf else value for name, value in values.items()},
         "complexity": {"appearance": hard.appearance, "motion": hard.motion, "total": hard.total},
@@ -112,10 +121,10 @@ def _in_windows(cell: Cell, clip: Clip, out: Path, device: str) -> Made:
                 looks.append(step)
 
         # What was seen on the way is not saved: a run that is to show it begins anew.
-        work = Work() if cell.looks > 1 else _work(out / "work" / f"{cell.name}-{first}")
+        # Nor does one go on with what other sources have begun.
+        work = Work() if cell.looks > 1 else _work(out / "work" / f"{cell.name}-{code_digest()[:8]}-{first}")
         budget = share_of(cell.updates(count), method, len(piece.frames), count)
         plate = inpaint(piece, method, seed=cell.seed, device=device, max_steps=budget, work=work, on_step=listen)
-        work.finish()
         frames[part], provenance[part] = plate.frames, plate.provenance
         seconds, updates = seconds + plate.elapsed_s, updates + sum(step.update for step in last.values())
         if generated is not None:
@@ -207,11 +216,28 @@ def _commit() -> str | None:
     return commit + "+" * bool(changed)
 
 
+def memory_before_mb() -> int | None:
+    """What this process holds, imports and the clip; its peak is taken from here on. None where that cannot be."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        return _status_mb("VmRSS")
+    except OSError:
+        return None
+
+
 def peak_memory_mb() -> int | None:
-    """Of this process so far, imports and the clip as it was read included; None where the system does not say."""
+    """The most that this process has held since `memory_before_mb`, or at all where that is None; None if unknown."""
+    with contextlib.suppress(OSError):
+        return _status_mb("VmHWM")
     try:
         import resource
     except ImportError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def _status_mb(name: str) -> int:
+    """Of Linux, which counts in kB."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return round(int(fields[name].split()[0]) / 2**10)

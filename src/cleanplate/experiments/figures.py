@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from cleanplate.compose import Composed
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import WINDOWS
-from cleanplate.experiments.report import TITLES, caption
+from cleanplate.experiments.report import TITLES, caption, complexities
 from cleanplate.experiments.results import Line, as_bytes
 from cleanplate.pictures import flow_picture
 from cleanplate.video_io import whole
@@ -53,15 +53,15 @@ def fig5(plates: Plates, composed: Composed, lines: Sequence[Line]) -> Figure:
 def fig7(lines: Sequence[Line], methods: Sequence[str]) -> Figure:
     """Mean PSNR and SSIM of the clips whose complexity is above a threshold."""
     figure = Figure(figsize=(10, 4.6), layout="constrained")
+    total = complexities(lines)
     for axes, (metric, title) in zip(
         figure.subplots(1, 2), (("psnr_db", "PSNR (dB), full frame"), ("ssim", "SSIM, full frame")), strict=True
     ):
         for index, method in enumerate(methods):
             own = [line for line in lines if line["method"] == method]
-            levels = sorted({line["complexity"]["total"] for line in own})
+            levels = sorted({total[line["clip"]] for line in own})
             values = [
-                _mean([line["metrics"][metric] for line in own if line["complexity"]["total"] >= level])
-                for level in levels
+                _mean([line["metrics"][metric] for line in own if total[line["clip"]] >= level]) for level in levels
             ]
             _curve(axes, index, levels, values, TITLES.get(method, method))
         axes.set_xlabel("complexity of the clips is at least")

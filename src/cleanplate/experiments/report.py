@@ -189,10 +189,15 @@ def table2(lines: Sequence[Line], methods: Sequence[str], missing: Sequence[str]
 
 def partition(lines: Sequence[Line]) -> tuple[set[str], set[str]]:
     """The names of the more and of the less complex half of the clips (Sec. 4.2); the odd one out is complex."""
-    total = {line["clip"]: line["complexity"]["total"] for line in lines}
+    total = complexities(lines)
     names = sorted(total, key=lambda name: (total[name], name), reverse=True)
     half = (len(names) + 1) // 2
     return set(names[:half]), set(names[half:])
+
+
+def complexities(lines: Sequence[Line]) -> dict[str, float]:
+    """Of every clip, one number: lines of other machines may differ in the last digit."""
+    return {line["clip"]: line["complexity"]["total"] for line in lines}
 
 
 def mean(lines: Sequence[Line], metric: str) -> Number:

@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +12,10 @@ from cleanplate.config import OnStep
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import SCALES, Cell, methods_of, plan
 from cleanplate.experiments.report import measured, table1, table2, write_table
-from cleanplate.experiments.results import Line, plate_path
+from cleanplate.experiments.results import Line, as_bytes, load_plate, plate_path
 from cleanplate.experiments.run import run
 from cleanplate.metrics import METRICS, find_metrics, missing
 from cleanplate.pipeline import check_seed
-from cleanplate.video_io import existing
 
 
 def reproduce(
@@ -59,17 +59,22 @@ def reproduce(
     """
     if (figure := experiment.startswith("fig")) and importlib.util.find_spec("matplotlib") is None:
         raise InputError("matplotlib is not installed", "figures need it", 'pip install "cleanplate[experiments]"')
-    for seed in seeds:
+    for seed in (seeds := tuple(dict.fromkeys(seeds))):
         check_seed(seed)
     if workers < 1:
         raise InputError(f"workers {workers}", "at least 1 is needed", "correct it")
     folders = read_external_names(external)
     wanted, absent = choose_metrics(metrics, SHOWN.get(experiment, ()))
+    if experiment in ONE_CLIP:
+        for option, values in (("--clips", set(clips)), ("--seeds", seeds)):
+            if len(values) > 1:
+                raise InputError(f"{len(values)} {option}", f"{experiment} shows one", "name one")
     pairs = choose(read_pairs(data), clips)
     lengths = {pair["name"]: length_of(data, pair) for pair in pairs}
     chosen = {"named": bool(clips), "seeds": seeds, "methods": methods, "external": folders, "lengths": lengths}
     cells = plan(experiment, scale, list(lengths), **chosen)
-    lines = run(cells, data, out, wanted, on=on, workers=workers, device=device, on_step=on_step)
+    options: dict[str, Any] = {"plates": experiment in ONE_CLIP, "on": on, "workers": workers, "device": device}
+    lines = run(cells, data, out, wanted, on_step=on_step, **options)
     rows = [name for name in methods_of(experiment, folders) if not methods or name in methods]
     if not figure:
         gone = [name for name in absent if name not in measured(lines)]
@@ -79,6 +84,7 @@ def reproduce(
     return _figure(experiment, cells, lines, rows, data, out, scale)
 
 
+ONE_CLIP = frozenset({"fig5", "fig8", "fig9"})
 # What a figure shows must be measured, whatever else is.
 SHOWN = {"fig7": ("psnr_db", "ssim"), "fig10": ("psnr_db", "ssim", "consistency_psnr_db", "hole_psnr_db")}
 
@@ -95,9 +101,7 @@ def _figure(
     else:
         pair = choose(read_pairs(data), [cells[0].clip])[0]
         composed = resized(read_composed(data, pair), SCALES[scale].size, SCALES[scale].n_frames)
-        # One seed is shown, the first.
-        lines = [line for line in lines if line["seed"] == cells[0].seed]
-        plates = {cell.method: _plate(out, cell) for cell in cells if cell.seed == cells[0].seed}
+        plates = {line["method"]: _plate(out, cell, line) for cell, line in zip(cells, lines, strict=True)}
         if experiment == "fig5":
             made = figures.fig5(plates, composed, lines)
         else:
@@ -106,9 +110,13 @@ def _figure(
     return figures.write_figure(made, experiment, out)
 
 
-def _plate(out: Path, cell: Cell) -> dict[str, np.ndarray]:
-    with np.load(existing(plate_path(out, cell))) as held:
-        return {name: held[name] for name in held.files}
+def _plate(out: Path, cell: Cell, line: Line) -> dict[str, np.ndarray]:
+    made, _ = load_plate(plate_path(out, cell), line["settings"])
+    if made is None:
+        raise InputError(
+            f"{plate_path(out, cell)} was changed while it was to be shown", "one run a folder", "repeat it"
+        )
+    return {"frames": as_bytes(made.frames), **(made.arrays or {})}
 
 
 def choose_metrics(names: Sequence[str], shown: Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,12 +1,12 @@
 """What has been run: a line for each cell in `results.jsonl`, and what it made beside it, `plates/NAME.npz`.
 
 A line or a plate counts only for the settings it was made with, and these have everything in them that a result depends
-on: the method's fields, the pair, the sources of this package.
+on: the method's fields, the pair and its files, the sources of this package. A line counts only for the sources that it
+was measured with, too.
 """
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,11 +38,12 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "window": (int, type(None)),
     "seconds": NUMBER_OR_NONE,
 }
-# Modules that no result depends on.
+# Modules that no result depends on; and those below the package's folder on which that depends which is made.
 FRONT = frozenset(
     {"__main__", "batch", "batch_command", "cli", "commands", "dataset", "demo", "jobs", "logs", "pictures", "records"}
     | {"workers"}
 )
+MAKERS = ("experiments/cells.py", "experiments/features.py")
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,14 @@ def _check_fields(line: Line) -> None:
 
 
 def added(lines: Sequence[Line], line: Line) -> list[Line]:
-    """The lines with this one in the place of its cell's; other metrics of the same result are kept."""
+    """The lines with this one in the place of its cell's; other metrics of the same result are kept.
+
+    It is the same if nothing but metrics differs: a plate that was lost and made again has other seconds.
+    """
     out = []
     for other in lines:
         if all(other[name] == line[name] for name in KEY):
-            if other["settings"] == line["settings"]:
+            if {**other, "metrics": {}} == {**line, "metrics": {}}:
                 line = {**line, "metrics": other["metrics"] | line["metrics"]}
         else:
             out.append(other)
@@ -89,16 +93,20 @@ def added(lines: Sequence[Line], line: Line) -> list[Line]:
 
 
 def find_line(lines: Sequence[Line], cell: Cell, pair: Pair, names: Sequence[str] = ()) -> Line | None:
-    """The cell's line, if it has all these metrics and was made with today's settings."""
+    """The cell's line, if it has all these metrics and was made and measured with today's settings and sources.
+
+    The pair is an `identified` one.
+    """
     for line in lines:
         if all(line[name] == getattr(cell, name) for name in KEY):
             same = line["settings"] == settings_of(cell, pair, line["n_frames"])
+            same = same and line.get("measured_with") == measuring_digest()
             return line if same and all(name in line["metrics"] for name in names) else None
     return None
 
 
 def settings_of(cell: Cell, pair: Pair, n_frames: int) -> dict[str, Any]:
-    """All that a cell's result depends on, but for other packages and the machine."""
+    """All that what a cell makes depends on, but for other packages and the machine. The pair is `identified`."""
     out = cell.settings(n_frames) | {"pair": pair}
     if cell.external is not None:
         return out | {"external": sha256(external_path(Path(cell.external), cell.clip))}
@@ -107,11 +115,22 @@ def settings_of(cell: Cell, pair: Pair, n_frames: int) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """Of the modules of this package that results depend on."""
+    """Of the modules of this package on which depends what is made."""
+    package = Path(cleanplate.__file__).parent
+    return _digest([path for path in package.glob("*.py") if path.stem not in FRONT] + [package / it for it in MAKERS])
+
+
+@lru_cache(maxsize=1)
+def measuring_digest() -> str:
+    """Of the modules of this package on which depends what is measured of what was made."""
+    package = Path(cleanplate.__file__).parent
+    return _digest([path for path in (*package.glob("*.py"), *package.glob("metrics/*.py")) if path.stem not in FRONT])
+
+
+def _digest(paths: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(Path(cleanplate.__file__).parent.glob("*.py")):
-        if path.stem not in FRONT:
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted(paths):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -170,6 +189,6 @@ def load_plate(path: Path, settings: dict) -> tuple[Made | None, dict]:
             None if generated is None else to_tensor(generated),
             arrays,
         )
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+    except Exception:  # a broken file fails in more ways than can be told: zipfile, zlib, numpy's header, JSON
         return None, {}
     return made, record

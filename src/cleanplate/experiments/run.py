@@ -11,12 +11,21 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from cleanplate.compose import choose, read_pairs
+from cleanplate.compose import choose, identified, read_pairs
 from cleanplate.config import METHODS, OnStep, tell
 from cleanplate.errors import InputError
 from cleanplate.experiments.cells import run_cell
 from cleanplate.experiments.plan import SCALES, Cell, method_at
-from cleanplate.experiments.results import RESULTS, Line, added, external_path, find_line, read_results
+from cleanplate.experiments.results import (
+    RESULTS,
+    Line,
+    added,
+    external_path,
+    find_line,
+    load_plate,
+    plate_path,
+    read_results,
+)
 from cleanplate.pipeline import find_device
 from cleanplate.records import sole_run, write_records
 from cleanplate.weights import find_weights
@@ -31,6 +40,7 @@ def run(
     out: Path,
     metrics: Sequence[str],
     *,
+    plates: bool = False,
     on: str = "local",
     workers: int = 1,
     device: str = "auto",
@@ -43,6 +53,7 @@ def run(
         data: folder of pairs.
         out: folder of results, made if it is not there.
         metrics: names of what to measure.
+        plates: whether what was made is needed too, and is made again where it is lost.
         on: "local", in processes here, or "ray", as tasks of a Ray cluster.
         workers: cells at a time; of Ray, the CPUs of a cluster that is started here.
         device: for every cell.
@@ -51,7 +62,7 @@ def run(
     Raises:
         InputError: clips or results that cannot be used, a folder in use, Ray that is not installed.
     """
-    pairs = {pair["name"]: pair for pair in choose(read_pairs(data), {cell.clip for cell in cells})}
+    pairs = {pair["name"]: identified(data, pair) for pair in choose(read_pairs(data), {cell.clip for cell in cells})}
     for cell in cells:
         if cell.external is not None:
             external_path(Path(cell.external), cell.clip)  # rather now than after an hour
@@ -60,24 +71,29 @@ def run(
     read_results(out / RESULTS)
     with sole_run(out):
         lines = read_results(out / RESULTS)
-        todo = [cell for cell in cells if find_line(lines, cell, pairs[cell.clip], metrics) is None]
+        done = {cell: find_line(lines, cell, pairs[cell.clip], metrics) for cell in cells}
+        todo = [cell for cell, line in done.items() if line is None or (plates and _is_lost(out, cell, line))]
         if any(needs_vgg16(cell) for cell in todo):
             find_weights("vgg16")
         work = partial(run_cell, data=data.resolve(), out=out.resolve(), metrics=tuple(metrics), device=device)
         tell(on_step, "cells", len(cells) - len(todo), len(cells))
         made = _here(work, todo, workers) if on == "local" else _on_ray(work, todo, workers, device)
         with closing(made):
-            for done, line in enumerate(made, len(cells) - len(todo) + 1):
+            for number, line in enumerate(made, len(cells) - len(todo) + 1):
                 lines = added(lines, line)
                 write_records(out / RESULTS, lines)
                 log.info("%s", summary(line))
-                tell(on_step, "cells", done, len(cells))
+                tell(on_step, "cells", number, len(cells))
     found = [find_line(lines, cell, pairs[cell.clip], metrics) for cell in cells]
     if None in found:
         raise InputError(
             "a run came back with other settings", "the same version on every machine is needed", "install it there"
         )
     return [line for line in found if line is not None]
+
+
+def _is_lost(out: Path, cell: Cell, line: Line) -> bool:
+    return load_plate(plate_path(out, cell), line["settings"])[0] is None
 
 
 def needs_vgg16(cell: Cell) -> bool:
