@@ -41,7 +41,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 # Modules that no result depends on.
 FRONT = frozenset(
     {"__main__", "batch", "batch_command", "cli", "commands", "dataset", "demo", "jobs", "logs", "pictures", "records"}
-    | {"workers"}
+    | {"rows", "workers"}
 )
 
 
