@@ -16,8 +16,9 @@ from filelock import FileLock
 from cleanplate import InputError, cli, workers, write_video
 from cleanplate.batch import BATCH, attempt, run_batch
 from cleanplate.commands import Inpaint
-from cleanplate.jobs import READ, WRITTEN, Job, _has, options, read_jobs
+from cleanplate.jobs import READ, WRITTEN, Job, _has, read_jobs
 from cleanplate.records import Line, read_records
+from cleanplate.rows import options
 from cleanplate.video_io import read_frames
 from cleanplate.workers import Report, Reports, here
 from tests.conftest import panning, refused, walking_hole

@@ -41,7 +41,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 # Modules that no result depends on; and those below the package's folder on which that depends which is made.
 FRONT = frozenset(
     {"__main__", "batch", "batch_command", "cli", "commands", "dataset", "demo", "jobs", "logs", "pictures", "records"}
-    | {"workers"}
+    | {"rows", "workers"}
 )
 MAKERS = ("experiments/cells.py", "experiments/features.py")
 
