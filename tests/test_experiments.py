@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -44,6 +43,7 @@ from cleanplate.experiments.results import (
 from cleanplate.metrics import psnr_db
 from cleanplate.model import Model
 from cleanplate.schedule import n_steps
+from cleanplate.workers import Report
 from tests.conftest import panning, refused, walking_hole
 
 FAST = ("psnr_db", "ssim", "hole_psnr_db", "consistency_psnr_db", "consistency_ssim", "carried_psnr_db")
@@ -511,42 +511,40 @@ def test_a_table_is_not_written_over_a_folder(shots: Path, tmp_path: Path) -> No
 def test_a_cluster_that_is_not_there(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", address)
     with pytest.raises(InputError, match=f"Ray cannot be reached at {address}"):
-        next(running._on_ray(lambda cell: {}, [], 1, "cpu"))
+        next(running._on_ray(lambda cell: {}, [CELL], 1, "cpu"))
 
 
-@pytest.fixture
-def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of Ray, what starts a cluster does nothing."""
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    for name in ("init", "shutdown", "cancel"):
-        monkeypatch.setattr(ray, name, lambda *_, **__: None)
-    monkeypatch.setattr(ray, "cluster_resources", dict)
+CELL = Cell("a", "telea", 0, "tiny")
 
 
-@pytest.mark.usefixtures("no_cluster")
 @pytest.mark.parametrize(
-    ("device", "there", "asked"), [("auto", 2, 1), ("auto", 0, 0), ("cuda:0", 0, 1), ("cpu", 2, 0)]
+    ("device", "there", "asked"), [("auto", 2, 1), ("auto", 0, 0), ("cuda:0", 2, 1), ("cuda:0", 0, None), ("cpu", 2, 0)]
 )
 def test_a_task_asks_for_the_gpu_that_it_is_to_use(
-    device: str, there: int, asked: int, monkeypatch: pytest.MonkeyPatch
+    device: str, there: int, asked: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options: dict[str, Any] = {}
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0, "GPU": float(there)})
-    monkeypatch.setattr(ray, "remote", lambda **given: options.update(given) or (lambda function: function))
-    assert list(running._on_ray(lambda cell: {}, [], 1, device)) == []
-    assert options["num_gpus"] == asked
+    """What starts a cluster does nothing here; a GPU that no machine has is not waited for."""
+
+    def remote(**options: Any) -> None:
+        raise InputError(f"{options['num_gpus']} asked for", "", "")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    resources = {"CPU": 2.0, "GPU": float(there)}
+    for name in ("init", "shutdown"):
+        monkeypatch.setattr(ray, name, lambda *_, **__: None)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: resources)
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": resources}])
+    monkeypatch.setattr(ray, "remote", remote)
+    said = f"{asked} asked for" if asked is not None else "no machine of the Ray cluster has 1 CPU, 1 GPU"
+    with pytest.raises(InputError, match=said):
+        next(running._on_ray(lambda cell: {}, [CELL], 1, device))
 
 
-@pytest.mark.usefixtures("no_cluster")
-def test_a_task_whose_machine_is_lost_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lost(_: Any) -> None:
-        raise ray.exceptions.WorkerCrashedError
-
-    monkeypatch.setattr(ray, "remote", lambda **_: lambda function: SimpleNamespace(remote=function))
-    monkeypatch.setattr(ray, "wait", lambda waiting: (waiting[:1], waiting[1:]))
-    monkeypatch.setattr(ray, "get", lost)
-    with pytest.raises(InputError, match="a run was ended by Ray"):
-        next(running._on_ray(lambda cell: {}, [Cell("a", "telea", 0, "tiny")], 1, "cpu"))
+def test_a_cell_that_is_lost_for_good_is_one_line() -> None:
+    done = Report(CELL, "done", result={"clip": "a"})
+    assert list(running._lines([Report(CELL, "lost", again=True), Report(CELL, "running"), done])) == [{"clip": "a"}]
+    with pytest.raises(InputError, match=r"a run was ended by the system \(its worker was lost\)"):
+        list(running._lines([Report(CELL, "lost", message="its worker was lost")]))
 
 
 @pytest.mark.usefixtures("in_this_process")

@@ -1,6 +1,7 @@
 """The command line: results on stdout, progress and one-line errors on stderr.
 
-Exit 0 done, 2 bad input, 130 interrupted. Only what a command needs is imported, when it is needed.
+Exit 0 done, 1 some jobs of a batch failed, 2 bad input, 130 interrupted. Only what a command needs is imported, when it
+is needed.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ import tyro
 from tyro.conf import arg
 
 from cleanplate import __version__
+from cleanplate.batch_command import Batch
 from cleanplate.commands import Compose, Demo, Evaluate, Inpaint, Reproduce
 from cleanplate.config import DEFAULT_METHOD, METHODS, Method, find_method
 from cleanplate.errors import Cancelled, InputError
@@ -22,7 +24,7 @@ from cleanplate.errors import Cancelled, InputError
 BAD_INPUT, INTERRUPTED = 2, 130
 
 
-Command = Inpaint | Demo | Evaluate | Compose | Reproduce
+Command = Inpaint | Demo | Evaluate | Compose | Reproduce | Batch
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -39,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
         if list(argv) == ["--version"]:
             print(f"cleanplate {__version__}")
         else:
-            parse(argv).run()
+            return parse(argv).run() or 0
     except InputError as error:
         print(f"cleanplate: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -83,6 +85,7 @@ def _parse(words: list[str], method: Method) -> Command:
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Compose, tyro.conf.subcommand("compose")]
         | Annotated[Reproduce, tyro.conf.subcommand("reproduce")]
+        | Annotated[Batch, tyro.conf.subcommand("batch")]
     )
     said = io.StringIO()
     try:

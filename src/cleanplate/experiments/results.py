@@ -22,10 +22,10 @@ from cleanplate.clip import to_tensor
 from cleanplate.compose import Pair, sha256
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import Cell
+from cleanplate.records import Line, check_kinds, read_records
 from cleanplate.video_io import VIDEO_SUFFIXES, existing, whole, writing
 
 RESULTS = "results.jsonl"
-Line = dict[str, Any]
 # What tells a cell from others ...
 KEY = ("clip", "method", "seed", "scale", "window", "looks", "features")
 # ... and what its line must have to be found again and shown.
@@ -39,7 +39,10 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "seconds": NUMBER_OR_NONE,
 }
 # Modules that no result depends on; and those below the package's folder on which that depends which is made.
-FRONT = frozenset({"__main__", "cli", "commands", "dataset", "demo", "logs", "pictures"})
+FRONT = frozenset(
+    {"__main__", "batch", "batch_command", "cli", "commands", "dataset", "demo", "jobs", "logs", "pictures", "records"}
+    | {"rows", "workers"}
+)
 MAKERS = ("experiments/cells.py", "experiments/features.py")
 
 
@@ -65,39 +68,13 @@ def read_results(path: Path) -> list[Line]:
     Raises:
         InputError: a line that is not a cell's.
     """
-    if not path.exists():
-        return []
-    if not path.is_file():
-        raise InputError(f"{path} is a folder", "results are kept in a file of that name", "choose another --out")
-    lines = []
-    for number, text in enumerate(path.read_text(errors="replace").splitlines(), 1):
-        try:
-            line = json.loads(text)
-            _check_fields(line)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(
-                f"line {number} of {path} is broken ({type(error).__name__}: {error})",
-                "each line is the record of one cell",
-                "remove that line, and its cell is run again",
-            ) from None
-        lines.append(line)
-    return lines
+    return read_records(path, _check_fields, "cell")
 
 
 def _check_fields(line: Line) -> None:
-    json.dumps(line, allow_nan=False)  # json reads Infinity and NaN, but they are no numbers
-    values = [(name, line[name], kind) for name, kind in FIELDS.items()]
-    values += [("complexity.total", line["complexity"]["total"], NUMBER)]
-    values += [(f"metrics.{name}", value, NUMBER_OR_NONE) for name, value in line["metrics"].items()]
-    for name, value, kind in values:
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise TypeError(f"{name} is {value!r:.40}")
-
-
-def write_results(path: Path, lines: Sequence[Line]) -> None:
-    """All lines, or none: a run may be killed at any moment."""
-    with whole(path) as partial_file:
-        partial_file.write_text("".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+    check_kinds(line, FIELDS)
+    check_kinds(line["complexity"], {"total": NUMBER}, "complexity.")
+    check_kinds(line["metrics"], dict.fromkeys(line["metrics"], NUMBER_OR_NONE), "metrics.")
 
 
 def added(lines: Sequence[Line], line: Line) -> list[Line]:
