@@ -1,4 +1,4 @@
-"""The tracker on shots whose masks are known: how well the mask of one frame, or two, is carried through, and how fast."""
+"""The tracker on shots whose masks are known: how well one mark, or two, is taken through, and how fast."""
 
 import json
 import time
@@ -80,7 +80,9 @@ def iou(mask: np.ndarray, truth: np.ndarray) -> float:
 def show(row: dict) -> None:
     """One line of the table."""
     figures = f"{row['iou']:7.3f}{row['worst_iou']:7.2f}{row['recall']:8.3f}{row['frames_per_s']:10.1f}"
-    print(f"{row['shot']:16}{row['marks']:>6}{row['frames']:7}{figures}  {' '.join(map(str, row['look_at']))}", flush=True)
+    print(
+        f"{row['shot']:16}{row['marks']:>6}{row['frames']:7}{figures}  {' '.join(map(str, row['look_at']))}", flush=True
+    )
 
 
 def overlay(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:

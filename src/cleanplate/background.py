@@ -1,8 +1,8 @@
-"""What speaks against a pixel being the thing: it moves as the camera makes the background move, or looks as the
-background looked there before.
+"""What speaks against a pixel being the thing.
 
-How much either says depends on the shot, so it is measured in the shot: how often a value has been met on the thing, and
-how often on what surrounds it, in the frames tracked so far.
+It moves as the camera makes the background move, or it looks as the background looked there before. How much either
+says depends on the shot, so it is measured in the shot: how often a value has been met on the thing, and how often on
+what surrounds it, in the frames tracked so far.
 """
 
 import cv2
@@ -109,9 +109,7 @@ class Background:
         self._seen = np.maximum(self._seen, free)
 
 
-def camera_flow(
-    flow: Float[np.ndarray, "H W 2"], still: Bool[np.ndarray, "H W"]
-) -> Float[np.ndarray, "H W 2"] | None:
+def camera_flow(flow: Float[np.ndarray, "H W 2"], still: Bool[np.ndarray, "H W"]) -> Float[np.ndarray, "H W 2"] | None:
     """The motion of a plane that most vectors agree on (RANSAC), None if there is none.
 
     Args:

@@ -30,7 +30,7 @@ class Mark:
     frame: int
     area: Bool[np.ndarray, "H W"]
     firm: bool = True
-    """Whether the area is the thing itself (painted), or only holds it (a box, a polygon): then its outline is found."""
+    """Whether the area is the thing itself (painted), or only holds it (a box, a polygon), and its outline is found."""
 
     def __post_init__(self) -> None:
         if self.frame < 0:
@@ -135,7 +135,7 @@ _TIMECODE = re.compile(r"(\d+):(\d+):(\d+)[:;](\d+)")
 
 
 def frame_at(when: str, times_s: Sequence[float], fps: float) -> int:
-    """The frame that is shown at a time: a frame number, seconds (4.5s), a clock (1:02:03.5) or a timecode (HH:MM:SS:FF).
+    """The frame shown at a time: a frame number, seconds (4.5s), a clock (1:02:03.5) or a timecode (HH:MM:SS:FF).
 
     Args:
         when: as the user says it.

@@ -1,12 +1,13 @@
-"""Tell the pixels of a thing from those around it: a small network, taught by the user's marks and what it has tracked.
+"""Tell the pixels of a thing from those around it: a small network, taught by the user's marks and what was tracked.
 
-A pixel is described by how it and its surroundings look, and by where the thing is expected: the mask of the neighbouring
-frame, moved along the flow. That expectation is always somewhat wrong, so the network is taught with a mask that has
+A pixel is described by how it and its surroundings look, and by where the thing is expected: the mask of the frame
+before, moved along the flow. That expectation is always somewhat wrong, so the network is taught with a mask that has
 been deformed at random (after Khoreva et al. 2017, "Lucid data dreaming", and MaskTrack): it learns how far to believe
 it, and how far the colours of this very shot.
 """
 
 import copy
+import itertools
 
 import cv2
 import numpy as np
@@ -59,10 +60,8 @@ def appearance(picture: UInt8[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W 19
     return np.concatenate((*parts, blur(np.stack(edges, axis=-1), 3)), axis=2)
 
 
-def expectation(
-    mask: Float[np.ndarray, "H W"], colours: Float[np.ndarray, "H W 3"]
-) -> Float[np.ndarray, "H W 7"]:
-    """Where the thing is expected: the mask, sharp and blurred, the place within it, and what is coloured like it there."""
+def expectation(mask: Float[np.ndarray, "H W"], colours: Float[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W 7"]:
+    """Where the thing is expected: the mask, sharp and blurred, the place in it, and what is coloured like it."""
     moments = cv2.moments(mask)
     area = max(moments["m00"], 1e-6)
     size = size_px(mask)
@@ -95,9 +94,7 @@ def _coloured_like(
     return np.tanh((distance(rest) - distance(thing)) / 8)
 
 
-def around(
-    mask: Float[np.ndarray, "H W"], least: float, margin_px: float
-) -> tuple[slice, slice] | None:
+def around(mask: Float[np.ndarray, "H W"], least: float, margin_px: float) -> tuple[slice, slice] | None:
     """Rows and columns of the window with everything above `least`, and a margin; None if there is nothing."""
     spans = []
     for axis in (1, 0):
@@ -177,7 +174,7 @@ def samples(
 
 
 class Recogniser:
-    """The network, and what it learns from: the marked frames always, the frames tracked last as long as they are new."""
+    """The network, and what it learns from: the marked frames always, the tracked ones while they are new."""
 
     def __init__(self, marked: list[Samples], seed: int):
         features, labels = (torch.cat(part) for part in zip(*marked, strict=True))
@@ -188,7 +185,7 @@ class Recogniser:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # a layer draws its first weights from the global generator
             sizes = features.shape[1], HIDDEN, HIDDEN
-            layers = [layer for a, b in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(a, b), nn.ReLU())]
+            layers = [layer for a, b in itertools.pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU())]
             self._network = nn.Sequential(*layers, nn.Linear(HIDDEN, 1))
         self._optimiser = self._adam(RATE)
         self._learn(*self._marked, STEPS)

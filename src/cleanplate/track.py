@@ -2,7 +2,7 @@
 
 From each mark the mask is taken from frame to frame, forwards and backwards, until the next mark; between two marks
 the two are blended. A step (`follow`) moves the mask along optical flow and lets a small network that was taught with
-the marks (`recognise`), and what is known of the background (`background`), correct it. All of it sees reduced pictures.
+the marks (`recognise`), and what is known of the background (`background`), correct it. All of it sees small pictures.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -60,7 +60,7 @@ class Tracked:
         return np.stack(list(self))
 
 
-# A pixel is covered from a chance of half the sureness on, within these bounds: what is not covered stays in the picture.
+# A pixel is covered from a chance of half the sureness on, within bounds: what is not covered stays in the picture.
 LEAST_CHANCE, LEAST_CHANCE_UNSURE, LEAST_CHANCE_SURE = 0.5, 0.2, 0.4
 
 
@@ -98,10 +98,17 @@ def track(
     with one_thread_each():
         pictures, size, given = _reduce(frames, marks, on_step)
         levels, sure = _between(pictures, given, seed, on_step)
-    firm = {}
-    for mark in (mark for mark in marks if mark.firm):
-        firm[mark.frame] = firm.get(mark.frame, False) | mark.area
-    return Tracked(levels, size, sure, worth_a_look(sure), firm)
+    return Tracked(levels, size, sure, worth_a_look(sure), firm_masks(marks))
+
+
+def firm_masks(marks: Sequence[Mark]) -> dict[int, Bool[np.ndarray, "H W"]]:
+    """The masks of frames on which all that is marked was painted."""
+    held = {mark.frame for mark in marks if not mark.firm}
+    firm: dict[int, np.ndarray] = {}
+    for mark in marks:
+        if mark.frame not in held:
+            firm[mark.frame] = firm.get(mark.frame, False) | mark.area
+    return firm
 
 
 def worth_a_look(sure: Float[np.ndarray, " T"]) -> tuple[int, ...]:
@@ -128,12 +135,11 @@ def _reduce(
     for index, frame in enumerate(frames):
         if not small:
             size = frame.shape[:2]
-            _check_size(size, marks)
+            check_marks(size, marks)
         if frame.shape[:2] != size:
             found = f"frame {index} is {frame.shape[1]}x{frame.shape[0]} and frame 0 is {size[1]}x{size[0]}"
             raise InputError(found, "all frames must have one size", "resize them")
-        scale = min(1.0, WORK_PX / min(size))
-        shape = max(LEAST_SIZE, round(size[1] * scale)), max(LEAST_SIZE, round(size[0] * scale))
+        shape = small_size(size)[::-1]
         small.append(cv2.resize(frame, shape, interpolation=cv2.INTER_AREA))
         for mark in by_frame.get(index, ()):
             area = cv2.resize(mark.area.astype(np.float32), shape, interpolation=cv2.INTER_AREA)
@@ -143,15 +149,27 @@ def _reduce(
                 area = np.minimum(area, outline(small[-1], area > 0))
             given[index] = np.maximum(given.get(index, 0), area)
         tell(on_step, "read", index + 1, index + 1)
-    last = max(by_frame)
-    if last >= len(small):
-        raise InputError(
-            f"frame {last} is marked", f"the clip has {len(small)} frames, counted from 0", "mark one of these"
-        )
+    check_marks(size, marks, len(small))
     return np.stack(small), size, given
 
 
-def _check_size(size: tuple[int, int], marks: Sequence[Mark]) -> None:
+def small_size(size: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) that frames of a size are worked on at."""
+    scale = min(1.0, WORK_PX / min(size))
+    return max(LEAST_SIZE, round(size[0] * scale)), max(LEAST_SIZE, round(size[1] * scale))
+
+
+def check_marks(size: tuple[int, int], marks: Sequence[Mark], length: int | None = None) -> None:
+    """Refuse marks that are not of frames of this (height, width), or, once that is known, not of so many frames."""
+    last = max(mark.frame for mark in marks)
+    if length is not None and last >= length:
+        raise InputError(
+            f"frame {last} is marked", f"the clip has {length} frames, counted from 0", "mark one of these"
+        )
+    if length == 0:
+        raise InputError("the clip has no frames", "at least one is needed", "check what was read")
+    if length is not None:
+        return
     frames = f"frames are {size[1]}x{size[0]}"
     if min(size) < LEAST_SIZE:
         raise InputError(frames, f"tracking needs at least {LEAST_SIZE}x{LEAST_SIZE}", "enlarge the video")
@@ -170,9 +188,7 @@ def _between(
     """Follow the thing from every mark to the next ones, and blend what comes from both sides."""
     rng = np.random.default_rng(seed)
     marked = sorted(given)
-    recogniser = Recogniser(
-        [samples(appearance(pictures[at]), given[at], rng, views=VIEWS) for at in marked], seed
-    )
+    recogniser = Recogniser([samples(appearance(pictures[at]), given[at], rng, views=VIEWS) for at in marked], seed)
     passes = [(at, range(at, stop, step)) for at, stop, step in _passes(marked, len(pictures))]
     total, done = sum(len(order) - 1 for _, order in passes), 0
     levels = np.zeros(pictures.shape[:3], np.uint8)
