@@ -101,7 +101,7 @@ class Follower:
     def _learn(self, view: View, mask: Float[np.ndarray, "H W"]) -> None:
         self._seen += 1
         certain = (mask > 0.5).astype(np.float32)
-        if self._hidden or self._seen % LEARN_EVERY or certain.sum() <= 20:
+        if self._seen % LEARN_EVERY or certain.sum() <= 20:
             return
         sure = np.square(2 * blur(mask, 1.5) - 1) + np.float32(0.02)
         self._recogniser.learn(samples(view.looks, certain, self._rng, views=VIEWS_LATER, sure=sure))

@@ -25,7 +25,7 @@ AMOUNTS = (0.03, 0.08, 0.15)
 REMEMBERED = 6  # tracked frames that are learned from, beside the marked ones
 MARKED_PIXELS = 15000  # samples of marked frames that are always among what is learned
 
-Samples = tuple[Float[Tensor, "N C"], Float[Tensor, " N"]]
+Samples = tuple[Float[Tensor, "N F"], Float[Tensor, " N"]]
 
 
 def blur(field: Float[np.ndarray, "H W *C"], sigma_px: float) -> Float[np.ndarray, "H W *C"]:
@@ -211,7 +211,7 @@ class Recogniser:
         features, labels = (torch.cat(part) for part in zip(marked, *self._tracked, strict=True))
         self._learn(features, labels, STEPS_LATER)
 
-    def _learn(self, features: Float[Tensor, "N C"], labels: Float[Tensor, " N"], steps: int) -> None:
+    def _learn(self, features: Float[Tensor, "N F"], labels: Float[Tensor, " N"], steps: int) -> None:
         for _ in range(steps):
             chosen = torch.randint(len(features), (BATCH,), generator=self._generator)
             seen = features[chosen]

@@ -161,13 +161,12 @@ def small_size(size: tuple[int, int]) -> tuple[int, int]:
 
 def check_marks(size: tuple[int, int], marks: Sequence[Mark], length: int | None = None) -> None:
     """Refuse marks that are not of frames of this (height, width), or, once that is known, not of so many frames."""
-    last = max(mark.frame for mark in marks)
-    if length is not None and last >= length:
-        raise InputError(
-            f"frame {last} is marked", f"the clip has {length} frames, counted from 0", "mark one of these"
-        )
     if length == 0:
         raise InputError("the clip has no frames", "at least one is needed", "check what was read")
+    last = max(mark.frame for mark in marks)
+    if length is not None and last >= length:
+        found = f"frame {last} is marked"
+        raise InputError(found, f"the clip has {length} frames, counted from 0", "mark one of these")
     if length is not None:
         return
     frames = f"frames are {size[1]}x{size[0]}"
