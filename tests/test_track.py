@@ -1,4 +1,7 @@
+import importlib.machinery
 import importlib.util
+import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -6,6 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from cleanplate import cli, write_video
 from cleanplate.clip import to_tensor
@@ -381,3 +385,63 @@ def test_sam2_says_what_is_missing(
     refused("mask frames --box 1 1 9 9 --method sam2 -o m.mkv", "$CLEANPLATE_WEIGHTS, which is not set", capsys)
     monkeypatch.setenv("CLEANPLATE_WEIGHTS", str(folder))
     refused("mask frames --box 1 1 9 9 --method sam2 -o m.mkv", f"no weights of SAM 2 in {folder}", capsys)
+
+
+class FakePredictor:
+    """Answers as SAM 2's video predictor does, and remembers what it was asked."""
+
+    def __init__(self, truth: np.ndarray):
+        self.truth, self.asked = truth, []
+
+    def init_state(self, folder: str, **options: object) -> str:
+        files = sorted(Path(folder).iterdir())
+        assert [file.name for file in files[:2]] == ["000000.jpg", "000001.jpg"]
+        assert np.abs(read_image(files[0]).astype(int) - ball_shot(1)[0][0]).mean() < 8
+        self.length = len(files)
+        return "state"
+
+    def add_new_mask(self, state: str, frame: int, thing: int, mask: torch.Tensor) -> None:
+        self.asked.append(("mask", frame, int(mask.sum())))
+
+    def add_new_points_or_box(self, state: str, frame: int, thing: int, box: np.ndarray) -> None:
+        self.asked.append(("box", frame, box.tolist()))
+
+    def propagate_in_video(self, state: str, start_frame_idx: int, reverse: bool) -> Iterator[tuple]:
+        order = range(start_frame_idx, -1, -1) if reverse else range(start_frame_idx, self.length)
+        for index in order:
+            yield index, [1], torch.from_numpy(self.truth[index] * 20.0 - 10.0)[None, None]
+
+
+def test_sam2_is_asked_with_masks_and_boxes(shot: Shot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, masks = ball_shot(1)
+    frames, masks = np.repeat(frames, 3, axis=0), np.repeat(masks, 3, axis=0)
+    fake = FakePredictor(masks)
+    built = []
+
+    def build(*words: object, **options: object) -> FakePredictor:
+        built.append(words)
+        return fake
+
+    for name in ("sam2", "sam2.build_sam"):
+        module = types.ModuleType(name)
+        module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+        vars(module)["build_sam2_video_predictor"] = build
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setenv("CLEANPLATE_WEIGHTS", str(tmp_path))
+    for name in ("sam2_hiera_large.pt", "sam2.1_hiera_tiny.pt", "sam2.1_hiera_base_plus.pt"):
+        (tmp_path / name).touch()
+    marks = [Mark(1, masks[1]), Mark(2, box_area((8, 28, 44, 44), SIZE), firm=False)]
+    tracked = track(iter(frames), marks, method="sam2")
+    assert built == [("configs/sam2/sam2_hiera_l.yaml", str(tmp_path / "sam2_hiera_large.pt"))]
+    assert fake.asked == [("mask", 1, int(masks[1].sum())), ("box", 2, [8, 28, 52, 72])]
+    assert min(iou(mask, truth) for mask, truth in zip(tracked, masks, strict=True)) > 0.98
+    assert tracked.sure.min() > 0.98
+    with pytest.raises(InputError, match="frame 3 is marked; the clip has 3 frames"):
+        track(frames, [Mark(3, masks[1])], method="sam2")
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("size mismatch")
+
+    vars(sys.modules["sam2.build_sam"])["build_sam2_video_predictor"] = broken
+    with pytest.raises(InputError, match=r"sam2_hiera_large.pt cannot be loaded \(RuntimeError\)"):
+        track(frames, marks, method="sam2")

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import pickle
 import sys
 import tempfile
 import warnings
@@ -72,13 +73,11 @@ def track_with_sam2(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     build = importlib.import_module("sam2.build_sam").build_sam2_video_predictor
     try:
-        predictor = build(CHECKPOINTS[checkpoint.name], str(checkpoint), device=device)
-    except (RuntimeError, KeyError, EOFError, OSError) as error:
-        raise InputError(
-            f"{checkpoint} cannot be loaded ({str(error).strip().splitlines()[:1]})",
-            "a checkpoint as published is needed",
-            "download it again",
-        ) from error
+        with _quiet():
+            predictor = build(CHECKPOINTS[checkpoint.name], str(checkpoint), device=device)
+    except (RuntimeError, KeyError, EOFError, OSError, pickle.UnpicklingError) as error:
+        needed, fix = "a checkpoint as published is needed", "download it again"
+        raise InputError(f"{checkpoint} cannot be loaded ({type(error).__name__})", needed, fix) from error
     with tempfile.TemporaryDirectory(prefix="cleanplate-") as folder, _quiet(), torch.inference_mode():
         size, length = _write_frames(frames, Path(folder), marks, on_step)
         state = predictor.init_state(
