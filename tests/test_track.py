@@ -119,6 +119,7 @@ def test_the_outline_of_a_box_is_found(shot: Shot) -> None:
     assert iou(box, masks[0]) < 0.7
     assert iou(outline(frames[0], box), masks[0]) > 0.85
     tracked = track(frames, [Mark(0, box, firm=False)])
+    assert tracked.look_at == (0,)  # everything rests on what was found there
     assert iou(tracked.mask(0), masks[0]) > 0.85
     assert iou(tracked.mask(11), masks[11]) > 0.8
     # Nothing to be told from: the area itself.

@@ -81,16 +81,18 @@ class Background:
         if camera is None:  # no camera to be made out: what was seen is nowhere
             self._plate = self._seen = None
             return evidence
-        self._moving = cv2.blur(np.linalg.norm(flow - camera, axis=2), (3, 3)) + np.float32(0.05)
-        evidence += MOTION_WEIGHT * self._by_motion.of(self._moving)
+        moving = cv2.blur(np.linalg.norm(flow - camera, axis=2), (3, 3)) + np.float32(0.05)
+        evidence += MOTION_WEIGHT * self._by_motion.of(moving)
+        self._moving = moving
         if self._plate is not None and self._seen is not None:
             self._plate = move(self._plate, camera, cv2.BORDER_CONSTANT)
             self._seen = move(self._seen, camera, cv2.BORDER_CONSTANT)
             # Off by less than a pixel is not off: how far a colour is outside what the plate shows around it.
             least, most = cv2.erode(self._plate, _CELL), cv2.dilate(self._plate, _CELL)
             beyond = np.maximum(0, np.maximum(colours - most, least - colours))
-            self._off = cv2.blur(np.linalg.norm(beyond, axis=2), (3, 3)) + np.float32(0.01)
-            evidence += PLATE_WEIGHT * self._by_look.of(self._off) * (self._seen > 0.5)
+            off = cv2.blur(np.linalg.norm(beyond, axis=2), (3, 3)) + np.float32(0.01)
+            evidence += PLATE_WEIGHT * self._by_look.of(off) * (self._seen > 0.5)
+            self._off = off
         return evidence
 
     def see(self, colours: Float[np.ndarray, "H W 3"], thing: Float[np.ndarray, "H W"]) -> None:

@@ -1,7 +1,7 @@
 """The command `mask`: mark a thing once and write its mask for the whole shot."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -92,7 +92,7 @@ class Mask:
         )
         if look_at:
             print(
-                f"look at frames {', '.join(map(str, look_at))}: there the mask is unsure, and another mark helps most"
+                f"look at frames {', '.join(map(str, look_at))}: there it is unsure, or rests on an outline that was found"
             )
         elif not self.fixed:
             print("no frame is unsure")
@@ -197,7 +197,7 @@ def write_masks(path: Path, masks: "Iterable[np.ndarray]", shot: Shot, on_step: 
 
     length = len(shot.times_s)
 
-    def pictures() -> "Iterator[np.ndarray]":
+    def pictures() -> "Generator[np.ndarray, None, None]":
         for index, mask in enumerate(masks):
             yield np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2)
             tell(on_step, "write", index + 1, length)

@@ -103,7 +103,7 @@ def track_with_sam2(
                 done.add(index)
                 tell(on_step, "track", len(done), length)
     sure = np.clip(sure, 0, 1)
-    return Tracked(levels, size, sure, worth_a_look(sure), firm_masks(marks))
+    return Tracked(levels, size, sure, worth_a_look(sure, marks), firm_masks(marks))
 
 
 def _write_frames(

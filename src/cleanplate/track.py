@@ -98,7 +98,7 @@ def track(
     with one_thread_each():
         pictures, size, given = _reduce(frames, marks, on_step)
         levels, sure = _between(pictures, given, seed, on_step)
-    return Tracked(levels, size, sure, worth_a_look(sure), firm_masks(marks))
+    return Tracked(levels, size, sure, worth_a_look(sure, marks), firm_masks(marks))
 
 
 def firm_masks(marks: Sequence[Mark]) -> dict[int, Bool[np.ndarray, "H W"]]:
@@ -111,15 +111,15 @@ def firm_masks(marks: Sequence[Mark]) -> dict[int, Bool[np.ndarray, "H W"]]:
     return firm
 
 
-def worth_a_look(sure: Float[np.ndarray, " T"]) -> tuple[int, ...]:
-    """The least sure frames, not too close to each other."""
+def worth_a_look(sure: Float[np.ndarray, " T"], marks: Sequence[Mark] = ()) -> tuple[int, ...]:
+    """The least sure frames, not too close to each other, and those whose outline was found: all rests on it."""
     found: list[int] = []
     for index in np.argsort(sure, kind="stable").tolist():
         if sure[index] >= WORTH_A_LOOK or len(found) == LOOKS:
             break
         if all(abs(index - other) >= LOOKS_APART for other in found):
             found.append(index)
-    return tuple(sorted(found))
+    return tuple(sorted({*found, *(mark.frame for mark in marks if not mark.firm)}))
 
 
 def _reduce(
