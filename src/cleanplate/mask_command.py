@@ -92,7 +92,7 @@ class Mask:
         )
         if look_at:
             print(
-                f"look at frames {', '.join(map(str, look_at))}: there it is unsure, or rests on an outline that was found"
+                f"look at frames {', '.join(map(str, look_at))}: unsure there, or resting on an outline that was found"
             )
         elif not self.fixed:
             print("no frame is unsure")
