@@ -84,10 +84,29 @@ def methods(
     )
 
 
+def track(
+    data: Path,
+    json: Path = Path("track.json"),
+    only: tuple[str, ...] = (),
+    kinds: tuple[str, ...] = ("one", "two", "box"),
+) -> None:
+    """How well and how fast a mask is tracked through shots whose masks are known.
+
+    Args:
+        data: folder with davis/frames and davis/masks.
+        json: where to write the figures.
+        only: names of shots, all if none.
+        kinds: what is marked: one (the first frame's mask), two (the middle frame's too), box (around the first's).
+    """
+    from benchmarks.track import benchmark_track
+
+    benchmark_track(data, json, only=only, kinds=kinds)
+
+
 if __name__ == "__main__":
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"carry": carry, "learn": learn, "methods": methods, "step": step}, prog="benchmarks"
+            {"carry": carry, "learn": learn, "methods": methods, "step": step, "track": track}, prog="benchmarks"
         )
     except InputError as error:
         print(f"benchmarks: {error}", file=sys.stderr)

@@ -20,11 +20,12 @@ from cleanplate.batch_command import Batch
 from cleanplate.commands import Compose, Demo, Evaluate, Inpaint, Reproduce
 from cleanplate.config import DEFAULT_METHOD, METHODS, Method, find_method
 from cleanplate.errors import Cancelled, InputError
+from cleanplate.mask_command import Mask
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
 
-Command = Inpaint | Demo | Evaluate | Compose | Reproduce | Batch
+Command = Inpaint | Demo | Mask | Evaluate | Compose | Reproduce | Batch
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -82,6 +83,7 @@ def _parse(words: list[str], method: Method) -> Command:
     commands = (
         Annotated[inpaint, tyro.conf.subcommand("inpaint")]  # type: ignore[reportOperatorIssue] - made at run time
         | Annotated[Demo, tyro.conf.subcommand("demo")]
+        | Annotated[Mask, tyro.conf.subcommand("mask")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Compose, tyro.conf.subcommand("compose")]
         | Annotated[Reproduce, tyro.conf.subcommand("reproduce")]

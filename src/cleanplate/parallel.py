@@ -22,7 +22,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
     """`work(item)` for each item, in the order of the items, at most a few ahead of what has been taken."""
     workers = os.cpu_count() or 1
     waiting: deque[Future[Result]] = deque()
-    with _one_thread_each(), ThreadPoolExecutor(workers) as pool:
+    with one_thread_each(), ThreadPoolExecutor(workers) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
@@ -36,7 +36,8 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
 
 
 @contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
+    """Keep the libraries to one thread."""
     before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

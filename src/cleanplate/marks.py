@@ -1,0 +1,176 @@
+"""What a user has marked on a frame, and the outline of the thing inside it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from cleanplate.errors import InputError
+from cleanplate.video_io import existing, is_image, read_image
+
+WHITE = 127  # a painted pixel brighter than this is marked
+# GrabCut sees so much of what is around an area, as a share of the area's size: enough to learn what the thing is not.
+CONTEXT = 0.5
+# An outline that covers less of its area is no outline, but GrabCut that found nothing to hold on to.
+LEAST_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a thing is on one frame.
+
+    Raises:
+        InputError: a frame below 0, or an area that is empty or no picture.
+    """
+
+    frame: int
+    area: Bool[np.ndarray, "H W"]
+    firm: bool = True
+    """Whether the area is the thing itself (painted), or only holds it (a box, a polygon), and its outline is found."""
+
+    def __post_init__(self) -> None:
+        if self.frame < 0:
+            raise InputError(f"frame {self.frame} is marked", "frames are counted from 0", "correct it")
+        if self.area.ndim != 2 or not self.area.any():
+            raise InputError(f"nothing is marked on frame {self.frame}", "a thing to follow is needed", "mark it")
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The smallest box around it: left, top, width, height."""
+        left, top, width, height = cv2.boundingRect(self.area.astype(np.uint8))
+        return left, top, width, height
+
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+def box_area(box: Sequence[int], size: Size) -> Bool[np.ndarray, "H W"]:
+    """The pixels of a box: left, top, width, height.
+
+    Raises:
+        InputError: a box without an inside, or not wholly in the picture.
+    """
+    left, top, width, height = box
+    given = f"the box {left} {top} {width} {height}"
+    if width < 1 or height < 1:
+        raise InputError(f"{given} has no inside", "X Y W H with a width and a height of 1 or more", "correct it")
+    if left < 0 or top < 0 or left + width > size[1] or top + height > size[0]:
+        raise InputError(f"{given} is not in the picture", f"frames are {size[1]}x{size[0]}", "correct it")
+    area = np.zeros(size, bool)
+    area[top : top + height, left : left + width] = True
+    return area
+
+
+def polygon_area(numbers: Sequence[float], size: Size) -> Bool[np.ndarray, "H W"]:
+    """The pixels of a polygon: x, y of each corner.
+
+    Raises:
+        InputError: fewer than three corners, half a corner, a corner outside, or nothing inside.
+    """
+    if len(numbers) % 2 or len(numbers) < 6:
+        given = f"the polygon has {len(numbers)} numbers"
+        raise InputError(given, "X Y of three corners or more are needed", "give the corners one after the other")
+    corners = np.array(numbers, float).reshape(-1, 2)
+    outside = ~np.all((corners >= 0) & (corners <= (size[1], size[0])), axis=1)
+    if outside.any():
+        x, y = corners[outside][0]
+        given = f"the polygon's corner {x:g} {y:g} is not in the picture"
+        raise InputError(given, f"frames are {size[1]}x{size[0]}", "correct it")
+    area = cv2.fillPoly(np.zeros(size, np.uint8), [corners.round().astype(np.int32)], 1) > 0
+    if cv2.contourArea(corners.astype(np.float32)) < 1:
+        raise InputError("the polygon has no inside", "three corners that are not in a line are needed", "correct it")
+    return area
+
+
+def painted_area(path: Path, size: Size) -> Bool[np.ndarray, "H W"]:
+    """The white of a painted image.
+
+    Raises:
+        InputError: no image, an image of another size, or one without white.
+    """
+    if not is_image(existing(path)):
+        raise InputError(f"{path} is not an image", "a painted mask is a PNG or the like", "give one image a frame")
+    level = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
+    if level.shape != size:
+        given = f"{path} is {level.shape[1]}x{level.shape[0]}"
+        raise InputError(given, f"frames are {size[1]}x{size[0]}", "paint it in the size of the video")
+    area = level > WHITE
+    if not area.any():
+        given = f"{path} has no white: its brightest value is {level.max()}"
+        raise InputError(given, f"white (above {WHITE}) marks the thing", "paint it white")
+    return area
+
+
+def outline(picture: UInt8[np.ndarray, "H W 3"], area: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
+    """The thing inside an area that was drawn around it, by GrabCut (Rother et al. 2004, OpenCV's).
+
+    What is outside is not the thing. Where no outline is to be found, the area itself: better too much than too little.
+    """
+    left, top, width, height = cv2.boundingRect(area.astype(np.uint8))
+    margin = round(CONTEXT * max(width, height)) + 1
+    rows = slice(max(0, top - margin), top + height + margin)
+    columns = slice(max(0, left - margin), left + width + margin)
+    inside = area[rows, columns]
+    if inside.all():  # nothing to tell it from
+        return area
+    labels = np.where(inside, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
+    cv2.setRNGSeed(0)  # its colour models begin at random
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    around = np.ascontiguousarray(picture[rows, columns])
+    cv2.grabCut(around, labels, (0, 0, 0, 0), *models, 5, cv2.GC_INIT_WITH_MASK)
+    found = np.zeros_like(area)
+    found[rows, columns] = labels == cv2.GC_PR_FGD
+    return found if found.sum() >= LEAST_SHARE * area.sum() else area
+
+
+_NUMBER = r"\d+(?:\.\d+)?"
+_SECONDS = re.compile(rf"({_NUMBER})s")
+_CLOCK = re.compile(rf"(?:(\d+):)?(\d+):({_NUMBER})")
+_TIMECODE = re.compile(r"(\d+):(\d+):(\d+)[:;](\d+)")
+
+
+def frame_at(when: str, times_s: Sequence[float], fps: float) -> int:
+    """The frame shown at a time: a frame number, seconds (4.5s), a clock (1:02:03.5) or a timecode (HH:MM:SS:FF).
+
+    Args:
+        when: as the user says it.
+        times_s: when each frame is first shown, seconds.
+        fps: of the frames that a timecode counts within a second.
+
+    Raises:
+        InputError: no time at all, or beyond the clip.
+    """
+    if when.isdigit():
+        index, known = int(when), True
+    elif match := _TIMECODE.fullmatch(when):
+        hours, minutes, seconds, frames = (int(part) for part in match.groups())
+        index, known = _shown(hours * 3600 + minutes * 60 + seconds + frames / fps, times_s), True
+    elif match := _SECONDS.fullmatch(when):
+        index, known = _shown(float(match[1]), times_s), True
+    elif match := _CLOCK.fullmatch(when):
+        index, known = _shown(int(match[1] or 0) * 3600 + int(match[2]) * 60 + float(match[3]), times_s), True
+    else:
+        index, known = 0, False
+    if not known:
+        needed = "a frame (120), seconds (4.5s), or a timecode (00:00:04:12) is needed"
+        raise InputError(f"'{when}' is no time", needed, "correct it")
+    if index >= len(times_s):
+        length_s = times_s[-1] + 1 / fps
+        raise InputError(
+            f"{when} is beyond the end", f"there are {len(times_s)} frames, {length_s:.2f} s", "correct it"
+        )
+    return index
+
+
+def _shown(time_s: float, times_s: Sequence[float]) -> int:
+    """Index of the last frame that has begun by then; the length if that is beyond the last frame."""
+    length = len(times_s)
+    last = (times_s[-1] - times_s[0]) / (length - 1) if length > 1 else 0.0
+    if time_s >= times_s[-1] + max(last, 1e-3) + 1e-3:
+        return length
+    return max(0, int(np.searchsorted(np.asarray(times_s), time_s + 1e-3, side="right")) - 1)

@@ -1,0 +1,224 @@
+"""Follow a marked thing through a shot: its mask on every frame, from one mark or several.
+
+From each mark the mask is taken from frame to frame, forwards and backwards, until the next mark; between two marks
+the two are blended. A step (`follow`) moves the mask along optical flow and lets a small network that was taught with
+the marks (`recognise`), and what is known of the background (`background`), correct it. All of it sees small pictures.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from cleanplate.config import OnStep, tell
+from cleanplate.errors import InputError
+from cleanplate.flow import LEAST_SIZE
+from cleanplate.follow import Follower, see
+from cleanplate.marks import Mark, outline
+from cleanplate.parallel import in_order, one_thread_each
+from cleanplate.recognise import VIEWS, Recogniser, appearance, samples
+
+WORK_PX = 270  # the shorter side of the pictures that are worked on
+TRACKERS = ("flow", "sam2")
+# Below this a frame is worth a look; so many at most are named, so many frames apart.
+WORTH_A_LOOK, LOOKS, LOOKS_APART = 0.5, 8, 5
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """The masks of T frames, how sure they are, and which frames are worth a look or another mark."""
+
+    levels: UInt8[np.ndarray, "T h w"]
+    """How likely a pixel is the thing, 0..255, at the size that was worked at."""
+    size: tuple[int, int]
+    """(height, width) of the frames."""
+    sure: Float[np.ndarray, " T"]
+    """0..1; 1 on a marked frame."""
+    look_at: tuple[int, ...]
+    """The frames, in order, where the mask is most likely to be wrong: another mark helps most there."""
+    firm: dict[int, Bool[np.ndarray, "H W"]]
+    """The frames whose mask was painted: it is believed as it is."""
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    def __iter__(self) -> Iterator[Bool[np.ndarray, "H W"]]:
+        return (self.mask(index) for index in range(len(self)))
+
+    def mask(self, index: int) -> Bool[np.ndarray, "H W"]:
+        """The mask of one frame, in the size of the frames: the less sure it is, the more it covers."""
+        if index in self.firm:
+            return self.firm[index]
+        level = cv2.resize(self.levels[index], self.size[::-1], interpolation=cv2.INTER_LINEAR)
+        return level > 255 * min(max(LEAST_CHANCE * float(self.sure[index]), LEAST_CHANCE_UNSURE), LEAST_CHANCE_SURE)
+
+    @property
+    def masks(self) -> Bool[np.ndarray, "T H W"]:
+        """All of them. For a long shot that takes memory: iterate instead, and have one after the other."""
+        return np.stack(list(self))
+
+
+# A pixel is covered from a chance of half the sureness on, within bounds: what is not covered stays in the picture.
+LEAST_CHANCE, LEAST_CHANCE_UNSURE, LEAST_CHANCE_SURE = 0.5, 0.2, 0.4
+
+
+def track(
+    frames: Iterable[UInt8[np.ndarray, "H W 3"]],
+    marks: Sequence[Mark],
+    *,
+    method: str = "flow",
+    seed: int = 0,
+    device: str = "auto",
+    on_step: OnStep | None = None,
+) -> Tracked:
+    """Follow a thing from the frames it is marked on to all others.
+
+    Args:
+        frames: RGB. They are read once, and only a small copy is held.
+        marks: of the same thing, on one frame or several; marks of one frame are united.
+        method: "flow", or "sam2" if its package and weights are there.
+        seed: the same frames, marks and seed give the same masks.
+        device: for sam2.
+        on_step: told of every frame.
+
+    Raises:
+        InputError: no mark, a mark beyond the frames or of another size, an unknown method, or one without its weights.
+        Cancelled: `on_step` wants no more.
+    """
+    if method not in TRACKERS:
+        raise InputError(f"there is no tracker '{method}'", f"known are {', '.join(TRACKERS)}", "choose one")
+    if not marks:
+        raise InputError("nothing is marked", "a box, a polygon or a painted image is needed", "mark the thing")
+    if method == "sam2":
+        from cleanplate.sam2 import track_with_sam2
+
+        return track_with_sam2(frames, marks, device=device, on_step=on_step)
+    with one_thread_each():
+        pictures, size, given = _reduce(frames, marks, on_step)
+        levels, sure = _between(pictures, given, seed, on_step)
+    return Tracked(levels, size, sure, worth_a_look(sure, marks), firm_masks(marks))
+
+
+def firm_masks(marks: Sequence[Mark]) -> dict[int, Bool[np.ndarray, "H W"]]:
+    """The masks of frames on which all that is marked was painted."""
+    held = {mark.frame for mark in marks if not mark.firm}
+    firm: dict[int, np.ndarray] = {}
+    for mark in marks:
+        if mark.frame not in held:
+            firm[mark.frame] = firm.get(mark.frame, False) | mark.area
+    return firm
+
+
+def worth_a_look(sure: Float[np.ndarray, " T"], marks: Sequence[Mark] = ()) -> tuple[int, ...]:
+    """The least sure frames, not too close to each other, and those whose outline was found: all rests on it."""
+    found: list[int] = []
+    for index in np.argsort(sure, kind="stable").tolist():
+        if sure[index] >= WORTH_A_LOOK or len(found) == LOOKS:
+            break
+        if all(abs(index - other) >= LOOKS_APART for other in found):
+            found.append(index)
+    return tuple(sorted({*found, *(mark.frame for mark in marks if not mark.firm)}))
+
+
+def _reduce(
+    frames: Iterable[UInt8[np.ndarray, "H W 3"]], marks: Sequence[Mark], on_step: OnStep | None
+) -> tuple[UInt8[np.ndarray, "T h w 3"], tuple[int, int], dict[int, Float[np.ndarray, "h w"]]]:
+    """Small pictures, the size of the large ones, and the marked masks in the small size."""
+    by_frame: dict[int, list[Mark]] = {}
+    for mark in marks:
+        by_frame.setdefault(mark.frame, []).append(mark)
+    small: list[np.ndarray] = []
+    given: dict[int, np.ndarray] = {}
+    size = (0, 0)
+    for index, frame in enumerate(frames):
+        if not small:
+            size = frame.shape[:2]
+            check_marks(size, marks)
+        if frame.shape[:2] != size:
+            found = f"frame {index} is {frame.shape[1]}x{frame.shape[0]} and frame 0 is {size[1]}x{size[0]}"
+            raise InputError(found, "all frames must have one size", "resize them")
+        shape = small_size(size)[::-1]
+        small.append(cv2.resize(frame, shape, interpolation=cv2.INTER_AREA))
+        for mark in by_frame.get(index, ()):
+            area = cv2.resize(mark.area.astype(np.float32), shape, interpolation=cv2.INTER_AREA)
+            if not (area > 0.5).any():  # thinner than a pixel
+                area = (area > 0).astype(np.float32)
+            if not mark.firm:
+                area = np.minimum(area, outline(small[-1], area > 0))
+            given[index] = np.maximum(given.get(index, 0), area)
+        tell(on_step, "read", index + 1, index + 1)
+    check_marks(size, marks, len(small))
+    return np.stack(small), size, given
+
+
+def small_size(size: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) that frames of a size are worked on at."""
+    scale = min(1.0, WORK_PX / min(size))
+    return max(LEAST_SIZE, round(size[0] * scale)), max(LEAST_SIZE, round(size[1] * scale))
+
+
+def check_marks(size: tuple[int, int], marks: Sequence[Mark], length: int | None = None) -> None:
+    """Refuse marks that are not of frames of this (height, width), or, once that is known, not of so many frames."""
+    if length == 0:
+        raise InputError("the clip has no frames", "at least one is needed", "check what was read")
+    last = max(mark.frame for mark in marks)
+    if length is not None and last >= length:
+        found = f"frame {last} is marked"
+        raise InputError(found, f"the clip has {length} frames, counted from 0", "mark one of these")
+    if length is not None:
+        return
+    frames = f"frames are {size[1]}x{size[0]}"
+    if min(size) < LEAST_SIZE:
+        raise InputError(frames, f"tracking needs at least {LEAST_SIZE}x{LEAST_SIZE}", "enlarge the video")
+    for mark in marks:
+        if mark.area.shape != size:
+            given = f"the mark on frame {mark.frame} is {mark.area.shape[1]}x{mark.area.shape[0]}"
+            raise InputError(given, frames, "mark it in the size of the video")
+
+
+def _between(
+    pictures: UInt8[np.ndarray, "T h w 3"],
+    given: dict[int, Float[np.ndarray, "h w"]],
+    seed: int,
+    on_step: OnStep | None,
+) -> tuple[UInt8[np.ndarray, "T h w"], Float[np.ndarray, " T"]]:
+    """Follow the thing from every mark to the next ones, and blend what comes from both sides."""
+    rng = np.random.default_rng(seed)
+    marked = sorted(given)
+    recogniser = Recogniser([samples(appearance(pictures[at]), given[at], rng, views=VIEWS) for at in marked], seed)
+    passes = [(at, range(at, stop, step)) for at, stop, step in _passes(marked, len(pictures))]
+    total, done = sum(len(order) - 1 for _, order in passes), 0
+    levels = np.zeros(pictures.shape[:3], np.uint8)
+    sure = np.zeros(len(pictures))
+    for at in marked:
+        levels[at], sure[at] = np.round(255 * given[at]), 1.0
+    for at, order in passes:
+        follower = Follower(given[at], recogniser.copy(), seed)
+        pairs = list(zip(order[1:], order, strict=False))
+        views = in_order(lambda pair: see(pictures[pair[0]], pictures[pair[1]]), pairs)
+        for (index, _), view in zip(pairs, views, strict=True):
+            mask, certain = follower.step(view)
+            share = _share(index, at, marked)
+            levels[index] += (255 * share * mask).astype(np.uint8)  # rounded down: two shares must not exceed 255
+            sure[index] += share * certain
+            done += 1
+            tell(on_step, "track", done, total)
+    return levels, sure
+
+
+def _passes(marked: Sequence[int], length: int) -> Iterator[tuple[int, int, int]]:
+    """From each mark on and back as far as to the next mark, which is not included: (from, to, step)."""
+    for before, at, after in zip([-1, *marked], marked, [*marked[1:], length], strict=False):
+        yield at, after, 1
+        yield at, before, -1
+
+
+def _share(index: int, at: int, marked: Sequence[int]) -> float:
+    """How far the pass from `at` counts on a frame: the closer of two marks counts more."""
+    others = [other for other in marked if (other > index) != (at > index)]
+    if not others:
+        return 1.0
+    far = min(abs(other - index) for other in others)
+    return far / (far + abs(at - index))
