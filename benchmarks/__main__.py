@@ -22,6 +22,44 @@ def carry(
     benchmark_carry(data, pairs, json or Path("carry.json"), oracle=oracle, only=only)
 
 
+def speed(
+    data: Path,
+    json: Path = Path("speed.json"),
+    method: str = "carry",
+    only: tuple[str, ...] = (),
+    frames: int = 50,
+    repeats: int = 3,
+) -> None:
+    """How fast DAVIS shots go from files to files, at 384x192 and at 854x480.
+
+    Args:
+        data: folder with davis/.
+        json: where to write the figures.
+        method: which one.
+        only: names of shots, all if none.
+        frames: of each.
+        repeats: the median counts.
+    """
+    from benchmarks.speed import benchmark_speed
+
+    benchmark_speed(data, json, method=method, only=only, frames=frames, repeats=repeats)
+
+
+def long(
+    json: Path = Path("long.json"), lengths: tuple[int, ...] = (100, 300, 900), size: tuple[int, int] = (720, 1280)
+) -> None:
+    """Peak memory and time of shots of different lengths, which are made here.
+
+    Args:
+        json: where to write the figures.
+        lengths: in frames.
+        size: height and width.
+    """
+    from benchmarks.speed import benchmark_long
+
+    benchmark_long(json, lengths, size)
+
+
 def step(json: Path = Path("step.json"), repeats: int = 9) -> None:
     """How long an update of dip-vid-flow takes, beside a straightforward reading of the paper.
 
@@ -106,7 +144,16 @@ def track(
 if __name__ == "__main__":
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"carry": carry, "learn": learn, "methods": methods, "step": step, "track": track}, prog="benchmarks"
+            {
+                "carry": carry,
+                "long": long,
+                "speed": speed,
+                "learn": learn,
+                "methods": methods,
+                "step": step,
+                "track": track,
+            },
+            prog="benchmarks",
         )
     except InputError as error:
         print(f"benchmarks: {error}", file=sys.stderr)

@@ -263,7 +263,7 @@ def test_times() -> None:
     for when, said in {
         "100": "100 is beyond the end; there are 100 frames, 4.00 s",
         "9s": "beyond",
-        "x": "is no time",
+        "x": "is no moment",
     }.items():
         with pytest.raises(InputError, match=said):
             frame_at(when, even, 25)
@@ -344,7 +344,7 @@ BAD = {
     "frames --paint 12:0.png": "frame 12 is marked",
     "frames --paint 0:frames": "frames is not an image",
     "frames --box 1 1 9 9 --from 5 --to 2": "--from 5 is frame 5 and --to 2 is frame 2",
-    "frames --box 1 1 9 9 --from soon": "'soon' is no time",
+    "frames --box 1 1 9 9 --from soon": "'soon' is no moment",
     "frames --box 1 1 9 9 --to 12": "12 is beyond the end",
     "frames --box 1 1 9 9 --from 3": "frame 0 is marked; --from and --to take frames 3 to 11",
     "frames --box 1 1 9 9 --method magic": "magic",
@@ -362,12 +362,12 @@ def test_bad_marks_are_one_line_and_write_nothing(words: str, folder: Path, caps
 def test_nothing_is_left_when_it_fails_in_the_middle(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cleanplate import container
+    from cleanplate import encoder
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(container, "_to_codec", full)
+    monkeypatch.setattr(encoder, "to_codec", full)
     before = set(folder.rglob("*"))
     refused("mask frames --fixed --box 1 1 9 9 -o mask.mkv", "No space left on device", capsys)
     assert set(folder.rglob("*")) == before

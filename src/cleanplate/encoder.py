@@ -117,10 +117,10 @@ class VideoWriter:
 
     Args:
         path: what to write; its suffix says the container.
-        like: the video the pictures come from: its format, timestamps, colour tags and sound are kept. It is decoded
+        like: the video the pictures come from: its format, timestamps and colour tags are kept. It is decoded
             again as they come, so that no more than a frame of it is held.
         span: which part of `like` they are.
-        sound: a file to take the sound from instead.
+        sound: a file to take the sound from.
         fps: frame rate where there is no `like`.
         encoding: codec and quality.
         keep: put back what is as it was in `like`; not for pictures of something else, like a mask.
@@ -144,7 +144,7 @@ class VideoWriter:
             encoding or Encoding(),
             keep,
         )
-        self._sound_path, self._fps = like if sound is None else sound, fps
+        self._sound_path, self._fps = sound, fps
         self._originals: Iterator[VideoFrame] = iter(()) if like is None else decode(like, self.span)
         self._stack = ExitStack()
         self._out: Any = None  # until the first picture comes

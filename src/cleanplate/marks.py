@@ -1,6 +1,5 @@
 """What a user has marked on a frame, and the outline of the thing inside it."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cleanplate.errors import InputError
+from cleanplate.moments import moment
 from cleanplate.video_io import existing, is_image, read_image
 
 WHITE = 127  # a painted pixel brighter than this is marked
@@ -129,13 +129,10 @@ def outline(picture: UInt8[np.ndarray, "H W 3"], area: Bool[np.ndarray, "H W"]) 
 
 
 _NUMBER = r"\d+(?:\.\d+)?"
-_SECONDS = re.compile(rf"({_NUMBER})s")
-_CLOCK = re.compile(rf"(?:(\d+):)?(\d+):({_NUMBER})")
-_TIMECODE = re.compile(r"(\d+):(\d+):(\d+)[:;](\d+)")
 
 
 def frame_at(when: str, times_s: Sequence[float], fps: float) -> int:
-    """The frame shown at a time: a frame number, seconds (4.5s), a clock (1:02:03.5) or a timecode (HH:MM:SS:FF).
+    """The frame shown at a moment (`moments.moment`).
 
     Args:
         when: as the user says it.
@@ -143,22 +140,10 @@ def frame_at(when: str, times_s: Sequence[float], fps: float) -> int:
         fps: of the frames that a timecode counts within a second.
 
     Raises:
-        InputError: no time at all, or beyond the clip.
+        InputError: no moment at all, or beyond the clip.
     """
-    if when.isdigit():
-        index, known = int(when), True
-    elif match := _TIMECODE.fullmatch(when):
-        hours, minutes, seconds, frames = (int(part) for part in match.groups())
-        index, known = _shown(hours * 3600 + minutes * 60 + seconds + frames / fps, times_s), True
-    elif match := _SECONDS.fullmatch(when):
-        index, known = _shown(float(match[1]), times_s), True
-    elif match := _CLOCK.fullmatch(when):
-        index, known = _shown(int(match[1] or 0) * 3600 + int(match[2]) * 60 + float(match[3]), times_s), True
-    else:
-        index, known = 0, False
-    if not known:
-        needed = "a frame (120), seconds (4.5s), or a timecode (00:00:04:12) is needed"
-        raise InputError(f"'{when}' is no time", needed, "correct it")
+    at = moment(when, fps)
+    index = at if isinstance(at, int) else _shown(float(at), times_s)
     if index >= len(times_s):
         length_s = times_s[-1] + 1 / fps
         raise InputError(

@@ -1,7 +1,6 @@
 """The command `mask`: mark a thing once and write its mask for the whole shot."""
 
-import contextlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -155,21 +154,18 @@ class Shot:
 
 def look_through(path: Path) -> Shot:
     """The size and the times of all frames; nothing is kept of the pictures."""
-    from cleanplate.container import DEFAULT_FPS, decode, open_video
-    from cleanplate.video_io import image_files, is_image, read_image
+    from cleanplate.container import decode
+    from cleanplate.planes import upright_size
+    from cleanplate.video_io import fps_of, image_files, is_image, read_image
 
+    fps = fps_of(path)
     if path.is_dir() or is_image(path):
         files = image_files(path) if path.is_dir() else [path]
-        size = read_image(files[0]).shape[:2]
-        return Shot(path, size, [index / DEFAULT_FPS for index in range(len(files))], DEFAULT_FPS)
-    with open_video(path) as container:
-        stream = container.streams.video[0]
-        fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
+        return Shot(path, read_image(files[0]).shape[:2], [index / fps for index in range(len(files))], fps)
     times_s: list[float] = []
     size = (0, 0)
     for frame in decode(path):
-        if not times_s:
-            size = (frame.height, frame.width) if round(frame.rotation / 90) % 2 == 0 else (frame.width, frame.height)
+        size = size if times_s else upright_size(frame)
         times_s.append(float(frame.time) if frame.time is not None else len(times_s) / fps)
     if not times_s:
         raise InputError(f"{path} has no frames", "at least one is needed", "check the file")
@@ -178,35 +174,18 @@ def look_through(path: Path) -> Shot:
 
 def read(path: Path) -> "Iterator[np.ndarray]":
     """The frames in RGB, one after the other."""
-    from cleanplate.container import decode, upright_rgb
-    from cleanplate.video_io import image_files, is_image, read_image
+    from cleanplate.video_io import stream_frames, to_bytes
 
-    if path.is_dir() or is_image(path):
-        yield from map(read_image, image_files(path) if path.is_dir() else [path])
-        return
-    for frame in decode(path):
-        yield upright_rgb(frame)
+    return map(to_bytes, stream_frames(path))
 
 
 def write_masks(path: Path, masks: "Iterable[np.ndarray]", shot: Shot, on_step: OnStep | None) -> None:
     """Write masks one by one, in the time of the shot and without its sound."""
     import numpy as np
 
-    from cleanplate.container import encode
-    from cleanplate.video_io import _write_png, is_image, whole
+    from cleanplate.video_io import open_writer
 
-    length = len(shot.times_s)
-
-    def pictures() -> "Generator[np.ndarray, None, None]":
+    with open_writer(path, like=shot.path, fps=shot.fps, keep=False) as writer:
         for index, mask in enumerate(masks):
-            yield np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2)
-            tell(on_step, "write", index + 1, length)
-
-    like = shot.path if shot.path.is_file() and not is_image(shot.path) else None
-    with whole(path) as partial, contextlib.closing(pictures()) as ready:
-        if path.suffix:
-            encode(partial, ready, size=shot.size, length=length, like=like, sound=None, fps=shot.fps, start=0)
-            return
-        partial.mkdir()
-        for index, picture in enumerate(ready):
-            _write_png(partial / f"{index:05d}.png", picture)
+            writer.write(np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2))
+            tell(on_step, "write", index + 1, len(shot.times_s))

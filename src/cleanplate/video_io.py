@@ -292,7 +292,7 @@ def open_writer(
         fps: frame rate where there is no such video (24 if not given).
         sound: a file to take the sound from instead.
         encoding: codec and quality.
-        keep: put back what is as it was in `like`; not for pictures of something else, like a mask.
+        keep: put back what is as it was in `like`, and its sound; not for pictures of something else, like a mask.
 
     Raises:
         InputError: a codec the container cannot hold, or a disk that cannot be written.
@@ -301,8 +301,8 @@ def open_writer(
     video = like if like is not None and like.is_file() and not is_image(like) else None
     with whole(path) as partial:
         if path.suffix:
-            track = existing(sound) if sound is not None else video
-            options: dict[str, Any] = {"like": video, "span": span, "sound": track, "fps": fps, "keep": keep}
+            options: dict[str, Any] = {"like": video, "span": span, "fps": fps, "keep": keep}
+            options["sound"] = existing(sound) if sound is not None else video if keep else None
             with VideoWriter(partial, encoding=encoding, **options) as writer:
                 yield writer
                 writer.finish()
