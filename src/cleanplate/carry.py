@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cleanplate.complete import Field, corners, fit_both_ways, match, spacing
@@ -31,6 +31,7 @@ from cleanplate.frame import CARRIED, LEARNED, Frame, box_around, to_like
 from cleanplate.parallel import in_order
 from cleanplate.smooth import Cells, dilate, paint_one
 from cleanplate.trails import Link, Trails, follow, gather, link, unsafe_pixels
+from cleanplate.warp import pixel_grid
 
 # Flow is estimated in a window around the holes that goes on for so many widths of the fit's own window.
 MARGIN = 2.0
@@ -195,7 +196,7 @@ class Round:
             level_tolerance=config.level_tolerance,
         )
         if motions:  # known, and not to be completed
-            fields = [Field(None, Cells(way, 1), fitted.level) for way, fitted in zip(flow, fields, strict=True)]
+            fields = [known_motion(way, fitted) for way, fitted in zip(flow, fields, strict=True)]
         corner, (there, back) = (rows.start, columns.start), fields
         return (
             link(one.unsafe, size[1], corner, there, back, part),
@@ -213,6 +214,12 @@ class Round:
         rows[:, 3:5] = torch.where((origin == CARRIED)[:, None], rows[:, 3:5], 0.0)
         rows[:, 5:] = 0
         return Trails(rows)
+
+
+def known_motion(flow: Float[Tensor, "2 h w"], fitted: Field) -> Field:
+    """The flow as it is, and the brightness that was fitted."""
+    _, level = fitted.at(pixel_grid(flow.shape[1], flow.shape[2], flow.device).flatten(1).T)
+    return Field(None, Cells(torch.cat((flow, level.T.view(3, *flow.shape[1:]))), 1))
 
 
 def nowhere(unsafe: Int[Tensor, " n"]) -> Link:
