@@ -84,7 +84,7 @@ def carry(
     passing: Iterable[Held] = (Held(frame, unsafe_pixels(frame.hole)) for frame in frames)
     for number in range(config.rounds):
         trust_filled = config.trust_filled if number > 0 else 0.0
-        passing = Round(config, trust_filled, linked).fill(passing)
+        passing = Round(config, trust_filled, linked, last=number == config.rounds - 1).fill(passing)
     yield from (held.of(unsafe_pixels(held.frame.unseen)) for held in passing)
 
 
@@ -121,10 +121,11 @@ class Round:
         config: see CarryConfig.
         trust_filled: the say of flow that was estimated on filled pixels; 0 where they are only painted over.
         linked: told of every frame whose links are made.
+        last: whether no round follows.
     """
 
-    def __init__(self, config: CarryConfig, trust_filled: float, linked: Callable[[], None]):
-        self.config, self.trust_filled, self.linked = config, trust_filled, linked
+    def __init__(self, config: CarryConfig, trust_filled: float, linked: Callable[[], None], *, last: bool):
+        self.config, self.trust_filled, self.linked, self.last = config, trust_filled, linked, last
         self.waiting: list[Held] = []
         # The last frame that is done, and what its pixels count for as a source.
         self.before: tuple[Held, Trails] | None = None
@@ -136,7 +137,8 @@ class Round:
             if self.trust_filled:  # what the round before has reached, this one has not yet
                 held.frame.origin.copy_(held.frame.hole * LEARNED)
             self.waiting.append(Held(held.frame, held.unsafe))
-            if len(self.waiting) >= (window := self.config.window(held.frame.size)):
+            window = self.config.window(held.frame.size, last=self.last)
+            if len(self.waiting) >= window:
                 yield from self._finish(window // 2)
         yield from self._finish(len(self.waiting))
 
