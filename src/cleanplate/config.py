@@ -39,7 +39,7 @@ class CarryConfig:
     """Distance in time at which a source's weight has fallen to 1/e."""
     window_frames: int = 128
     """Frames held at once: half are filled together, half are looked ahead to. Fewer of larger ones, see window_mpx."""
-    window_mpx: float = 60.0
+    window_mpx: float = 40.0
     """Million pixels held at once, which bounds the memory; 32 frames are held in any case."""
     least_support: float = 0.1
     """Share of what two frames show that must agree both ways; less is a cut, and nothing is carried over it."""
