@@ -329,3 +329,15 @@ def test_a_frame_that_is_hidden_whole_comes_from_its_neighbours() -> None:
     plate = inpaint(Clip(torch.where(hole, math.nan, frames), hole), "carry", device="cpu")
     assert float((plate.provenance[3] == 1).float().mean()) > 0.9
     assert bool(plate.frames.isfinite().all())
+
+
+def test_nothing_jumps_where_one_window_ends_and_the_next_begins() -> None:
+    generator = torch.Generator().manual_seed(0)
+    truth = (panning(33, step=(2, 0)) + 0.01 * torch.randn(33, 3, 64, 96, generator=generator)).clamp(0, 1)
+    hole = walking_hole(33, side=14, step=2)
+    plate = inpaint(Clip(torch.where(hole, 0.0, truth), hole), windowed(16), device="cpu").frames  # type: ignore[arg-type]
+    errors = [warp_error(plate[i : i + 2], truth[i : i + 2], hole[i : i + 2]) for i in range(32)]
+    seams = [7, 15, 23]  # blocks of 8 frames
+    others = [error for i, error in enumerate(errors) if i not in seams]
+    assert max(errors[i] for i in seams) < 1.3 * max(others)
+    assert np.mean([errors[i] for i in seams]) < 1.3 * np.mean(others)
