@@ -6,8 +6,10 @@ The four methods of the paper, and the learning of `carry-learn`, are this loop 
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import wraps
 from itertools import islice, repeat
 from typing import Any
 
@@ -20,6 +22,7 @@ from cleanplate.config import Method, OnStep, Schedule, tell
 from cleanplate.losses import image_loss, weighted_sum
 from cleanplate.model import Model
 from cleanplate.objective import Flows, Objective
+from cleanplate.parallel import one_thread_each
 from cleanplate.schedule import Batch, batches, n_steps
 
 MEAN_OVER = 0.2  # of the steps, the last, when a mean is kept
@@ -36,6 +39,22 @@ class Fit:
     """The trained network; None if the frames were found finished in a work folder."""
 
 
+def with_threads_it_can_use(run: Callable[..., Fit]) -> Callable[..., Fit]:
+    """Keep a small network to one thread: a second gains nothing, and on a busy machine they wait for each other."""
+
+    @wraps(run)
+    def fit(frames: Tensor, known: Tensor, flows: Flows, method: Method, **options: Any) -> Fit:
+        batch_px = min(len(frames), method.schedule.frames_per_batch) * frames[0, 0].numel()
+        with one_thread_each() if batch_px < SMALL_PX else nullcontext():
+            return run(frames, known, flows, method, **options)
+
+    return fit
+
+
+SMALL_PX = 100_000
+
+
+@with_threads_it_can_use
 def fit(
     frames: Float[Tensor, "T 3 H W"],
     known: Bool[Tensor, "T 1 H W"],
