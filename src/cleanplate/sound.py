@@ -5,7 +5,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av.error
+
 from cleanplate.container import open_container
+from cleanplate.errors import InputError
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +22,7 @@ class Sound:
     """
 
     def __init__(self, out: Any, path: Path | None):
-        self._out, self._pending = out, None
+        self._out, self.path, self._pending = out, path, None
         self._routes: dict[int, tuple[Any, bool]] = {}
         self._context = None if path is None else open_container(path)
         self.start_s: Fraction | float = 0
@@ -50,7 +53,7 @@ class Sound:
     def copy_until(self, end_s: Fraction | float | None) -> None:
         """Copy what sounds before `end_s`; all that is left if None."""
         while self._routes:
-            packet = self._pending or next(self._packets, None)
+            packet = self._pending or self._next()
             self._pending = None
             if packet is None:
                 break
@@ -58,6 +61,14 @@ class Sound:
                 self._pending = packet
                 break
             self._copy(packet)
+
+    def _next(self) -> Any:
+        try:
+            return next(self._packets, None)
+        except (av.error.FFmpegError, OSError) as error:  # not to be taken for one of the file that is written
+            raise InputError(
+                f"the sound of {self.path} cannot be read ({error.strerror})", "a whole file is needed", "repair it"
+            ) from error
 
     def _copy(self, packet: Any) -> None:
         target, copied = self._routes[packet.stream.index]
