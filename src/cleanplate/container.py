@@ -78,7 +78,7 @@ def decode(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterat
             if isinstance(span.start, Fraction) and span.start and stream.time_base:
                 container.seek(int((span.start + _first_s(stream)) / stream.time_base), stream=stream)
             for count, (frame, said) in enumerate(_listened(container.decode(video=0))):
-                if said and warn:
+                if said and warn and (frame is not None or count):
                     end = "ends early" if frame is None else f"is damaged at frame {count} or before it"
                     log.warning("%s %s (%s); what cannot be read there is guessed by the decoder", path, end, said)
                     warn = False
