@@ -114,7 +114,9 @@ class Work:
         path = self._made() / f"{name}.pt"
         partial = path.with_suffix(".partial")
         with writing(path):
-            torch.save({"state": state, "logged": (self.folder / STEPS).stat().st_size}, partial)
+            held = io.BytesIO()  # torch has an error of its own for a full disk, and does not say which it is
+            torch.save({"state": state, "logged": (self.folder / STEPS).stat().st_size}, held)
+            partial.write_bytes(held.getbuffer())
             partial.replace(path)
 
     def due(self) -> bool:

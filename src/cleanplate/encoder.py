@@ -1,6 +1,7 @@
 """Encode pictures as a video, in the format, the time, the colours and with the sound of the one they come from."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from cleanplate.planes import UNSPECIFIED, depth, has_alpha, to_codec, upright_s
 from cleanplate.sound import Sound
 
 log = logging.getLogger(__name__)
+os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder tells of errors only
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class VideoWriter:
             keep,
         )
         self._sound_path, self._fps = sound, fps
-        self._originals: Iterator[VideoFrame] = iter(()) if like is None else decode(like, self.span)
+        self._originals: Iterator[VideoFrame] = iter(()) if like is None else decode(like, self.span, warn=False)
         self._stack = ExitStack()
         self._out: Any = None  # until the first picture comes
         self._video: Any = None

@@ -136,9 +136,10 @@ def enough_memory() -> Iterator[None]:
         ) from error
 
 
-# Of a device (torch.OutOfMemoryError), of torch's CPU allocator, and of OpenCV.
+# Of a device (torch.OutOfMemoryError), of torch's CPU allocator, of OpenCV, and of Python.
 NO_MEMORY = re.compile(
-    "out of memory|can't allocate memory|not enough memory|[Ii]nsufficient memory|Failed to allocate"
+    "out of memory|(can't|cannot|failed to) allocate|(not enough|insufficient) memory|can't start new thread",
+    re.IGNORECASE,
 )
 
 

@@ -44,7 +44,7 @@ def is_image(path: Path) -> bool:
 # Reading
 
 
-def stream_frames(path: Path, span: Span | None = None) -> Iterator[Shaped[np.ndarray, "H W 3"]]:
+def stream_frames(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterator[Shaped[np.ndarray, "H W 3"]]:
     """The pictures of a video, a folder of images or one image, one by one.
 
     Raises:
@@ -60,12 +60,12 @@ def stream_frames(path: Path, span: Span | None = None) -> Iterator[Shaped[np.nd
             if span.begins(index, time_s):
                 yield read_image(file)
     else:
-        yield from (upright_rgb(frame) for frame in decode(path, span))
+        yield from (upright_rgb(frame) for frame in decode(path, span, warn=warn))
 
 
-def stream_masks(path: Path, span: Span | None = None) -> Iterator[UInt8[np.ndarray, "H W"]]:
+def stream_masks(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterator[UInt8[np.ndarray, "H W"]]:
     """The grey levels of a mask, one by one."""
-    for picture in stream_frames(path, span):
+    for picture in stream_frames(path, span, warn=warn):
         yield cv2.cvtColor(to_bytes(picture), cv2.COLOR_RGB2GRAY)
 
 
@@ -81,7 +81,7 @@ def peek(path: Path, span: Span) -> tuple[Shaped[np.ndarray, "H W 3"], float, in
     Raises:
         InputError: no frames there, or none that can be read.
     """
-    first = next(stream_frames(path, span), None)
+    first = next(stream_frames(path, span, warn=False), None)
     if first is None:
         asked = "" if span.whole else " in the part that is asked for"
         raise InputError(
@@ -107,7 +107,7 @@ def count_frames(path: Path, span: Span | None = None) -> int:
         files, span = image_files(path) if path.is_dir() else [path], span or Span()
         times = ((index, index / Fraction(DEFAULT_FPS)) for index in range(len(files)))
         return sum(span.begins(*at) and not span.ends(*at) for at in times)
-    return sum(1 for _ in decode(path, span))
+    return sum(1 for _ in decode(path, span, warn=False))
 
 
 def read_frames(
