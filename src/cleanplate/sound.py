@@ -42,6 +42,8 @@ class Sound:
                 log.warning("%s sound cannot be kept in this container; it becomes %s", stream.codec_context.name, kind)
                 rate = 48000 if kind == "Opus" else stream.codec_context.sample_rate
                 target = self._out.add_stream("libopus" if kind == "Opus" else "aac", rate=rate)
+            target.metadata.update(stream.metadata)  # its language, its title
+            target.disposition = stream.disposition
             self._routes[stream.index] = (target, copied)
         self._packets = self._source.demux(self._source.streams.audio) if self._routes else iter(())
         return self
