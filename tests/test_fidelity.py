@@ -281,6 +281,84 @@ def test_two_sounds_are_copied_packet_by_packet(tmp_path: Path, name: str, codec
         assert ours[3] == pytest.approx(theirs[3][first:], abs=2e-3)
 
 
+# What goes with it
+
+SUBTITLES = "1\n00:00:00,100 --> 00:00:00,300\nHello\n\n2\n00:00:00,400 --> 00:00:00,800\nthere\n"
+CHAPTERS = [
+    {"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "One"}},
+    {"id": 2, "start": 500, "end": 1000, "time_base": Fraction(1, 1000), "metadata": {"title": "Two"}},
+]
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """A Matroska film with sound, subtitles, chapters, a font, and a title."""
+    (tmp_path / "film.srt").write_text(SUBTITLES)
+    subtitles = av.open(str(tmp_path / "film.srt"))
+
+    def before(out: Any) -> Any:
+        sound = add_sound(out, "libopus", "dut")
+        written = out.add_stream_from_template(subtitles.streams.subtitles[0])
+        written.metadata["language"] = "ice"
+        out.add_attachment("font.ttf", "font/ttf", b"letters" * 100)
+        out.set_chapters(CHAPTERS)
+        out.metadata["title"] = "The film"
+        return sound, written
+
+    def after(out: Any, streams: Any) -> None:
+        for packet in subtitles.demux():
+            if packet.dts is not None:
+                packet.stream = streams[1]
+                out.mux(packet)
+        fill_sound(out, streams[0], 1.0)
+
+    with subtitles:
+        return encode(tmp_path / "film.mkv", "libx264", "yuv420p", n_frames=24, before=before, after=after)
+
+
+def words_of(path: Path) -> list[tuple[bytes, float, float]]:
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(subtitles=0) if packet.size]
+        return [(bytes(p), float(p.pts * p.time_base), float(p.duration * p.time_base)) for p in packets]
+
+
+def test_subtitles_chapters_fonts_and_titles_are_kept(film: Path, tmp_path: Path, caplog: Any) -> None:
+    result = cleaned(film, tmp_path / "out.mkv")
+    assert not caplog.records
+    assert words_of(result) == words_of(film)
+    assert [word for word, _, _ in words_of(result)] == [b"Hello", b"there"]
+    with av.open(str(result)) as container:
+        assert container.metadata["title"] == "The film"
+        assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["One", "Two"]
+        assert [chapter["start"] * chapter["time_base"] for chapter in container.chapters()] == [0, Fraction(1, 2)]
+        assert container.streams.subtitles[0].language == "ice"
+        assert container.streams.audio[0].language == "dut"
+        assert container.streams.attachments[0].data == b"letters" * 100
+
+
+def test_a_part_has_its_part_of_the_subtitles(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "whole.mkv").write_bytes(film.read_bytes())
+    result = cleaned(film, tmp_path / "out.mkv", span=Span(Fraction(1, 4), Fraction(3, 4)))
+    assert [word for word, _, _ in words_of(result)] == [b"Hello", b"there"]
+    begin = decoded(result)[0].time  # a little after 0: sound is cut between its packets, and keeps its time
+    assert 0 <= begin < 0.02
+    times = [(begins - begin, lasts) for _, begins, lasts in words_of(result)]
+    assert times == [pytest.approx((0, 0.05), abs=2e-3), pytest.approx((0.15, 0.4), abs=2e-3)]
+    with av.open(str(result)) as container:
+        assert not container.chapters()
+
+
+def test_what_cannot_be_kept_is_said(film: Path, tmp_path: Path, caplog: Any) -> None:
+    result = cleaned(film, tmp_path / "out.mp4")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{film} also has subrip subtitles, the attachment font.ttf, which mp4 does not keep"
+    ]
+    with av.open(str(result)) as container:
+        assert not container.streams.subtitles
+        assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["One", "Two"]
+        assert container.streams.audio[0].codec_context.name == "opus"
+
+
 # Time
 
 

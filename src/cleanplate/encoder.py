@@ -19,7 +19,7 @@ from cleanplate.container import as_rate, decode, frame_rate, open_video
 from cleanplate.errors import InputError
 from cleanplate.moments import Span
 from cleanplate.planes import UNSPECIFIED, depth, has_alpha, to_codec, upright_size
-from cleanplate.sound import Sound
+from cleanplate.sound import Sound, kept_tags
 
 log = logging.getLogger(__name__)
 os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder tells of errors only
@@ -229,15 +229,17 @@ class VideoWriter:
         if self.like is None:
             rate = as_rate(self._fps)
             self._time_base, self._step, self._tags, self._aspect = 1 / rate, 1, {}, None
+            said = {}
         else:
             with open_video(self.like) as container:
                 stream = container.streams.video[0]
                 self._time_base, rate = stream.time_base, frame_rate(stream)
-                self._aspect = stream.sample_aspect_ratio
+                self._aspect, said = stream.sample_aspect_ratio, kept_tags(stream)
             self._step = max(1, round(1 / (rate * self._time_base)))
             self._tags = {tag: getattr(original, tag) for tag in COLOUR_TAGS}
         self._video = video = self._out.add_stream(codec.encoder, rate=rate, options=options)
         video.height, video.width, video.pix_fmt = height, width, pix_fmt
+        video.metadata.update(said)
         for tag, value in self._tags.items():
             # Of what is held as RGB, the matrix and the range are those of the source no more.
             if not av.VideoFormat(pix_fmt).is_rgb or tag in ("color_primaries", "color_trc"):
@@ -248,4 +250,4 @@ class VideoWriter:
         if codec.encoder == "libx265" and suffix != ".mkv":
             video.codec_context.codec_tag = "hvc1"  # what players of Apple's look for
         video.codec_context.time_base = video.time_base = self._time_base
-        self._sound = self._stack.enter_context(Sound(self._out, self._sound_path))
+        self._sound = self._stack.enter_context(Sound(self._out, self._sound_path, whole=self.span.whole))
