@@ -479,7 +479,7 @@ def main() -> None:
     warnings.simplefilter("error")
     with contextlib.suppress(OSError, IndexError):  # no process may fill the machine; where it can be kept from it
         size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (size + 6 * 2**30,) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (size + 6 * 2**30, size + 6 * 2**30))
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     for line in sys.stdin:

@@ -34,8 +34,15 @@ class Child:
     def __post_init__(self) -> None:
         self.said = (self.folder / f"child-{self.number}.txt").open("w+")
         words = [sys.executable, "-m", "tests.damage", str(self.folder)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.said}
-        self.process = subprocess.Popen(words, cwd=Path(__file__).parents[1], text=True, bufsize=1, **pipes)
+        self.process = subprocess.Popen(
+            words,
+            cwd=Path(__file__).parents[1],
+            text=True,
+            bufsize=1,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.said,
+        )
 
     def ask(self, case: int) -> None:
         assert self.process.stdin is not None

@@ -20,6 +20,17 @@ SIZE = (64, 96)
 BOX = (slice(20, 44), slice(30, 60))  # rows and columns of the hole, even, not grown
 
 
+def opened(path: Path, mode: Any = "r") -> Any:
+    """A container; of what it may lack nothing lacks here."""
+    return av.open(str(path), mode)
+
+
+def image(path: str, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    picture = cv2.imread(path, flags)
+    assert picture is not None
+    return picture
+
+
 def planes(frame: av.VideoFrame) -> list[np.ndarray]:
     """The samples of every component, at their own size."""
     out = []
@@ -31,8 +42,8 @@ def planes(frame: av.VideoFrame) -> list[np.ndarray]:
     return out
 
 
-def decoded(path: Path) -> list[av.VideoFrame]:
-    with av.open(str(path)) as container:
+def decoded(path: Path) -> list[Any]:
+    with opened(path) as container:
         return list(container.decode(video=0))
 
 
@@ -41,7 +52,7 @@ def encode(
     options: dict[str, str] | None = None, before: Any = None, after: Any = None, **context: Any,
 ) -> Path:  # fmt: skip
     """A video of a panning texture; `before` and `after` may add streams, and write to them."""
-    with av.open(str(path), "w") as out:
+    with opened(path, "w") as out:
         stream = out.add_stream(codec, rate=24, options=options or {})
         stream.height, stream.width, stream.pix_fmt = *SIZE, pix_fmt
         stream.codec_context.time_base = context.pop("time_base", Fraction(1, 24))
@@ -99,7 +110,7 @@ FORMATS = ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "gray"]
 def test_lossless_keeps_every_sample_that_touches_no_hole(
     tmp_path: Path, suffix: str, codec: str, pix_fmt: str
 ) -> None:
-    full = {"color_range": 2} if pix_fmt == "yuvj420p" else {}
+    full: dict[str, Any] = {"color_range": 2} if pix_fmt == "yuvj420p" else {}
     source = encode(tmp_path / "shot.mkv", "ffv1" if "gray" in pix_fmt else "libx264", pix_fmt, **full)
     result = cleaned(source, tmp_path / f"out{suffix}", encoding=Encoding(codec=codec, lossless=True))  # type: ignore[arg-type]
     before, after = decoded(source), decoded(result)
@@ -140,7 +151,7 @@ def test_the_alpha_of_pngs_is_kept(tmp_path: Path) -> None:
     files = sorted(cleaned(tmp_path / "shot", tmp_path / "out").iterdir())
     hole = touched(SIZE)
     for before, file in zip(rgba, files, strict=True):
-        after = cv2.cvtColor(cv2.imread(str(file), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
+        after = cv2.cvtColor(image(str(file), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
         assert np.array_equal(after[..., 3], before[..., 3])
         assert np.array_equal(after[~hole], before[~hole])
         assert not np.array_equal(after[hole], before[hole])
@@ -159,7 +170,7 @@ def test_pngs_of_16_bits_are_kept(tmp_path: Path, channels: int) -> None:
         cv2.imwrite(str(tmp_path / f"shot/{index}.png"), deep)
     hole = touched(SIZE)
     for one, file in zip(before, sorted(cleaned(tmp_path / "shot", tmp_path / "out").iterdir()), strict=True):
-        after = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        after = image(str(file), cv2.IMREAD_UNCHANGED)
         assert after.dtype == np.uint16
         assert np.array_equal(after[~hole], one[~hole])
         assert channels == 3 or np.array_equal(after[..., 3], one[..., 3])
@@ -232,7 +243,8 @@ def fill_sound(out: Any, stream: Any, seconds: float, start_s: float = 0.0, tone
             data = data.astype(np.float32)
         if not kind.endswith("p"):
             data = np.ascontiguousarray(data.T).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(data), format=kind, layout="stereo")
+        samples: Any = np.ascontiguousarray(data)
+        frame = av.AudioFrame.from_ndarray(samples, format=kind, layout="stereo")
         frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
         frame.pts = index * size + round(start_s * rate)
         out.mux(stream.encode(frame))
@@ -240,7 +252,7 @@ def fill_sound(out: Any, stream: Any, seconds: float, start_s: float = 0.0, tone
 
 
 def sounds(path: Path) -> list[tuple[str, str, list[bytes], list[float]]]:
-    with av.open(str(path)) as container:
+    with opened(path) as container:
         streams = container.streams.audio
         held: dict[int, tuple[list[bytes], list[float]]] = {stream.index: ([], []) for stream in streams}
         for packet in container.demux(streams):
@@ -284,7 +296,7 @@ def test_two_sounds_are_copied_packet_by_packet(tmp_path: Path, name: str, codec
 # What goes with it
 
 SUBTITLES = "1\n00:00:00,100 --> 00:00:00,300\nHello\n\n2\n00:00:00,400 --> 00:00:00,800\nthere\n"
-CHAPTERS = [
+CHAPTERS: list[dict[str, Any]] = [
     {"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "One"}},
     {"id": 2, "start": 500, "end": 1000, "time_base": Fraction(1, 1000), "metadata": {"title": "Two"}},
 ]
@@ -294,7 +306,7 @@ CHAPTERS = [
 def film(tmp_path: Path) -> Path:
     """A Matroska film with sound, subtitles, chapters, a font, and a title."""
     (tmp_path / "film.srt").write_text(SUBTITLES)
-    subtitles = av.open(str(tmp_path / "film.srt"))
+    subtitles = opened(tmp_path / "film.srt")
 
     def before(out: Any) -> Any:
         sound = add_sound(out, "libopus", "dut")
@@ -317,7 +329,7 @@ def film(tmp_path: Path) -> Path:
 
 
 def words_of(path: Path) -> list[tuple[bytes, float, float]]:
-    with av.open(str(path)) as container:
+    with opened(path) as container:
         packets = [packet for packet in container.demux(subtitles=0) if packet.size]
         return [(bytes(p), float(p.pts * p.time_base), float(p.duration * p.time_base)) for p in packets]
 
@@ -327,7 +339,7 @@ def test_subtitles_chapters_fonts_and_titles_are_kept(film: Path, tmp_path: Path
     assert not caplog.records
     assert words_of(result) == words_of(film)
     assert [word for word, _, _ in words_of(result)] == [b"Hello", b"there"]
-    with av.open(str(result)) as container:
+    with opened(result) as container:
         assert container.metadata["title"] == "The film"
         assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["One", "Two"]
         assert [chapter["start"] * chapter["time_base"] for chapter in container.chapters()] == [0, Fraction(1, 2)]
@@ -344,7 +356,7 @@ def test_a_part_has_its_part_of_the_subtitles(film: Path, tmp_path: Path) -> Non
     assert 0 <= begin < 0.02
     times = [(begins - begin, lasts) for _, begins, lasts in words_of(result)]
     assert times == [pytest.approx((0, 0.05), abs=2e-3), pytest.approx((0.15, 0.4), abs=2e-3)]
-    with av.open(str(result)) as container:
+    with opened(result) as container:
         assert not container.chapters()
 
 
@@ -353,7 +365,7 @@ def test_what_cannot_be_kept_is_said(film: Path, tmp_path: Path, caplog: Any) ->
     assert [record.getMessage() for record in caplog.records] == [
         f"{film} also has subrip subtitles, the attachment font.ttf, which mp4 does not keep"
     ]
-    with av.open(str(result)) as container:
+    with opened(result) as container:
         assert not container.streams.subtitles
         assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["One", "Two"]
         assert container.streams.audio[0].codec_context.name == "opus"
@@ -367,7 +379,7 @@ def test_what_cannot_be_kept_is_said(film: Path, tmp_path: Path, caplog: Any) ->
 def test_time_is_kept(tmp_path: Path, name: str, first: int) -> None:
     """Variable rate, a time base of its own, a picture that starts later than the sound."""
     shown = [first + 1000 * t // 24 for t in (0, 1, 2, 4, 7, 8, 9, 12)]
-    times = {"times": shown, "time_base": Fraction(1, 1000), "n_frames": 8}
+    times: dict[str, Any] = {"times": shown, "time_base": Fraction(1, 1000), "n_frames": 8}
 
     def before(out: Any) -> Any:
         return add_sound(out, "aac", "eng")
@@ -381,7 +393,7 @@ def test_time_is_kept(tmp_path: Path, name: str, first: int) -> None:
     assert at[1] == pytest.approx(at[0], abs=1.1e-3)
     heard = [sounds(path)[0][3] for path in (source, result)]
     assert heard[1][-1] == pytest.approx(heard[0][-1], abs=1.1e-3)
-    with av.open(str(source)) as one, av.open(str(result)) as other:
+    with opened(source) as one, opened(result) as other:
         assert float(other.duration) == pytest.approx(float(one.duration), abs=60_000)  # microseconds
         if not name.endswith("mkv"):
             assert other.streams.video[0].time_base == one.streams.video[0].time_base
@@ -389,12 +401,12 @@ def test_time_is_kept(tmp_path: Path, name: str, first: int) -> None:
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
 def test_shape_and_colours_are_kept(tmp_path: Path, name: str) -> None:
-    tags = {"colorspace": 9, "color_range": 2, "color_primaries": 9, "color_trc": 16}
-    aspect = {"sample_aspect_ratio": Fraction(4, 3)}
+    tags: dict[str, Any] = {"colorspace": 9, "color_range": 2, "color_primaries": 9, "color_trc": 16}
+    aspect: dict[str, Any] = {"sample_aspect_ratio": Fraction(4, 3)}
     source = encode(tmp_path / "shot.mp4", "libx264", "yuv420p10le", **tags, **aspect)
     for lossless in (False, True):
         result = cleaned(source, tmp_path / name, encoding=Encoding(codec="h264", lossless=lossless))
-        with av.open(str(result)) as container:
+        with opened(result) as container:
             stream = container.streams.video[0]
             context = stream.codec_context
             frame = next(container.decode(video=0))
@@ -420,7 +432,7 @@ def test_a_rotated_video_looks_the_same_and_loses_nothing(tmp_path: Path, quarte
     mask[BOX] = 255
     cv2.imwrite(str(tmp_path / "turned.png"), np.rot90(mask, k))
     result = cleaned(source, tmp_path / "out.mp4", tmp_path / "turned.png", encoding=Encoding(lossless=True))
-    with av.open(str(result)) as container:
+    with opened(result) as container:
         shown = container.streams.video[0].sample_aspect_ratio or 1
         assert shown == (1 / aspect if k % 2 else aspect)
     for one, other in zip(decoded(source), decoded(result), strict=True):
@@ -450,7 +462,7 @@ def test_codec_and_quality_are_what_was_asked_for(tmp_path: Path, name: str, cod
     for quality in (8, 40) if codec in ("h264", "h265", "vp9", "av1") else (None,):
         words = f"inpaint {source} {mask} carry -o {tmp_path / name} --codec {codec} --overwrite --device cpu"
         assert cli.run([*words.split(), *(["--quality", str(quality)] if quality else [])]) == 0
-        with av.open(str(tmp_path / name)) as container:
+        with opened(tmp_path / name) as container:
             assert container.streams.video[0].codec_context.codec.canonical_name == held
         sizes.append((tmp_path / name).stat().st_size)
     assert sizes == sorted(sizes, reverse=True)
@@ -495,7 +507,7 @@ def test_a_part_has_the_right_frames_and_the_right_sound(
         assert other.time == pytest.approx((index - frames[0]) / 24, abs=1e-3)
 
     def samples(path: Path) -> np.ndarray:
-        with av.open(str(path)) as container:
+        with opened(path) as container:
             return np.concatenate([frame.to_ndarray().reshape(-1, 2) for frame in container.decode(audio=0)])
 
     heard, of_all = samples(tmp_path / "out.mov"), samples(source)
@@ -503,7 +515,7 @@ def test_a_part_has_the_right_frames_and_the_right_sound(
     slack = 2 * 1024
     assert abs(len(heard) - len(frames) * 2000) <= slack
     # The packets are whole, so they may begin a little early; then their time says so.
-    with av.open(str(tmp_path / "out.mov")) as container:
+    with opened(tmp_path / "out.mov") as container:
         begins = next(iter(container.decode(audio=0)))
         offset = first + round(float(begins.time) * 48000)
     assert abs(offset - first) <= slack
@@ -536,8 +548,8 @@ def test_outside_a_region_nothing_is_touched_not_even_holes(rgb: Path, tmp_path:
 def test_masks_are_united_and_inverted(rgb: Path, tmp_path: Path) -> None:
     one = box_mask(tmp_path, slice(8, 20), slice(8, 20), "one.png")
     other = box_mask(tmp_path, slice(40, 56), slice(60, 80), "other.png")
-    cv2.imwrite(str(tmp_path / "not one.png"), 255 - cv2.imread(str(one)))
-    cv2.imwrite(str(tmp_path / "not other.png"), 255 - cv2.imread(str(other)))
+    cv2.imwrite(str(tmp_path / "not one.png"), 255 - image(str(one)))
+    cv2.imwrite(str(tmp_path / "not other.png"), 255 - image(str(other)))
     marked = np.zeros(SIZE, bool)
     marked[8:20, 8:20] = marked[40:56, 60:80] = True
     before = read_rgb(rgb)
@@ -553,10 +565,10 @@ def test_masks_are_united_and_inverted(rgb: Path, tmp_path: Path) -> None:
 
 
 def test_specks_of_jpeg_are_no_holes(rgb: Path, tmp_path: Path) -> None:
-    mask = cv2.imread(str(box_mask(tmp_path)), cv2.IMREAD_GRAYSCALE)
+    mask = image(str(box_mask(tmp_path)), cv2.IMREAD_GRAYSCALE)
     mask[4:6, 4:6] = mask[60, 90] = 200
     cv2.imwrite(str(tmp_path / "mask.jpg"), mask, [cv2.IMWRITE_JPEG_QUALITY, 40])
-    assert len(np.unique(cv2.imread(str(tmp_path / "mask.jpg")))) > 10
+    assert len(np.unique(image(str(tmp_path / "mask.jpg")))) > 10
     result, before = read_rgb(cleaned(rgb, tmp_path / "out.mkv", tmp_path / "mask.jpg")), read_rgb(rgb)
     changed = (result != before).any((0, 3))
     rows, columns = np.nonzero(changed)

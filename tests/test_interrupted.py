@@ -39,8 +39,8 @@ main()
 
 
 def start(words: str, folder: Path) -> subprocess.Popen[str]:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, *words.split()], cwd=folder, text=True, **pipes)
+    command = [sys.executable, "-c", PROGRAM, *words.split()]
+    return subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def until(there: Callable[[], object], process: subprocess.Popen[str]) -> None:

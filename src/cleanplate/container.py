@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import av.error
+import av.logging as av_logging
 from av.video.frame import VideoFrame
 
 from cleanplate.errors import InputError
@@ -23,8 +24,8 @@ MOST_PX, MOST_MPX = 16384, 150  # of a picture's side, and of all of it: more is
 NO_VIDEOS = frozenset({"tty", "hls", "dash", "concat", "imf", "sdp", "rtsp"})
 
 # What decoders say of damage is counted by PyAV if it listens, and shown by nobody (`_listened`).
-if av.logging.get_level() is None:
-    av.logging.set_level(av.logging.PANIC)
+if av_logging.get_level() is None:
+    av_logging.set_level(av_logging.PANIC)
 
 
 @contextlib.contextmanager
@@ -106,9 +107,9 @@ def _listened(frames: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame | None,
     """
     frame: VideoFrame | None
     while True:
-        before, _ = av.logging.get_last_error()
+        before, _ = av_logging.get_last_error()
         frame = next(frames, None)
-        after, last = av.logging.get_last_error()
+        after, last = av_logging.get_last_error()
         yield frame, last[2].strip() if last and after > before else ""
         if frame is None:
             return
