@@ -22,6 +22,27 @@ def carry(
     benchmark_carry(data, pairs, json or Path("carry.json"), oracle=oracle, only=only)
 
 
+def hard(
+    data: Path,
+    pictures: Path,
+    method: str = "carry-learn",
+    only: tuple[str, ...] = (),
+    moments: tuple[float, ...] = (0.1, 0.5, 0.9),
+) -> None:
+    """Clean real shots that are hard, and write sheets to look at.
+
+    Args:
+        data: folder with davis/.
+        pictures: folder for the sheets: input, result, where its pixels come from.
+        method: which one.
+        only: names of shots; the five of docs/hard-cases.md if none.
+        moments: which frames, as shares of the length.
+    """
+    from benchmarks.hard import benchmark_hard
+
+    benchmark_hard(data, pictures, method=method, only=only, moments=moments)
+
+
 def speed(
     data: Path,
     json: Path = Path("speed.json"),
@@ -144,16 +165,7 @@ def track(
 if __name__ == "__main__":
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {
-                "carry": carry,
-                "long": long,
-                "speed": speed,
-                "learn": learn,
-                "methods": methods,
-                "step": step,
-                "track": track,
-            },
-            prog="benchmarks",
+            {one.__name__: one for one in (carry, hard, learn, long, methods, speed, step, track)}, prog="benchmarks"
         )
     except InputError as error:
         print(f"benchmarks: {error}", file=sys.stderr)

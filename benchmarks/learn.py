@@ -18,9 +18,9 @@ from cleanplate import Clip, inpaint
 from cleanplate.baselines import telea
 from cleanplate.clip import to_tensor
 from cleanplate.compose import Composed, read_composed, read_pairs
+from cleanplate.frame import LEARNED
 from cleanplate.metrics import psnr_db
 from cleanplate.pictures import tint
-from cleanplate.frame import LEARNED
 from cleanplate.video_io import write_png
 
 LEAST_UNSEEN = 50  # pixels; fewer say nothing

@@ -20,7 +20,7 @@ from tests.conftest import panning, texture, walking_hole
 
 def constant(step: tuple[float, float], level: float = 0.0) -> Field:
     """The same motion and brightness change everywhere."""
-    return Field(None, Cells(torch.tensor(step).view(2, 1, 1), 1), Cells(torch.full((3, 1, 1), level), 1))
+    return Field(None, Cells(torch.tensor([*step, level, level, level]).view(5, 1, 1), 1))
 
 
 def links(unsafe: list[torch.Tensor], size: tuple[int, int], step: tuple[float, float], level: float = 0.0) -> tuple:
@@ -92,11 +92,11 @@ def test_a_box_is_around_what_is_marked_and_stays_in_the_picture() -> None:
 
 def test_a_link_of_a_window_is_that_of_the_frame() -> None:
     generator = torch.Generator().manual_seed(0)
-    motion, level = (torch.randn(2, c, 40, 50, generator=generator) for c in (2, 3))
+    fields = torch.randn(2, 5, 40, 50, generator=generator)
     pixels = torch.tensor([12 * 50 + 9, 20 * 50 + 30])
 
     def field(i: int, *window: slice) -> Field:
-        return Field(None, Cells(motion[(i, slice(None), *window)], 1), Cells(level[(i, slice(None), *window)], 1))
+        return Field(None, Cells(fields[(i, slice(None), *window)], 1))
 
     window = slice(8, 30), slice(4, 40)
     whole = link(pixels, 50, (0, 0), field(0), field(1), (40, 50))
@@ -142,8 +142,8 @@ def test_a_window_gives_what_the_whole_clip_gives(window: int) -> None:
     assert bool((whole.provenance[hole] == CARRIED).all())
     late = slice(8 if window < 16 else 0, None)
     assert bool((parts.provenance[late][hole[late]] == CARRIED).all())
-    gap = psnr_db(whole.frames[late], frames[late], hole[late]) - psnr_db(parts.frames[late], frames[late], hole[late])
-    assert gap < (3 if window == 2 else 1)
+    best, ours = (psnr_db(plate.frames[late], frames[late], hole[late]) for plate in (whole, parts))
+    assert ours > min(best, 48) - (3 if window == 2 else 0.5)  # beyond 48 dB nobody sees a difference
 
 
 def test_what_a_window_shows_is_carried_on_for_as_long_as_it_is_hidden() -> None:
@@ -251,8 +251,8 @@ def test_motion_in_the_hole_is_completed_from_around_it_both_ways() -> None:
     settings = {"trust_filled": 0.0, "reach_px": 11, "flow_tolerance_px": 0.25, "level_tolerance": 0.025}
     there, back = fit_both_ways(matched(flow, near), (64, 96), **settings)
     hidden = torch.nonzero(near[0, 0]).flip(1).float()
-    assert float((there.motion(hidden) - truth).abs().max()) < 0.05
-    assert float((back.motion(hidden) + truth).abs().max()) < 0.05
+    assert float((there.at(hidden)[0] - truth).abs().max()) < 0.05
+    assert float((back.at(hidden)[0] + truth).abs().max()) < 0.05
 
 
 def test_a_cut_leads_nowhere() -> None:
@@ -329,3 +329,15 @@ def test_a_frame_that_is_hidden_whole_comes_from_its_neighbours() -> None:
     plate = inpaint(Clip(torch.where(hole, math.nan, frames), hole), "carry", device="cpu")
     assert float((plate.provenance[3] == 1).float().mean()) > 0.9
     assert bool(plate.frames.isfinite().all())
+
+
+def test_nothing_jumps_where_one_window_ends_and_the_next_begins() -> None:
+    generator = torch.Generator().manual_seed(0)
+    truth = (panning(33, step=(2, 0)) + 0.01 * torch.randn(33, 3, 64, 96, generator=generator)).clamp(0, 1)
+    hole = walking_hole(33, side=14, step=2)
+    plate = inpaint(Clip(torch.where(hole, 0.0, truth), hole), windowed(16), device="cpu").frames  # type: ignore[arg-type]
+    errors = [warp_error(plate[i : i + 2], truth[i : i + 2], hole[i : i + 2]) for i in range(32)]
+    seams = [7, 15, 23]  # blocks of 8 frames
+    others = [error for i, error in enumerate(errors) if i not in seams]
+    assert max(errors[i] for i in seams) < 1.3 * max(others)
+    assert np.mean([errors[i] for i in seams]) < 1.3 * np.mean(others)

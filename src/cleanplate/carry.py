@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cleanplate.complete import Field, corners, fit_both_ways, match, spacing
@@ -31,6 +31,7 @@ from cleanplate.frame import CARRIED, LEARNED, Frame, box_around, to_like
 from cleanplate.parallel import in_order
 from cleanplate.smooth import Cells, dilate, paint_one
 from cleanplate.trails import Link, Trails, follow, gather, link, unsafe_pixels
+from cleanplate.warp import pixel_grid
 
 # Flow is estimated in a window around the holes that goes on for so many widths of the fit's own window.
 MARGIN = 2.0
@@ -83,7 +84,7 @@ def carry(
     passing: Iterable[Held] = (Held(frame, unsafe_pixels(frame.hole)) for frame in frames)
     for number in range(config.rounds):
         trust_filled = config.trust_filled if number > 0 else 0.0
-        passing = Round(config, trust_filled, linked).fill(passing)
+        passing = Round(config, trust_filled, linked, last=number == config.rounds - 1).fill(passing)
     yield from (held.of(unsafe_pixels(held.frame.unseen)) for held in passing)
 
 
@@ -120,10 +121,11 @@ class Round:
         config: see CarryConfig.
         trust_filled: the say of flow that was estimated on filled pixels; 0 where they are only painted over.
         linked: told of every frame whose links are made.
+        last: whether no round follows.
     """
 
-    def __init__(self, config: CarryConfig, trust_filled: float, linked: Callable[[], None]):
-        self.config, self.trust_filled, self.linked = config, trust_filled, linked
+    def __init__(self, config: CarryConfig, trust_filled: float, linked: Callable[[], None], *, last: bool):
+        self.config, self.trust_filled, self.linked, self.last = config, trust_filled, linked, last
         self.waiting: list[Held] = []
         # The last frame that is done, and what its pixels count for as a source.
         self.before: tuple[Held, Trails] | None = None
@@ -135,7 +137,8 @@ class Round:
             if self.trust_filled:  # what the round before has reached, this one has not yet
                 held.frame.origin.copy_(held.frame.hole * LEARNED)
             self.waiting.append(Held(held.frame, held.unsafe))
-            if len(self.waiting) >= (window := self.config.window(held.frame.size)):
+            window = self.config.window(held.frame.size, last=self.last)
+            if len(self.waiting) >= window:
                 yield from self._finish(window // 2)
         yield from self._finish(len(self.waiting))
 
@@ -195,7 +198,7 @@ class Round:
             level_tolerance=config.level_tolerance,
         )
         if motions:  # known, and not to be completed
-            fields = [Field(None, Cells(way, 1), fitted.level) for way, fitted in zip(flow, fields, strict=True)]
+            fields = [known_motion(way, fitted) for way, fitted in zip(flow, fields, strict=True)]
         corner, (there, back) = (rows.start, columns.start), fields
         return (
             link(one.unsafe, size[1], corner, there, back, part),
@@ -213,6 +216,12 @@ class Round:
         rows[:, 3:5] = torch.where((origin == CARRIED)[:, None], rows[:, 3:5], 0.0)
         rows[:, 5:] = 0
         return Trails(rows)
+
+
+def known_motion(flow: Float[Tensor, "2 h w"], fitted: Field) -> Field:
+    """The flow as it is, and the brightness that was fitted."""
+    _, level = fitted.at(pixel_grid(flow.shape[1], flow.shape[2], flow.device).flatten(1).T)
+    return Field(None, Cells(torch.cat((flow, level.T.view(3, *flow.shape[1:]))), 1))
 
 
 def nowhere(unsafe: Int[Tensor, " n"]) -> Link:

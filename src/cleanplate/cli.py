@@ -5,6 +5,7 @@ is needed.
 """
 
 import contextlib
+import ctypes
 import dataclasses
 import io
 import logging
@@ -31,7 +32,18 @@ Command = Inpaint | Demo | Mask | Evaluate | Compose | Reproduce | Batch
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
+    share_memory()
     sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def share_memory() -> None:
+    """Let the threads share memory that was freed: glibc keeps a store for each, a fifth of what we need in all."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+
+
+M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def run(argv: Sequence[str]) -> int:

@@ -112,11 +112,12 @@ class Field:
 
     camera: Float[Tensor, "3 3"] | None
     rest: Cells
-    level: Cells
+    """The motion beside that of the camera, and the difference in brightness: 5 channels."""
 
-    def motion(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
-        """In pixels."""
-        return camera_motion(self.camera, xy) + self.rest.at(xy)
+    def at(self, xy: Float[Tensor, "n 2"]) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 3"]]:
+        """The motion in pixels, and what is to be added to the colours of the neighbour."""
+        rest = self.rest.at(xy)
+        return camera_motion(self.camera, xy) + rest[:, :2], rest[:, 2:]
 
 
 def fit_both_ways(
@@ -148,11 +149,9 @@ def fit_both_ways(
     def fit(way: Matches, camera: Tensor | None) -> Field:
         rest = way.end - way.start - camera_motion(camera, way.start)
         options = {"xy": way.start, "size": size, "sigma_px": reach_px}
-        return Field(
-            camera,
-            local_fit(rest, weight=weight, tolerance=flow_tolerance_px, **options),
-            local_fit(way.level, weight=known, tolerance=level_tolerance, iterations=3, **options),
-        )
+        motion = local_fit(rest, weight=weight, tolerance=flow_tolerance_px, **options)
+        level = local_fit(way.level, weight=known, tolerance=level_tolerance, iterations=3, **options)
+        return Field(camera, Cells(torch.cat((motion.values, level.values)), motion.cell_px))
 
     return fit(matches, camera), fit(matches.back, None if camera is None else torch.linalg.inv(camera))
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from cleanplate.errors import Cancelled, InputError
 
-LEAST_WINDOW = 16
+LEAST_WINDOW = 32
 Estimator = Literal["dis", "raft_small", "raft_large"]
 
 
@@ -39,17 +39,18 @@ class CarryConfig:
     """Distance in time at which a source's weight has fallen to 1/e."""
     window_frames: int = 128
     """Frames held at once: half are filled together, half are looked ahead to. Fewer of larger ones, see window_mpx."""
-    window_mpx: float = 60.0
-    """Million pixels held at once, which bounds the memory; 16 frames are held in any case."""
+    window_mpx: float = 40.0
+    """Million pixels held at once, which bounds the memory; 32 frames are held in any case."""
     least_support: float = 0.1
     """Share of what two frames show that must agree both ways; less is a cut, and nothing is carried over it."""
 
-    def window(self, size: tuple[int, int]) -> int:
-        """How many frames of that (height, width) are held at once."""
-        return max(
-            min(LEAST_WINDOW, self.window_frames),
-            min(self.window_frames, int(self.window_mpx * 1e6 / (size[0] * size[1]))),
-        )
+    def window(self, size: tuple[int, int], *, last: bool = True) -> int:
+        """How many frames of that (height, width) are held at once, in the last round or in one before it.
+
+        Those before are only for the flow of the last: they need not look far.
+        """
+        fit = int(self.window_mpx * 1e6 / (size[0] * size[1])) if last else LEAST_WINDOW
+        return min(self.window_frames, max(LEAST_WINDOW, fit))
 
     def __post_init__(self) -> None:
         for name, least in (("rounds", 1), ("margin_px", 0), ("window_frames", 2)):

@@ -24,6 +24,7 @@ from cleanplate.fit import Fit, fit
 from cleanplate.flow import estimate
 from cleanplate.frame import Frame, box_around, to_like
 from cleanplate.objective import Flows
+from cleanplate.parallel import one_thread_each
 from cleanplate.smooth import dilate, paint, shrink
 from cleanplate.weights import find_weights
 
@@ -214,7 +215,8 @@ def learn_frame(
     made = paint(small, small_hole)
     if int(unseen.sum()) >= config.small * unseen.numel():
         many, known = (one.expand(config.copies, -1, -1, -1).contiguous() for one in (small, ~small_hole))
-        done = fit(many, known, {}, method, seed=seed, work=work, name=name, on_step=on_step, **budget.share(1))
+        with one_thread_each():  # small as it is, a second thread gains nothing, and on a busy machine costs a lot
+            done = fit(many, known, {}, method, seed=seed, work=work, name=name, on_step=on_step, **budget.share(1))
         budget.spend(done)
         made = torch.lerp(made, done.frames.mean(0, keepdim=True), config.boldness)
     if config.patch_px:

@@ -125,13 +125,13 @@ def local_fit(
     sums = sums.index_add_(0, into, torch.cat((trusted, weight[:, None]), 1)).T.view(1, -1, rows, columns)
     weight = sums[:, -1:] * (rows * columns / max(1, len(values)))  # 1: as many as there are in the mean, all trusted
     values = sums[:, :-1] / sums[:, -1:].clamp(min=1e-12)
-    kernel = _gaussian(sigma_px / cell, values)
+    down, across = (_gaussian(sigma_px / cell, length, values) for length in (rows, columns))
     said, fit, total = weight, values, weight
     for iteration in range(iterations):
         if iteration > 0:
             distance_sq = (values - fit).square().sum(1, keepdim=True)
             said = weight / (1 + distance_sq / tolerance**2)
-        sums = _blur(torch.cat((values * said, said), 1), kernel)
+        sums = down @ torch.cat((values * said, said), 1) @ across
         total = sums[:, -1:]
         fit = sums[:, :-1] / total.clamp(min=1e-12)
     return Cells(pull_push(fit, total / ENOUGH)[0], cell)
@@ -141,19 +141,16 @@ CELLS_PER_SIGMA = 4
 ENOUGH = 1e-4  # share of the window that must be measured for its mean to stand alone
 
 
-def _gaussian(sigma: float, like: Tensor) -> Float[Tensor, " K"]:
-    radius = max(1, math.ceil(3 * sigma))
-    x = torch.arange(-radius, radius + 1, device=like.device, dtype=like.dtype)
-    kernel = torch.exp(-(x**2) / (2 * sigma**2))
-    return kernel / kernel.sum()
+def _gaussian(sigma: float, length: int, like: Tensor) -> Float[Tensor, "L L"]:
+    """What every place of a row gets from every other under a Gaussian window; nothing is assumed beyond the ends.
 
-
-def _blur(x: Float[Tensor, "N C H W"], kernel: Float[Tensor, " K"]) -> Float[Tensor, "N C H W"]:
-    """Separable convolution; nothing is assumed beyond the border."""
-    n, c, height, width = x.shape
-    radius = len(kernel) // 2
-    x = F.conv2d(x.reshape(n * c, 1, height, width), kernel.view(1, 1, -1, 1), padding=(radius, 0))
-    return F.conv2d(x, kernel.view(1, 1, 1, -1), padding=(0, radius)).reshape(n, c, height, width)
+    A matrix, because rows of cells are short: a product takes a tenth of the time of a convolution.
+    """
+    at = torch.arange(length, device=like.device, dtype=like.dtype)
+    distance, radius = (at[:, None] - at).abs(), max(1, math.ceil(3 * sigma))
+    window = torch.exp(-(distance**2) / (2 * sigma**2)) * (distance <= radius)
+    offsets = torch.arange(-radius, radius + 1, device=like.device, dtype=like.dtype)
+    return window / torch.exp(-(offsets**2) / (2 * sigma**2)).sum()
 
 
 def dilate(mask: Bool[Tensor, "N 1 H W"], radius_px: int) -> Bool[Tensor, "N 1 H W"]:

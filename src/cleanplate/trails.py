@@ -53,11 +53,11 @@ def link(
     """
     origin = torch.tensor([corner[1], corner[0]], dtype=torch.float32, device=unsafe.device)
     xy = torch.stack((unsafe % width, unsafe // width), 1) - origin
-    motion = there.motion(xy)
+    motion, level = there.at(xy)
     last = xy.new_tensor([size[1] - 1, size[0] - 1])
     landing = xy + motion
-    error = (motion + back.motion(torch.minimum(landing.clamp(min=0), last))).norm(dim=1)
-    return Link(landing + origin, error.half(), there.level.at(xy).half())
+    error = (motion + back.at(torch.minimum(landing.clamp(min=0), last))[0]).norm(dim=1)
+    return Link(landing + origin, error.half(), level.half())
 
 
 @dataclass(frozen=True)
@@ -173,10 +173,11 @@ def gather(
     for trail in trails:
         weight = trail.weight(config) * wanted
         rows = torch.nonzero(weight).flatten()
-        sources = trail.source[rows].long()
-        for source in sources.unique().tolist():
-            some = rows[sources == source]
-            colours = _colours(pictures[source], trail.xy[some]) + trail.level[some]
+        sources, order = trail.source[rows].long().sort()
+        found, counts = sources.unique_consecutive(return_counts=True)
+        for source, some in zip(found.tolist(), rows[order].split(counts.tolist()), strict=True):
+            ends = trail.rows[some]
+            colours = _colours(pictures[source], ends[:, 1:3]) + ends[:, 5:]
             total[some] += colours * weight[some, None]
         weights += weight
     reached = weights > 0
