@@ -11,7 +11,7 @@ ifneq ($(wildcard ../shared/weights),)
 export CLEANPLATE_WEIGHTS ?= $(abspath ../shared/weights)
 endif
 
-.PHONY: demo test lint types tests format benchmark clean
+.PHONY: demo test test-all lint types tests format benchmark clean
 
 demo: $(READY)  ## make a clip, clean it, print the figures, write the pictures
 	$(BIN)/cleanplate demo -o demo --overwrite
@@ -27,6 +27,9 @@ types: $(READY)
 
 tests: $(READY)
 	$(BIN)/pytest
+
+test-all: lint types $(READY)  ## with the tests that take minutes
+	$(BIN)/pytest -m "slow or not slow"
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

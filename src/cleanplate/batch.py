@@ -6,10 +6,8 @@ at every change, so the same command goes on wherever it was ended, and runs aga
 
 import contextlib
 import glob
-import hashlib
 import io
 import logging
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,10 +16,11 @@ from pathlib import Path
 
 from cleanplate.config import OnStep, tell
 from cleanplate.errors import Cancelled, InputError
+from cleanplate.files import remove_forsaken, stamp, writing
+from cleanplate.interrupts import termination_interrupts
 from cleanplate.jobs import Job, row
 from cleanplate.records import Line, check_kinds, read_records, sole_run, write_records
-from cleanplate.video_io import writing
-from cleanplate.workers import Report, Reports, termination_interrupts
+from cleanplate.workers import Report, Reports
 
 log = logging.getLogger(__name__)
 
@@ -135,23 +134,6 @@ def stamps(outputs: Mapping[str, Path]) -> dict[str, str]:
     return {name: value for name, path in outputs.items() if (value := stamp(path))}
 
 
-def stamp(path: Path) -> str:
-    """Name, size and time of change of a file, or of all files in a folder; empty if there is nothing."""
-    try:
-        if not path.is_dir():
-            return _stamp(path)
-        files = sorted(file for file in path.iterdir() if file.is_file())
-        digest = hashlib.sha256("\n".join(map(_stamp, files)).encode("utf-8", "surrogateescape")).hexdigest()
-        return f"{path.name} {len(files)} files {digest[:16]}"
-    except OSError:
-        return ""
-
-
-def _stamp(file: Path) -> str:
-    about = file.stat()
-    return f"{file.name} {about.st_size} {about.st_mtime_ns}"
-
-
 # What becomes of a job
 
 
@@ -220,7 +202,7 @@ def _tidy(jobs: Sequence[Job], folder: Path, lines: dict[str, Line]) -> None:
             lines[job.name] = line | {"state": "waiting", "message": "interrupted", "outputs": stamps(job.outputs)}
     for path in (folder / BATCH, *(path for job in jobs for path in job.outputs.values())):
         for partial in path.parent.glob(f".{glob.escape(path.name)}.partial*"):
-            shutil.rmtree(partial, ignore_errors=True)
+            remove_forsaken(partial)
 
 
 # What is shown

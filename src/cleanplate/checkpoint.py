@@ -7,7 +7,6 @@ every step go to `steps.jsonl`, one line a step; a run that goes on first cuts o
 
 import io
 import json
-import pickle
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -94,15 +93,18 @@ class Work:
             return None
         try:
             held = torch.load(path, map_location=device, weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            state, logged, elapsed_s = held["state"], int(held["logged"]), float(held["state"]["elapsed_s"])
+        except MemoryError:
+            raise
+        except Exception as error:  # a pickle that is damaged may raise anything
             if self.overwrite:
                 return None
             raise InputError(
                 f"{path} is broken ({type(error).__name__})", "a whole file is needed", "pass --overwrite to start anew"
             ) from None
-        self._logged = max(self._logged or 0, held["logged"])
-        self.earlier_s += held["state"]["elapsed_s"]
-        return held["state"]
+        self._logged = max(self._logged or 0, logged)
+        self.earlier_s += elapsed_s
+        return state
 
     def save(self, name: str, state: Any) -> None:
         """Save under this name, whole or not at all."""
@@ -112,7 +114,9 @@ class Work:
         path = self._made() / f"{name}.pt"
         partial = path.with_suffix(".partial")
         with writing(path):
-            torch.save({"state": state, "logged": (self.folder / STEPS).stat().st_size}, partial)
+            held = io.BytesIO()  # torch has an error of its own for a full disk, and does not say which it is
+            torch.save({"state": state, "logged": (self.folder / STEPS).stat().st_size}, held)
+            partial.write_bytes(held.getbuffer())
             partial.replace(path)
 
     def due(self) -> bool:
@@ -146,6 +150,6 @@ def _read_run(path: Path) -> dict[str, str]:
     """What an earlier run depended on; nothing that another could be the same as, if the file is broken."""
     try:
         held = json.loads(path.read_text())
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return held if isinstance(held, dict) else {}

@@ -14,8 +14,9 @@ import torch
 from cleanplate.checkpoint import Work
 from cleanplate.config import DEFAULT_METHOD, Encoding, Method, OnStep, find_method, tell
 from cleanplate.errors import InputError
+from cleanplate.files import sha256
 from cleanplate.frame import CARRIED, LEARNED, Frame
-from cleanplate.pipeline import describe, fill, find_device
+from cleanplate.pipeline import describe, enough_memory, fill, find_device
 from cleanplate.shot import Shot
 from cleanplate.video_io import image_files, levels, open_writer
 
@@ -84,7 +85,7 @@ def clean(
     counts = torch.zeros(3, dtype=torch.long)
     number = 0
     settings = {"max_steps": max_steps, "max_seconds": max_seconds, "work": work, "on_step": on_step}
-    with ExitStack() as stack:
+    with enough_memory(), ExitStack() as stack:
         like = {"like": shot.video, "span": shot.span, "fps": shot.fps}
         out = stack.enter_context(open_writer(output, encoding=encoding, **like))
         kinds = provenance and stack.enter_context(open_writer(provenance, keep=False, **like))
@@ -121,6 +122,5 @@ def digest(shot: Shot) -> str:
     seen = hashlib.blake2b(digest_size=16)
     for path in (shot.video, *shot.masks):
         for file in image_files(path) if path.is_dir() else [path]:
-            with file.open("rb") as content:
-                seen.update(hashlib.file_digest(content, "sha256").digest())
+            seen.update(bytes.fromhex(sha256(file)))
     return f"{shot.span} {shot.size} {shot.region} {shot.dilate_px} {shot.invert_mask} {seen.hexdigest()}"

@@ -21,6 +21,7 @@ from cleanplate.batch_command import Batch
 from cleanplate.commands import Compose, Demo, Evaluate, Inpaint, Reproduce
 from cleanplate.config import DEFAULT_METHOD, METHODS, Method, find_method
 from cleanplate.errors import Cancelled, InputError
+from cleanplate.interrupts import termination_interrupts
 from cleanplate.mask_command import Mask
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -54,7 +55,8 @@ def run(argv: Sequence[str]) -> int:
         if list(argv) == ["--version"]:
             print(f"cleanplate {__version__}")
         else:
-            return parse(argv).run() or 0
+            with termination_interrupts():
+                return parse(argv).run() or 0
     except InputError as error:
         print(f"cleanplate: {error}", file=sys.stderr)
         return BAD_INPUT

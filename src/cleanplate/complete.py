@@ -101,7 +101,8 @@ def match(
 
 def _calm(picture: Shaped[Tensor, "3 h w"]) -> Shaped[Tensor, "3 h w"]:
     """Means over small squares."""
-    pixels = np.ascontiguousarray(picture.permute(1, 2, 0).cpu().numpy())
+    pixels = picture if picture.dtype == torch.uint8 else picture.float()  # OpenCV blurs no half floats
+    pixels = np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())
     return torch.from_numpy(cv2.blur(pixels, (LEVEL_PX, LEVEL_PX))).permute(2, 0, 1).to(picture.device)
 
 

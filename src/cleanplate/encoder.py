@@ -1,6 +1,7 @@
 """Encode pictures as a video, in the format, the time, the colours and with the sound of the one they come from."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ from cleanplate.container import as_rate, decode, frame_rate, open_video
 from cleanplate.errors import InputError
 from cleanplate.moments import Span
 from cleanplate.planes import UNSPECIFIED, depth, has_alpha, to_codec, upright_size
-from cleanplate.sound import Sound
+from cleanplate.sound import Sound, kept_tags
 
 log = logging.getLogger(__name__)
+os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder tells of errors only
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class VideoWriter:
             keep,
         )
         self._sound_path, self._fps = sound, fps
-        self._originals: Iterator[VideoFrame] = iter(()) if like is None else decode(like, self.span)
+        self._originals: Iterator[VideoFrame] = iter(()) if like is None else decode(like, self.span, warn=False)
         self._stack = ExitStack()
         self._out: Any = None  # until the first picture comes
         self._video: Any = None
@@ -227,15 +229,17 @@ class VideoWriter:
         if self.like is None:
             rate = as_rate(self._fps)
             self._time_base, self._step, self._tags, self._aspect = 1 / rate, 1, {}, None
+            said = {}
         else:
             with open_video(self.like) as container:
                 stream = container.streams.video[0]
                 self._time_base, rate = stream.time_base, frame_rate(stream)
-                self._aspect = stream.sample_aspect_ratio
+                self._aspect, said = stream.sample_aspect_ratio, kept_tags(stream)
             self._step = max(1, round(1 / (rate * self._time_base)))
             self._tags = {tag: getattr(original, tag) for tag in COLOUR_TAGS}
         self._video = video = self._out.add_stream(codec.encoder, rate=rate, options=options)
         video.height, video.width, video.pix_fmt = height, width, pix_fmt
+        video.metadata.update(said)
         for tag, value in self._tags.items():
             # Of what is held as RGB, the matrix and the range are those of the source no more.
             if not av.VideoFormat(pix_fmt).is_rgb or tag in ("color_primaries", "color_trc"):
@@ -246,4 +250,4 @@ class VideoWriter:
         if codec.encoder == "libx265" and suffix != ".mkv":
             video.codec_context.codec_tag = "hvc1"  # what players of Apple's look for
         video.codec_context.time_base = video.time_base = self._time_base
-        self._sound = self._stack.enter_context(Sound(self._out, self._sound_path))
+        self._sound = self._stack.enter_context(Sound(self._out, self._sound_path, whole=self.span.whole))

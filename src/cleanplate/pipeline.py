@@ -1,10 +1,13 @@
 """The whole method on one page."""
 
+import contextlib
 import hashlib
+import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+import cv2
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -71,8 +74,9 @@ def inpaint(
         for index, (picture, hole) in enumerate(zip(clip.frames, clip.hole, strict=True))
     )
     settings = {"max_steps": max_steps, "max_seconds": max_seconds, "work": work, "on_step": on_step}
-    for frame in fill(frames, method, seed=seed, total=len(clip.frames), **settings):
-        plate.frames[frame.index], plate.provenance[frame.index] = frame.picture, frame.origin
+    with enough_memory():
+        for frame in fill(frames, method, seed=seed, total=len(clip.frames), **settings):
+            plate.frames[frame.index], plate.provenance[frame.index] = frame.picture, frame.origin
     return replace(plate, elapsed_s=time.perf_counter() - started + work.earlier_s)
 
 
@@ -111,6 +115,32 @@ def fill(
     if not method.learns:
         return (held.frame for held in carried)
     return learn_unseen(carried, method, total=total, **learning)
+
+
+@contextlib.contextmanager
+def enough_memory() -> Iterator[None]:
+    """Turn what Python, torch and OpenCV say when memory runs out into an InputError.
+
+    Raises:
+        InputError: it has run out.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError, cv2.error) as error:
+        if not (isinstance(error, MemoryError) or NO_MEMORY.search(str(error))):
+            raise
+        said = str(error).strip().partition("\n")[0][:200] or type(error).__name__
+        fix = "try a smaller --carry.window-mpx, a --region, a smaller --size, or --device cpu"
+        raise InputError(
+            f"memory has run out ({said})", "the frames of a window, and a network, must fit", fix
+        ) from error
+
+
+# Of a device (torch.OutOfMemoryError), of torch's CPU allocator, of OpenCV, and of Python.
+NO_MEMORY = re.compile(
+    "out of memory|(can't|cannot|failed to) allocate|(not enough|insufficient) memory|can't start new thread",
+    re.IGNORECASE,
+)
 
 
 def check_seed(seed: int) -> None:

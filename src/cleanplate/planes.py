@@ -4,7 +4,7 @@ A picture that was decoded to RGB and encoded again is not quite what it was. So
 planes of the original are put back, in its own format: luma, chroma, alpha, 8 bits or more.
 """
 
-from typing import Any
+import re
 
 import av
 import numpy as np
@@ -94,15 +94,21 @@ def upright_size(frame: VideoFrame) -> tuple[int, int]:
 
 
 def _exchangeable(original: VideoFrame, frame: VideoFrame) -> bool:
-    """Whether planes of one can stand in the other: the same format, a plane for each component, turned or not."""
-    theirs, components = original.format, frame.format.components
-    one_each = len({component.plane for component in components}) == len(components) and theirs.is_planar | (
-        len(components) == 1
-    )
+    """Whether samples of one can stand in the other: the same format and range, turned or not."""
+    alike = _name(original) == _name(frame) and _full(original) == _full(frame) and _samples(frame) is not None
     square = all(
-        component.width * frame.height == component.height * frame.width for component in components
+        component.width * frame.height == component.height * frame.width for component in frame.format.components
     )  # a plane halved in one direction only cannot be turned
-    return theirs.name == frame.format.name and one_each and (turns(original) % 2 == 0 or square)
+    return alike and (turns(original) % 2 == 0 or square)
+
+
+def _name(frame: VideoFrame) -> str:
+    """Of the format; the full range has names of its own, which say nothing of the samples."""
+    return frame.format.name.replace("yuvj", "yuv")
+
+
+def _full(frame: VideoFrame) -> bool:
+    return frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj")
 
 
 def _put_back(
@@ -114,8 +120,9 @@ def _put_back(
 ) -> None:
     """Planes of the original where nothing was changed; its alpha everywhere. `changed` None: nothing but alpha."""
     k = turns(original) if quarter_turns is None else quarter_turns
-    for component, held in zip(frame.format.components, original.format.components, strict=True):
-        ours, theirs = _plane(frame, component), np.rot90(_plane(original, held), k=k)
+    samples, sources = _samples(frame) or [], _samples(original) or []
+    for component, ours, held in zip(frame.format.components, samples, sources, strict=True):
+        theirs = np.rot90(held, k=k)
         if component.is_alpha:
             ours[...] = theirs
         elif changed is not None:
@@ -133,9 +140,25 @@ def _any(changed: Bool[np.ndarray, "H W"], size: tuple[int, ...]) -> Bool[np.nda
     return np.any(padded.reshape(size[0], down, size[1], across), axis=(1, 3))
 
 
-def _plane(frame: VideoFrame, component: Any) -> np.ndarray:
-    """The samples of a component; a view, to be written to."""
-    plane = frame.planes[component.plane]
-    kind = np.dtype(np.uint16 if component.bits > 8 else np.uint8)
-    rows = np.frombuffer(memoryview(plane), kind)[: plane.height * (plane.line_size // kind.itemsize)]
-    return rows.reshape(plane.height, plane.line_size // kind.itemsize)[:, : plane.width]
+def _samples(frame: VideoFrame) -> list[np.ndarray] | None:
+    """The samples of each component, as views to be written to; None of formats that are packed in odd ways."""
+    format_, out = frame.format, []
+    planes = [component.plane for component in format_.components]
+    packed = PACKED.match(format_.name)
+    for index, component in enumerate(format_.components):
+        plane = frame.planes[component.plane]
+        kind = np.dtype(np.uint8 if component.bits <= 8 else ">u2" if format_.is_big_endian else "<u2")
+        across = plane.line_size // kind.itemsize
+        rows = np.frombuffer(memoryview(plane), kind)[: plane.height * across].reshape(plane.height, across)
+        if planes.count(component.plane) == 1:
+            out.append(rows[:, : component.width])
+        elif packed is None:
+            return None
+        else:
+            order = packed[0]
+            first = order.index("rgba"[index] if format_.is_rgb else "ya"[index])
+            out.append(rows[:, : component.width * len(order)][:, first :: len(order)])
+    return out
+
+
+PACKED = re.compile("[rgb0]{3}a?0?|[arx0][rgb]{3}|ya")  # the order of samples in the names of packed formats

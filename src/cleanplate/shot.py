@@ -18,6 +18,7 @@ from jaxtyping import Bool, UInt8
 from cleanplate import video_io
 from cleanplate.config import OnStep, tell
 from cleanplate.errors import InputError
+from cleanplate.files import stamp
 from cleanplate.frame import KNOWN, LEARNED, Frame
 from cleanplate.moments import Span
 
@@ -61,8 +62,12 @@ class Shot:
     total: int = field(init=False)
     """How many frames there are, as far as the files say before they are read; 0 if they do not."""
 
+    _stamps: tuple[str, ...] = field(init=False, repr=False)
+    """Of the files, when they were looked through."""
+
     def __post_init__(self) -> None:
         video_io.check_size(self.size)
+        object.__setattr__(self, "_stamps", tuple(map(stamp, (self.video, *self.masks))))
         if not self.masks:
             raise InputError("there is no mask", "white in a mask marks what to remove", "give one")
         first, fps, declared = video_io.peek(self.video, self.span)
@@ -120,7 +125,7 @@ class Shot:
 
     def _holes(self, mask: Path) -> Iterator[Bool[np.ndarray, "H W"]]:
         """What a mask marks in each frame, at the size of the frames, grown."""
-        for levels in video_io.stream_masks(mask, self._span_of(mask)):
+        for levels in video_io.stream_masks(mask, self._span_of(mask), warn=False):
             marked = self._marked(levels)
             if marked.shape != self._before_resizing:
                 height, width = self._before_resizing
@@ -157,6 +162,13 @@ class Shot:
                 )
             yield self._frame(index, picture, np.logical_or.reduce(always + marked))
             tell(on_step, "read", index + 1, max(self.total, index + 1))
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        for path, before in zip((self.video, *self.masks), self._stamps, strict=True):
+            if stamp(path) != before:
+                given = f"{path} has {'changed' if path.exists() else 'gone'} while it was read"
+                raise InputError(given, "what is read must stay as it is until all is done", "start again")
 
     def _frame(self, index: int, picture: np.ndarray, hole: Bool[np.ndarray, "H W"]) -> tuple[Frame, Frame]:
         planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
@@ -174,6 +186,7 @@ class Shot:
         return Frame(index, whole.picture[inside], whole.origin[inside]), whole
 
     def _unequal(self, mask: Path) -> InputError:
+        self._check_unchanged()
         has, needs = video_io.count_frames(mask, self.span), video_io.count_frames(self.video, self.span)
         return InputError(
             f"the mask {mask} has {has} frames and {self.video} has {needs}",

@@ -8,15 +8,12 @@ import contextlib
 import errno
 import io
 import re
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
-import av.error
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Shaped, UInt8
@@ -27,10 +24,14 @@ from cleanplate.config import Encoding, OnStep, tell
 from cleanplate.container import DEFAULT_FPS, MOST_PX, check_picture, decode, frame_rate, open_video
 from cleanplate.encoder import VIDEO_SUFFIXES, VideoWriter, find_codec
 from cleanplate.errors import InputError
+from cleanplate.files import existing, partial_folder, whole, writing
 from cleanplate.moments import Span
 from cleanplate.planes import upright_rgb
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+MOST_BYTES = 2**31  # of an image file: what the largest picture has unpacked, and more
+UNREADABLE = (cv2.error, UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError)
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said by us, once
 
 Frames = slice | tuple[int, int] | int | None
 
@@ -43,7 +44,7 @@ def is_image(path: Path) -> bool:
 # Reading
 
 
-def stream_frames(path: Path, span: Span | None = None) -> Iterator[Shaped[np.ndarray, "H W 3"]]:
+def stream_frames(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterator[Shaped[np.ndarray, "H W 3"]]:
     """The pictures of a video, a folder of images or one image, one by one.
 
     Raises:
@@ -59,12 +60,12 @@ def stream_frames(path: Path, span: Span | None = None) -> Iterator[Shaped[np.nd
             if span.begins(index, time_s):
                 yield read_image(file)
     else:
-        yield from (upright_rgb(frame) for frame in decode(path, span))
+        yield from (upright_rgb(frame) for frame in decode(path, span, warn=warn))
 
 
-def stream_masks(path: Path, span: Span | None = None) -> Iterator[UInt8[np.ndarray, "H W"]]:
+def stream_masks(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterator[UInt8[np.ndarray, "H W"]]:
     """The grey levels of a mask, one by one."""
-    for picture in stream_frames(path, span):
+    for picture in stream_frames(path, span, warn=warn):
         yield cv2.cvtColor(to_bytes(picture), cv2.COLOR_RGB2GRAY)
 
 
@@ -80,7 +81,7 @@ def peek(path: Path, span: Span) -> tuple[Shaped[np.ndarray, "H W 3"], float, in
     Raises:
         InputError: no frames there, or none that can be read.
     """
-    first = next(stream_frames(path, span), None)
+    first = next(stream_frames(path, span, warn=False), None)
     if first is None:
         asked = "" if span.whole else " in the part that is asked for"
         raise InputError(
@@ -106,7 +107,7 @@ def count_frames(path: Path, span: Span | None = None) -> int:
         files, span = image_files(path) if path.is_dir() else [path], span or Span()
         times = ((index, index / Fraction(DEFAULT_FPS)) for index in range(len(files)))
         return sum(span.begins(*at) and not span.ends(*at) for at in times)
-    return sum(1 for _ in decode(path, span))
+    return sum(1 for _ in decode(path, span, warn=False))
 
 
 def read_frames(
@@ -167,23 +168,16 @@ def read_masks(path: str | Path, *, frames: Frames = None) -> UInt8[np.ndarray, 
     return np.stack([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures])
 
 
-def existing(path: str | Path) -> Path:
-    """The path, if there is something at it."""
-    path = Path(path)
-    if not path.exists():
-        raise InputError(
-            f"there is no file {path}", "a video, a folder of images or an image is needed", "check the name"
-        )
-    return path
-
-
 def image_files(folder: Path) -> list[Path]:
     """The images of a folder in natural order: frame2 before frame10."""
-    files = [file for file in folder.iterdir() if is_image(file) and not file.name.startswith(".")]
+    try:
+        files = [file for file in folder.iterdir() if is_image(file) and not file.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror})", "a folder of images", "check it") from None
     if not files:
         known = ", ".join(sorted(IMAGE_SUFFIXES))
         raise InputError(f"the folder {folder} has no images", f"images ({known}) are needed", "check the folder")
-    return sorted(files, key=lambda file: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", file.name)])
+    return sorted(files, key=lambda file: [int(s) if s.isdecimal() else s for s in re.split(r"(\d+)", file.name)])
 
 
 def read_image(path: Path) -> Shaped[np.ndarray, "H W 3"]:
@@ -204,13 +198,20 @@ def read_alpha(path: Path) -> Shaped[np.ndarray, "H W"] | None:
 
 def _decode_image(path: Path, flags: int) -> np.ndarray:
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is a folder, a pipe or a device")
+        if path.stat().st_size > MOST_BYTES:
+            raise OSError(errno.EFBIG, f"it has more than {MOST_BYTES / 1e9:g} GB")
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror})", "an image is needed", "check the file") from None
     picture = None
-    with contextlib.suppress(cv2.error, UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as header:  # its size, before it is unpacked
-            check_picture(path, header.height, header.width)
+    with contextlib.suppress(*UNREADABLE):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data)) as header:  # its size, and those of a PNG's parts, before it is unpacked
+                check_picture(path, header.height, header.width)
+                header.verify()
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if picture is None:
         raise InputError(
@@ -408,41 +409,5 @@ def check_output(
             raise InputError(
                 f"{path} is already there", "nothing is replaced unasked", "choose another name or pass --overwrite"
             )
-    with writing(path), tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.partial"):
+    with writing(path), partial_folder(path):
         pass
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the system says of a disk into an InputError."""
-    try:
-        yield
-    except (OSError, av.error.FFmpegError) as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error})",
-            "a writable disk with room is needed",
-            "choose another place",
-        ) from error
-
-
-@contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A name to write under, which becomes `path` when the block ends and is removed when it fails."""
-    with writing(path):
-        work = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.partial"))
-        try:
-            partial = work / path.name
-            yield partial
-            if path.is_dir() and not partial.is_dir():
-                raise IsADirectoryError(errno.EISDIR, "it is a folder")
-            if path.exists() and (path.is_dir() or partial.is_dir()):  # folders cannot be replaced in one move
-                replaced = path.rename(work / "replaced")
-                try:
-                    partial.rename(path)
-                except OSError:
-                    replaced.rename(path)
-                    raise
-            else:
-                partial.replace(path)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)

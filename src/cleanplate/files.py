@@ -1,0 +1,123 @@
+"""Files and folders: found when they are read, whole when they are written, and nothing left of what was given up.
+
+What is written lies in a folder beside it, `.NAME.partial*`, until it is whole. A run holds a lock in that folder; the
+system lets go of it when the run is killed, and whoever writes the same name next removes what was left.
+"""
+
+import contextlib
+import errno
+import glob
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import av.error
+from filelock import FileLock, Timeout
+
+from cleanplate.errors import InputError
+
+LOCK = ".lock"
+
+
+def existing(path: str | Path) -> Path:
+    """The path, if there is a file or a folder at it.
+
+    Raises:
+        InputError: nothing, or a pipe or a device: those cannot be read twice, and may never end.
+    """
+    path = Path(path)
+    try:
+        there = path.exists()
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise InputError(f"{path!s:.200} cannot be looked for ({error!s:.80})", "a name of a file", "correct") from None
+    if not there:
+        raise InputError(
+            f"there is no file {path}", "a video, a folder of images or an image is needed", "check the name"
+        )
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} is not a file", "what is read is read more than once", "write it to a file first")
+    return path
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with existing(path).open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})", "a file is needed", "check it") from None
+
+
+def stamp(path: Path) -> str:
+    """Name, size and time of change of a file, or of all files in a folder; empty if there is nothing."""
+    try:
+        if not path.is_dir():
+            return _stamp(path)
+        files = sorted(file for file in path.iterdir() if file.is_file())
+        digest = hashlib.sha256("\n".join(map(_stamp, files)).encode("utf-8", "surrogateescape")).hexdigest()
+        return f"{path.name} {len(files)} files {digest[:16]}"
+    except OSError:
+        return ""
+
+
+def _stamp(file: Path) -> str:
+    about = file.stat()
+    return f"{file.name} {about.st_size} {about.st_mtime_ns}"
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says of a disk into an InputError."""
+    try:
+        yield
+    except (OSError, av.error.FFmpegError) as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error})",
+            "a writable disk with room is needed",
+            "choose another place",
+        ) from error
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name to write under, which becomes `path` when the block ends and is removed when it fails."""
+    with writing(path), partial_folder(path) as work:
+        partial = work / path.name
+        yield partial
+        if path.is_dir() and not partial.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if path.exists() and (path.is_dir() or partial.is_dir()):  # folders cannot be replaced in one move
+            replaced = path.rename(work / "replaced")
+            try:
+                partial.rename(path)
+            except OSError:
+                replaced.rename(path)
+                raise
+        else:
+            partial.replace(path)
+
+
+@contextlib.contextmanager
+def partial_folder(path: Path) -> Iterator[Path]:
+    """A folder for what is to become `path`; those that killed runs have left there are removed first."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.partial*"):
+        remove_forsaken(left)
+    work = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.partial"))
+    try:
+        with FileLock(work / LOCK):
+            work.mkdir(exist_ok=True)  # if it was taken for forsaken before it was locked
+            yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def remove_forsaken(folder: Path) -> None:
+    """Remove a partial folder, unless a run that is going on holds it."""
+    with contextlib.suppress(Timeout, OSError, NotImplementedError), FileLock(folder / LOCK, blocking=False):
+        shutil.rmtree(folder, ignore_errors=True)
