@@ -295,7 +295,7 @@ def test_a_ready_pair_may_be_of_videos(shots: Path, tmp_path: Path) -> None:
 
 def test_a_folder_named_like_an_image(tmp_path: Path) -> None:
     (tmp_path / "shot/a.png").mkdir(parents=True)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="has no images"):
         read_frames(tmp_path / "shot")
 
 
