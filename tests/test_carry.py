@@ -169,7 +169,8 @@ def test_nothing_is_carried_over_a_cut() -> None:
 
 def test_support_is_high_within_a_shot_and_next_to_nothing_over_a_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
-    support = Matches.support.fget  # type: ignore[attr-defined]
+    support = Matches.support.fget
+    assert support is not None
     monkeypatch.setattr(Matches, "support", property(lambda self: seen.append(support(self)) or seen[-1]))
     frames, hole = torch.cat((panning(3), panning(3, seed=5))), walking_hole(6)
     list(carry(moving(frames, hole), CarryConfig(rounds=1)))
@@ -198,7 +199,7 @@ def test_corners_are_where_the_texture_is() -> None:
 
 
 def matched(flow: torch.Tensor, near: torch.Tensor, frames: torch.Tensor | None = None) -> Matches:
-    size = near.shape[2:]
+    size = near.shape[2], near.shape[3]
     points = pixel_grid(*size)[:, ::2, ::2].flatten(1).T.contiguous()
     return match(torch.zeros(2, 3, *size) if frames is None else frames, flow, near, points)
 
