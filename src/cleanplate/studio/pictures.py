@@ -3,6 +3,7 @@
 import base64
 import binascii
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,13 @@ from PIL import Image, UnidentifiedImageError
 from cleanplate.errors import InputError
 from cleanplate.marks import box_area, outline
 from cleanplate.pictures import TINTS
+from cleanplate.track import small_size as work_size
 
 LONGEST_PX = 960  # side of a small copy
+# Colour in full resolution: outlines are found by it.
+JPEG = (
+    cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+)  # fmt: skip
 MASK_TINT = (204, 121, 167)
 """Reddish purple (Okabe & Ito 2008): neither of the provenance's tints, and told from both by the colour-blind."""
 MOST_PAINTED = 4_000_000  # characters of a painted picture
@@ -44,7 +50,7 @@ def write_jpeg(path: Path, picture: UInt8[np.ndarray, "H W 3"]) -> None:
     """A picture in RGB, made small; readers see the old one or the new one."""
     height, width = small_size(picture.shape[:2])
     small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    _write(path, ".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    _write(path, ".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), JPEG)
 
 
 def read_jpeg(path: Path) -> UInt8[np.ndarray, "h w 3"]:
@@ -101,8 +107,15 @@ def painted(address: str, size: Size) -> Bool[np.ndarray, "h w"]:
 
 
 def boxed(picture: UInt8[np.ndarray, "h w 3"], box: tuple[int, int, int, int]) -> Bool[np.ndarray, "h w"]:
-    """The thing in a box, as the tracker will find it."""
-    return outline(picture, box_area(box, picture.shape[:2]))
+    """The thing in a box: left, top, width, height.
+
+    Raises:
+        InputError: a box that is not in the picture.
+    """
+    area = box_area(box, picture.shape[:2])
+    small = _reduced(picture)
+    inside = cv2.resize(area.astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_AREA) > 0
+    return _enlarged(whole_of(outline(small, inside)), picture.shape[:2])
 
 
 def clicked(picture: UInt8[np.ndarray, "h w 3"], x: int, y: int) -> Bool[np.ndarray, "h w"]:
@@ -114,30 +127,57 @@ def clicked(picture: UInt8[np.ndarray, "h w 3"], x: int, y: int) -> Bool[np.ndar
     height, width = picture.shape[:2]
     if not (0 <= x < width and 0 <= y < height):
         raise InputError(f"the point {x} {y} is not in the picture", f"it is {width}x{height}", "click inside it")
-    rows, columns = np.mgrid[:height, :width]
-    distance = np.hypot(rows - y, columns - x)
-    near, far = (max(2.0, share * min(height, width)) for share in (NEAR, FAR))
-    # Likeness in colour (CIELAB) to the middle of what was clicked on says where to begin.
-    lab = cv2.cvtColor(cv2.GaussianBlur(picture, (0, 0), 1), cv2.COLOR_RGB2LAB).astype(np.float32)
+    small = _reduced(picture)
+    at = y * small.shape[0] // height, x * small.shape[1] // width
+    rows, columns = np.mgrid[: small.shape[0], : small.shape[1]]
+    distance = np.hypot(rows - at[0], columns - at[1])
+    near, far = (max(2.0, share * min(small.shape[:2])) for share in (NEAR, FAR))
+    # Likeness in colour (CIELAB) to what was clicked on says where to begin.
+    lab = cv2.cvtColor(cv2.GaussianBlur(small, (0, 0), 1), cv2.COLOR_RGB2LAB).astype(np.float32)
     unlike = np.linalg.norm(lab - np.median(lab[distance <= near], axis=0), axis=-1)
-    like = unlike < min(np.median(unlike[distance <= far]), LIKE)
-    labels = np.full((height, width), cv2.GC_BGD, np.uint8)
+    like = unlike < min(float(np.median(unlike[distance <= far])), LIKE)
+    labels = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
     labels[distance <= far] = cv2.GC_PR_BGD
     labels[(distance <= far) & like] = cv2.GC_PR_FGD
     labels[distance <= near] = cv2.GC_PR_FGD
     labels[distance <= max(1.0, near / 3)] = cv2.GC_FGD
-    cv2.setRNGSeed(0)
+    cv2.setRNGSeed(0)  # its colour models begin at random
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(np.ascontiguousarray(picture), labels, (0, 0, 0, 0), *models, 5, cv2.GC_INIT_WITH_MASK)
-    found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
-    _, parts = cv2.connectedComponents(found, connectivity=8)
-    return parts == parts[y, x]
+    cv2.grabCut(small, labels, (0, 0, 0, 0), *models, 5, cv2.GC_INIT_WITH_MASK)
+    _, parts = cv2.connectedComponents(np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8), connectivity=8)
+    return _enlarged(whole_of(parts == parts[at]), picture.shape[:2])
 
 
 LIKE = 30.0  # CIELAB distance, in OpenCV's bytes
 
 
-def _write(path: Path, suffix: str, picture: np.ndarray, options: list[int]) -> None:
+def whole_of(found: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Something found by its colour, with its holes; with its dents too where it is compact.
+
+    A part that has the colour of what is behind it is missing from what was found. Better too much than too little.
+    """
+    edges, _ = cv2.findContours(found.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not edges:
+        return found
+    filled = cv2.drawContours(np.zeros(found.shape, np.uint8), edges, -1, 1, cv2.FILLED)
+    hull = cv2.fillConvexPoly(np.zeros_like(filled), cv2.convexHull(np.concatenate(edges)), 1)
+    return (hull if filled.sum() >= COMPACT * hull.sum() else filled) > 0
+
+
+COMPACT = 0.7  # share of its convex hull
+
+
+def _reduced(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "a b 3"]:
+    """As large as outlines are looked for."""
+    height, width = work_size(picture.shape[:2])
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _enlarged(mask: Bool[np.ndarray, "a b"], size: Size) -> Bool[np.ndarray, "h w"]:
+    return cv2.resize(mask.astype(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_LINEAR) > 127
+
+
+def _write(path: Path, suffix: str, picture: np.ndarray, options: Sequence[int]) -> None:
     _, data = cv2.imencode(suffix, picture, options)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(data.tobytes())

@@ -16,7 +16,7 @@ from cleanplate.commands import Inpaint
 from cleanplate.errors import InputError
 from cleanplate.settings import Value, write_settings
 from cleanplate.studio import pictures, tasks
-from cleanplate.studio.tasks import MARKS, MASK_FILE, PROVENANCE_FILE, Facts, Marked, Result, Tracked
+from cleanplate.studio.tasks import MARKS, MASK_FILE, PROVENANCE_FILE, Facts, Result, Tracked
 from cleanplate.studio.work import Job, Lane
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv")
@@ -46,10 +46,10 @@ class Project:
         """Of the video, without its suffix: to be shown, never a path."""
         self.video: Path | None = None
         self.facts: Facts | None = None
-        self.marks: dict[int, Marked] = {}
+        self.marks: dict[int, int] = {}
+        """The frames that are marked, and the versions in which they were."""
         self.stamps = {"read": 0, "track": 0, "clean": 0}
         """The versions in which the pictures of each job were made: part of their addresses."""
-        self.mark_stamps: dict[int, int] = {}
         self.tracked: Tracked | None = None
         self.stale = False
         """Marks have changed since it was tracked."""
@@ -115,38 +115,29 @@ class Project:
             self._clear()
             self.changed()
 
-    def mark_box(self, frame: int, box: tasks.Box) -> None:
-        """Add a box, in pixels of the small picture; the outline of what is in it is found and shown."""
+    def mark_box(self, frame: int, box: tuple[int, int, int, int]) -> None:
+        """Add what is in a box (left, top, width, height) of the small picture."""
         with self.lock:
-            facts = self._marking(frame)
-            height, width = facts.small
+            height, width = self._marking(frame).small
             left, top = max(0, min(box[0], width - 1)), max(0, min(box[1], height - 1))
             box = left, top, min(box[0] + box[2], width) - left, min(box[1] + box[3], height) - top
             if min(box[2:]) < LEAST_BOX_PX:
-                raise InputError(
-                    f"the box is {box[2]}x{box[3]} px", "a larger one is needed", "draw from corner to corner"
-                )
-            found = pictures.boxed(self._picture(frame), box)
-            held = self.marks.get(frame)
-            if held is None:
-                self._mark(Marked(frame, (box,)), found)
-            else:  # beside what was painted, the outline counts as painted
-                boxes = (*held.boxes, box) if held.boxes else ()
-                self._mark(Marked(frame, boxes), found | self._shown(frame))
+                given = f"the box is {box[2]}x{box[3]} px"
+                raise InputError(given, "a larger one is needed", "draw from corner to corner")
+            self._add(frame, pictures.boxed(self._picture(frame), box))
 
     def mark_click(self, frame: int, x: int, y: int) -> None:
         """Add what is under a point of the small picture."""
         with self.lock:
             self._marking(frame)
-            found = pictures.clicked(self._picture(frame), x, y)
-            self._mark(Marked(frame), found | self._shown(frame) if frame in self.marks else found)
+            self._add(frame, pictures.clicked(self._picture(frame), x, y))
 
     def mark_painted(self, frame: int, address: str) -> None:
         """Set what is marked on a frame, as a canvas sends it."""
         with self.lock:
             found = pictures.painted(address, self._marking(frame).small)
             if found.any():
-                self._mark(Marked(frame), found)
+                self._mark(frame, found)
             else:
                 self.unmark(frame)
 
@@ -165,8 +156,7 @@ class Project:
             facts = self._idle()
             if not self.marks:
                 raise InputError("nothing is marked yet", "the thing to remove is needed", "draw a box around it")
-            marks = tuple(self.marks[frame] for frame in sorted(self.marks))
-            arguments = (self.video, self.folder, facts, marks, still)
+            arguments = (self.video, self.folder, facts, tuple(sorted(self.marks)), still)
             self._start(self.look, "track", arguments, {"write": 1.0} if still else TRACKING)
 
     def clean(self, options: Inpaint, settings: Mapping[str, Value], suffix: str) -> None:
@@ -231,13 +221,15 @@ class Project:
     def _shown(self, frame: int) -> np.ndarray:
         return pictures.read_mask(pictures.numbered(self.folder / MARKS, frame, ".png"))
 
-    def _mark(self, mark: Marked, found: np.ndarray) -> None:
+    def _add(self, frame: int, found: np.ndarray) -> None:
+        self._mark(frame, found | self._shown(frame) if frame in self.marks else found)
+
+    def _mark(self, frame: int, found: np.ndarray) -> None:
         (self.folder / MARKS).mkdir(exist_ok=True)
-        pictures.write_mask(pictures.numbered(self.folder / MARKS, mark.frame, ".png"), found)
-        self.marks[mark.frame] = mark
+        pictures.write_mask(pictures.numbered(self.folder / MARKS, frame, ".png"), found)
         self.stale = self.tracked is not None
         self.changed()
-        self.mark_stamps[mark.frame] = self.version
+        self.marks[frame] = self.version
 
     def _start(self, lane: Lane, task: str, arguments: tuple, weights: Mapping[str, float]) -> None:
         self.job = Job(task, arguments, weights, self._ended)

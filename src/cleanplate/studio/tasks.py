@@ -18,7 +18,7 @@ from cleanplate.config import OnStep, Step, tell
 from cleanplate.demo import make_demo, write_tone
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, to_float
-from cleanplate.marks import Mark, box_area
+from cleanplate.marks import Mark
 from cleanplate.mask_command import look_through, write_masks
 from cleanplate.moments import Span, moment
 from cleanplate.shot import Shot
@@ -31,9 +31,6 @@ PREVIEW_S = 2.0  # between two looks at the middle frame
 FRAMES, MARKS, MASK, AFTER, WHERE = "frames", "marks", "mask", "after", "where"
 """Folders of small pictures: the shot, its marks, its mask, the result, and where that comes from."""
 MASK_FILE, PROVENANCE_FILE, PREVIEW = "mask.mkv", "provenance.mkv", "preview.jpg"
-
-Box = tuple[int, int, int, int]
-"""Left, top, width, height."""
 
 
 @dataclass(frozen=True)
@@ -92,17 +89,8 @@ def make_demo_shot(video: Path, folder: Path, *, on_step: OnStep) -> Facts:
     return read(video, folder, on_step=on_step)
 
 
-@dataclass(frozen=True)
-class Marked:
-    """A mark as the page has it, in pixels of the small picture."""
-
-    frame: int
-    boxes: tuple[Box, ...] = ()
-    """If there are none, it is what is painted in the picture of the mark."""
-
-
 def track_marks(
-    video: Path, folder: Path, facts: Facts, marks: tuple[Marked, ...], still: bool, *, on_step: OnStep
+    video: Path, folder: Path, facts: Facts, marks: tuple[int, ...], still: bool, *, on_step: OnStep
 ) -> Tracked:
     """Write the mask of all frames.
 
@@ -110,16 +98,15 @@ def track_marks(
         video: the shot.
         folder: of the project.
         facts: of the shot.
-        marks: at least one.
+        marks: the frames that are marked, at least one.
         still: the thing does not move: what is marked is its mask everywhere.
         on_step: told of every frame.
     """
-    given = [mark for marked in marks for mark in _as_marks(marked, folder, facts)]
+    given = [Mark(index, _mark(folder, index, facts)) for index in marks]
     look_at: tuple[int, ...] = ()
     masks: Iterator[np.ndarray]
     if still:
-        shown = [_grown(pictures.read_mask(pictures.numbered(folder / MARKS, at.frame, ".png")), facts) for at in marks]
-        everywhere = np.logical_or.reduce(shown)
+        everywhere = np.logical_or.reduce([mark.area for mark in given])
         masks = (everywhere for _ in range(facts.total))
     else:
         tracked = track((to_bytes(frame) for frame in stream_frames(video)), given, on_step=on_step)
@@ -135,28 +122,13 @@ def track_marks(
             yield mask
 
     write_masks(folder / MASK_FILE, passing(), look_through(video), on_step)
-    return Tracked(tuple(at for at in look_at if at not in {mark.frame for mark in marks}), covered)
+    return Tracked(look_at, covered)
 
 
-def _as_marks(marked: Marked, folder: Path, facts: Facts) -> list[Mark]:
-    """For the tracker, in pixels of the video."""
-    if not marked.boxes:
-        mask = pictures.read_mask(pictures.numbered(folder / MARKS, marked.frame, ".png"))
-        return [Mark(marked.frame, _grown(mask, facts))]
-    scale = facts.size[1] / facts.small[1], facts.size[0] / facts.small[0]
-    return [Mark(marked.frame, box_area(_scaled(box, scale, facts.size), facts.size), False) for box in marked.boxes]
-
-
-def _scaled(box: Box, scale: tuple[float, float], size: tuple[int, int]) -> Box:
-    left, top = min(round(box[0] * scale[0]), size[1] - 1), min(round(box[1] * scale[1]), size[0] - 1)
-    right, bottom = round((box[0] + box[2]) * scale[0]), round((box[1] + box[3]) * scale[1])
-    return left, top, max(1, min(right, size[1]) - left), max(1, min(bottom, size[0]) - top)
-
-
-def _grown(mask: Bool[np.ndarray, "h w"], facts: Facts) -> Bool[np.ndarray, "H W"]:
-    """A small mask in the size of the video."""
-    level = cv2.resize(mask.astype(np.uint8) * 255, facts.size[::-1], interpolation=cv2.INTER_LINEAR)
-    return level > 127
+def _mark(folder: Path, index: int, facts: Facts) -> Bool[np.ndarray, "H W"]:
+    """What is marked on a frame, in the size of the video."""
+    level = pictures.read_mask(pictures.numbered(folder / MARKS, index, ".png")).astype(np.uint8) * 255
+    return cv2.resize(level, facts.size[::-1], interpolation=cv2.INTER_LINEAR) > 127
 
 
 @dataclass(frozen=True)
@@ -230,14 +202,14 @@ class Watch:
         self.seen_s = 0.0
 
     def see(self, frame: Frame) -> None:
-        """Keep this frame if it is the middle one."""
-        if self.frame is None or frame.index == self.middle:
+        """Keep the middle frame, and until it has come the one that is nearest to it."""
+        if frame.index <= self.middle:
             self.frame = frame
 
     def __call__(self, step: Step) -> Any:
         """Told of a step."""
-        # The first frame stands in until the middle one has come.
-        if self.frame is not None and time.monotonic() - self.seen_s >= PREVIEW_S:
+        # While frames are being read, the hole may not be painted over yet.
+        if self.frame is not None and step.stage != "read" and time.monotonic() - self.seen_s >= PREVIEW_S:
             pictures.write_jpeg(self.path, self._now(self.frame, step))
             self.seen_s = time.monotonic()
         return self.on_step(step)

@@ -37,7 +37,7 @@ def marker(project: Project) -> dict[str, Any] | None:
     frames = {"label": "Shot", "folder": tasks.FRAMES, "v": project.stamps["read"]}
     start = min(project.marks, default=facts.total // 2)
     return _player(project, [frames], start) | {
-        "marks": {str(frame): project.mark_stamps[frame] for frame in sorted(project.marks)},
+        "marks": {str(frame): stamp for frame, stamp in sorted(project.marks.items())},
         "mask": project.stamps["track"] if project.tracked is not None else None,
         "jump": list(project.tracked.look_at) if project.tracked is not None and not project.stale else [],
     }

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
@@ -76,6 +77,7 @@ class Lane:
         self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
             multiprocessing.set_forkserver_preload(["cleanplate.studio.tasks"])
+            forkserver.ensure_running()  # it loads while the page is being opened
         self._thread = threading.Thread(target=self._run, daemon=True, name="studio lane")
         self._thread.start()
 

@@ -3,8 +3,8 @@
 // value, beside that of the player: {marks: {frame: v}, mask: v or null, jump: [frames]}
 
 const HINTS = {
-  box: "Draw a box around the thing to remove.",
-  click: "Click on the thing to remove.",
+  box: "Draw a box around the thing to remove. Its outline is found; paint what is missing.",
+  click: "Click on the thing to remove, and again on whatever of it is not covered yet.",
   paint: "Paint over the thing to remove.",
   erase: "Wipe away what should stay.",
 };
