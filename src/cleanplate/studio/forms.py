@@ -100,7 +100,7 @@ def control(option: Option, method: Method) -> Any:
     label = option.name.rpartition(".")[2].replace("-", " ").capitalize()
     shown, given = (
         shown_value(option, method),
-        {"label": label, "info": option.help, "elem_id": f"option-{option.name}"},
+        {"label": label, "info": option.help, "elem_id": f"option-{option.name}", "min_width": 220},
     )
     if option.kind is bool:
         return gr.Checkbox(shown, **given)
@@ -119,12 +119,13 @@ def shown_value(option: Option, method: Method) -> Any:
     return "" if value is None else " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def read(method: str, shown: Sequence[Any]) -> tuple[Inpaint, dict[str, Value]]:
+def read(method: str, shown: Sequence[Any], prepared: str) -> tuple[Inpaint, dict[str, Value]]:
     """What was set, as the command has it, and as the settings that differ from the method's own.
 
     Args:
         method: its name.
         shown: the values of all controls, in the order of `options`.
+        prepared: the method whose values those controls began with.
 
     Raises:
         InputError: a value that the command line would refuse as well.
@@ -132,6 +133,8 @@ def read(method: str, shown: Sequence[Any]) -> tuple[Inpaint, dict[str, Value]]:
     preset = find_method(method)
     settings: dict[str, Value] = {}
     for option, value in zip(options(), shown, strict=True):
+        if option.group in METHOD_GROUPS and prepared != method:  # another was chosen a moment ago
+            continue
         before = shown_value(option, preset)
         if value in (None, "") or value == before:
             continue

@@ -19,7 +19,7 @@ PULSE_S, HEARTBEAT_S = 0.7, 20.0
 
 QUALITIES = {
     "Fast: copy what other frames show": "carry",
-    "Standard: and learn what no frame shows": "carry-learn",
+    "Standard: copy, and learn what no frame shows": "carry-learn",
     "Paper: a network learns all of it, for the time you give it": "dip-vid-flow",
 }
 STANDARD = list(QUALITIES)[1]
@@ -34,6 +34,8 @@ def build(desk: Desk, title: str = "cleanplate studio") -> gr.Blocks:
 
     with gr.Blocks(title=title, analytics_enabled=False) as page:
         token, seen = gr.Textbox(visible=False), gr.State(-1)
+        # Whose values the controls under Advanced hold; it comes to the page together with them.
+        prepared = gr.Textbox(QUALITIES[STANDARD], visible=False)
         pulse = gr.Timer(PULSE_S, active=False)
         heartbeat = gr.Timer(min(HEARTBEAT_S, desk.keep_s / 4))
         gr.HTML(
@@ -155,16 +157,16 @@ def build(desk: Desk, title: str = "cleanplate studio") -> gr.Blocks:
         marker.input(mark, token, shown, trigger_mode="multiple", concurrency_id="mark", concurrency_limit=1, **quiet)
         track.click(does(lambda project, still: project.track(bool(still))), [token, still], shown, **quiet)
         cancel.click(does(lambda project: project.cancel()), token, shown, **quiet)
-        clean.click(does(_clean), [token, quality, minutes, method, suffix, *controls], shown, **quiet)
+        clean.click(does(_clean), [token, quality, minutes, method, suffix, prepared, *controls], shown, **quiet)
 
         def prepare(quality: str, method: str) -> list[Any]:
             name = _method(quality, method)
             values = _presets(name)
             paper = not METHODS[name].carries
-            return [gr.update(visible=paper), _note(name), *values]
+            return [gr.update(visible=paper), _note(name), name, *values]
 
         for chosen in (quality, method):
-            chosen.change(prepare, [quality, method], [minutes, note, *controls], **quiet)
+            chosen.change(prepare, [quality, method], [minutes, note, prepared, *controls], **quiet)
     return page
 
 
@@ -261,9 +263,14 @@ def _whole(given: Any) -> int:
     return round(given)
 
 
-def _clean(project: Project, quality: str, minutes: float, method: str, suffix: str, *shown: Any) -> None:
+def _clean(
+    project: Project, quality: str, minutes: float, method: str, suffix: str, prepared: str, *shown: Any
+) -> None:
     name = _method(quality, method)
-    options, settings = forms.read(name, shown)
+    options, settings = forms.read(name, shown, prepared)
+    if prepared != name and _lacks_weights(name):
+        settings["loss.perceptual"] = 0.0
+        options = forms.as_command(settings)
     if not METHODS[name].carries and options.max_seconds is None and options.max_steps is None:
         settings["max-seconds"] = 60.0 * minutes
         options = forms.as_command(settings)

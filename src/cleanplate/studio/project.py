@@ -21,7 +21,7 @@ from cleanplate.studio.work import Job, Lane
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv")
 RESULT_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
-SETTINGS_FILE = "settings.toml"
+SETTINGS_FILE, WORK = "settings.toml", "work"
 READING = {"read": 1.0}
 TRACKING = {"track": 0.85, "write": 0.15}
 MOST_NAME = 80
@@ -54,7 +54,8 @@ class Project:
         self.stale = False
         """Marks have changed since it was tracked."""
         self.result: Result | None = None
-        self.output: Path | None = None
+        self.run: Path | None = None
+        """Folder of the result."""
         self.job: Job | None = None
         self.message = ""
         """What went wrong last, or was cancelled."""
@@ -172,13 +173,17 @@ class Project:
             if self.tracked is None or self.stale:
                 raise InputError("the marks are not tracked yet", "a mask of every frame is needed", "press Track")
             assert self.video is not None
-            self._forget_result()
-            self.output = self.folder / f"clean{suffix}"
-            options = replace(options, video=self.video, mask=self.folder / MASK_FILE, output=self.output)
-            files = {name: f"{self.name}{end}" for name, end in self._files(suffix).items()}
-            write_settings(self.folder / SETTINGS_FILE, files | dict(settings))
+            if suffix not in RESULT_SUFFIXES:
+                raise InputError(f"a result cannot be {suffix}", f"{', '.join(RESULT_SUFFIXES)} can", "choose one")
+            # An earlier result stays until this one is there.
+            run = self.folder / f"run-{self.version}"
+            run.mkdir()
+            options = replace(options, video=self.video, mask=self.folder / MASK_FILE, output=run / f"clean{suffix}")
+            ends = {"video": self.video.suffix, "mask": "-mask.mkv", "output": f"-clean{suffix}"}
+            files = {name: f"{self.name}{end}" for name, end in ends.items()}
+            write_settings(run / SETTINGS_FILE, files | dict(settings))
             weights = CLEANING[options.settings.carries, options.settings.learns]
-            self._start(self.work, "clean", (options, self.folder, facts), weights)
+            self._start(self.work, "clean", (options, self.folder / WORK, facts), weights)
 
     def cancel(self) -> None:
         """End what waits or runs."""
@@ -186,22 +191,28 @@ class Project:
         if job is not None:
             (self.work if job.task == "clean" else self.look).cancel(job)
 
+    @property
+    def preview(self) -> Path | None:
+        """The middle frame as a run has it now."""
+        job = self.job
+        if job is None or job.task != "clean":
+            return None
+        path = job.arguments[0].output.parent / tasks.PREVIEW
+        return path if path.exists() else None
+
     def downloads(self) -> list[tuple[str, Path, str]]:
         """What there is to keep: what it is, where it lies, and the name to keep it under."""
         files: list[tuple[str, Path, str]] = []
         if self.tracked is not None and not self.stale:
             files.append(("Mask", self.folder / MASK_FILE, f"{self.name}-mask.mkv"))
-        if self.result is not None and self.output is not None:
-            result = ("Result", self.output, f"{self.name}-clean{self.output.suffix}")
-            where = ("Provenance", self.folder / PROVENANCE_FILE, f"{self.name}-provenance.mkv")
-            files = [result, *files, where, ("Settings", self.folder / SETTINGS_FILE, f"{self.name}-settings.toml")]
+        if self.result is not None and self.run is not None:
+            output = self.run / self.result.name
+            result = ("Result", output, f"{self.name}-clean{output.suffix}")
+            where = ("Provenance", self.run / PROVENANCE_FILE, f"{self.name}-provenance.mkv")
+            files = [result, *files, where, ("Settings", self.run / SETTINGS_FILE, f"{self.name}-settings.toml")]
         return files
 
     # How that is done
-
-    def _files(self, suffix: str) -> dict[str, str]:
-        assert self.video is not None
-        return {"video": self.video.suffix, "mask": "-mask.mkv", "output": f"-clean{suffix}"}
 
     def _idle(self) -> Any:
         """Refuse while a job waits or runs, or this is gone; the facts of the shot otherwise."""
@@ -242,7 +253,8 @@ class Project:
             self.job = None
             for partial in self.folder.glob(".*.partial*"):
                 _remove(partial)
-            (self.folder / tasks.PREVIEW).unlink(missing_ok=True)
+            if job.task == "clean":
+                self._keep_run(job.arguments[0].output.parent if job.state == "done" else self.run)
             if job.state == "done":
                 if job.task in ("read", "demo"):
                     self.stamps["read"] = self.version + 1
@@ -250,36 +262,38 @@ class Project:
                 elif job.task == "track":
                     self.stamps["track"] = self.version + 1
                     self.tracked, self.stale = job.result, False
-                    self._forget_result()
+                    self.result = None
+                    self._keep_run(None)
                 else:
                     self.stamps["clean"] = self.version + 1
                     self.result = job.result
                 self.changed()
                 return
+            words = "Cancelled." if job.state == "cancelled" else self._in_words(job.error)
             if job.task in ("read", "demo"):
                 self._clear()
             elif job.task == "track":
                 self.stale = self.tracked is not None
-            self.changed("Cancelled." if job.state == "cancelled" else self._in_words(job.error))
+            self.changed(words)
 
     def _in_words(self, error: str) -> str:
         """An error in the names that the user knows."""
         if self.video is not None:
-            error = error.replace(str(self.video), self.name)
+            error = error.replace(str(self.video), self.name + self.video.suffix)
         return error.replace(f"{self.folder}/", "")
 
-    def _forget_result(self) -> None:
-        self.result = None
-        for path in (self.output, self.folder / PROVENANCE_FILE, self.folder / SETTINGS_FILE):
-            if path is not None:
-                path.unlink(missing_ok=True)
-        self.output = None
+    def _keep_run(self, kept: Path | None) -> None:
+        """Remove what all other runs have made."""
+        self.run = kept
+        for run in self.folder.glob("run-*"):
+            if run != kept:
+                _remove(run)
 
     def _clear(self) -> None:
         """Begin anew."""
         for path in self.folder.iterdir():
             _remove(path)
-        self.video, self.facts, self.tracked, self.result, self.output = None, None, None, None, None
+        self.video, self.facts, self.tracked, self.result, self.run = None, None, None, None, None
         self.marks, self.stale = {}, False
 
     def remove(self) -> None:

@@ -4,15 +4,24 @@ import contextlib
 import hmac
 import logging
 import os
+import re
 import signal
 import socket
 import threading
 import webbrowser
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, quote
+
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
 
 from cleanplate.errors import InputError
 from cleanplate.studio.desk import Desk
+from cleanplate.studio.project import shown_name
+from cleanplate.studio.views import KEEP
 from cleanplate.studio_command import LOOPBACK
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -106,30 +115,36 @@ def theme() -> Any:
 
 def guards(host: str) -> list[Any]:
     """What every request passes."""
-    from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
-
-    found = [Middleware(NoFetching)]
+    found = [Middleware(Guard)]
     if host in LOOPBACK:  # no other name than this machine's leads here, whatever a name server says
         found.append(Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", "::1"]))
     return found
 
 
-class NoFetching:
-    """Gradio fetches an address that is given in place of a file. This page needs none, so it is refused."""
+class Guard:
+    """Refuses to fetch anything from elsewhere, and names files as the page asks for it.
+
+    Gradio fetches an address that is given in place of a file's path, which this page has no use for.
+    """
 
     def __init__(self, app: Any):
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Of ASGI."""
-        path = scope.get("path", "")
-        if scope["type"] == "http" and ("://" in path or "/proxy=" in path):
-            from starlette.responses import PlainTextResponse
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        path, query = scope["path"], parse_qs(scope["query_string"].decode("latin-1"))
+        if re.search(r"file=\s*\w+:/|/proxy=", path):
+            return await PlainTextResponse("not here", status_code=403)(scope, receive, send)
 
-            await PlainTextResponse("not here", status_code=403)(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
+        async def named(message: Any) -> None:
+            if message["type"] == "http.response.start" and KEEP in query and "/file=" in path:
+                name = quote(shown_name(query[KEEP][0]))
+                MutableHeaders(scope=message)["content-disposition"] = f"attachment; filename*=utf-8''{name}"
+            await send(message)
+
+        return await self.app(scope, receive, named)
 
 
 def _same(given: str, password: str) -> bool:

@@ -135,6 +135,8 @@ def _mark(folder: Path, index: int, facts: Facts) -> Bool[np.ndarray, "H W"]:
 class Result:
     """What was made, in shares and seconds."""
 
+    name: str
+    """Of the file."""
     frames: int
     first: int
     """Which frame of the shot its first one is."""
@@ -145,21 +147,21 @@ class Result:
     elapsed_s: float
 
 
-def clean_shot(options: Inpaint, folder: Path, facts: Facts, *, on_step: OnStep) -> Result:
+def clean_shot(options: Inpaint, saved: Path, facts: Facts, *, on_step: OnStep) -> Result:
     """Remove what the mask marks, and make small copies of the result and of where it comes from.
 
     Args:
-        options: as the command line has them; its files lie in the folder.
-        folder: of the project.
+        options: as the command line has them. What is made lies beside its output.
+        saved: folder of what was learned, to go on from if the run is ended.
         facts: of the shot.
         on_step: told of every step.
     """
-    fps = fps_of(options.video)
+    folder, fps = options.output.parent, fps_of(options.video)
     span = Span(moment(options.start, fps), None if options.end is None else moment(options.end, fps))
     reading = {"size": options.size, "region": options.region, "dilate_px": options.dilate_px}
     shot = Shot(options.video, (options.mask, *options.also), span, **reading, invert_mask=options.invert_mask)
     watch = Watch(folder / PREVIEW, facts.total // 2, on_step, whole=not options.settings.carries)
-    work = Work(options.output.with_name(f"{options.output.name}.work"), resume=True, overwrite=True, every_s=20.0)
+    work = Work(saved, resume=True, overwrite=True, every_s=20.0)
     done = clean(
         shot,
         options.output,
@@ -183,7 +185,9 @@ def clean_shot(options: Inpaint, folder: Path, facts: Facts, *, on_step: OnStep)
         pictures.write_provenance(pictures.numbered(folder / WHERE, index, ".png"), where)
         tell(on_step, "show", index + 1, done.frames)
     first = span.start if isinstance(span.start, int) else round(span.start * Fraction(fps))
-    return Result(done.frames, first, done.size, done.hidden, done.carried, done.made_up, done.elapsed_s)
+    return Result(
+        options.output.name, done.frames, first, done.size, done.hidden, done.carried, done.made_up, done.elapsed_s
+    )
 
 
 class Watch:

@@ -1,13 +1,12 @@
 """What the page shows of a project, as values and HTML of its components. Nothing here does anything."""
 
 import html
-import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from cleanplate.pictures import TINTS
 from cleanplate.studio import tasks
-from cleanplate.studio.pictures import MASK_TINT
 from cleanplate.studio.project import Project
 
 DOING = {
@@ -24,9 +23,13 @@ DOING = {
 }
 
 
-def base(project: Project) -> str:
-    """The address of a project's folder, relative to the page."""
-    return f"gradio_api/file={quote(str(project.folder))}/"
+KEEP = "keep"
+"""In the address of a file: the name to keep it under."""
+
+
+def address_of(path: Path) -> str:
+    """The address of a file or folder of a project, relative to the page."""
+    return f"gradio_api/file={quote(str(path))}"
 
 
 def marker(project: Project) -> dict[str, Any] | None:
@@ -45,14 +48,14 @@ def marker(project: Project) -> dict[str, Any] | None:
 
 def compare(project: Project) -> dict[str, Any] | None:
     """For compare.js."""
-    result, facts = project.result, project.facts
-    if result is None or facts is None:
+    result = project.result
+    if result is None or project.run is None:
         return None
-    made = project.stamps["clean"]
-    tint = {"folder": tasks.WHERE, "label": "Show where each pixel comes from", "v": made}
+    made, run = project.stamps["clean"], project.run.name
+    tint = {"folder": f"{run}/{tasks.WHERE}", "label": "Show where each pixel comes from", "v": made}
     panes = [
         {"label": "Before", "folder": tasks.FRAMES, "first": result.first, "v": project.stamps["read"]},
-        {"label": "After", "folder": tasks.AFTER, "v": made, "tint": tint},
+        {"label": "After", "folder": f"{run}/{tasks.AFTER}", "v": made, "tint": tint},
     ]
     value = _player(project, panes, result.frames // 2)
     return value | {"total": result.frames, "size": list(result.size[::-1]), "v": made}
@@ -60,7 +63,7 @@ def compare(project: Project) -> dict[str, Any] | None:
 
 def _player(project: Project, panes: list[dict[str, Any]], start: int) -> dict[str, Any]:
     assert project.facts is not None
-    shared = {"base": base(project), "fps": project.facts.fps, "total": project.facts.total}
+    shared = {"base": f"{address_of(project.folder)}/", "fps": project.facts.fps, "total": project.facts.total}
     return shared | {
         "size": list(project.facts.small[::-1]),
         "v": project.stamps["read"],
@@ -115,9 +118,9 @@ def progress(project: Project) -> str:
         lasting = "" if left_s is None else f" &middot; about {in_words(left_s)} left"
         words = f"{DOING.get((job.task, job.stage), 'Starting')}: {job.share:.0%}{lasting}"
     bar = f"<progress max='1' value='{job.share:.3f}' aria-label='Progress'></progress>"
-    picture = ""
-    if (project.folder / tasks.PREVIEW).exists():
-        address = f"{base(project)}{tasks.PREVIEW}?v={time.time():.0f}"
+    picture, preview = "", project.preview
+    if preview is not None:
+        address = f"{address_of(preview)}?v={preview.stat().st_mtime_ns}"
         picture = f"<img src='{address}' alt='The middle frame as it is now' class='preview'>"
     return f"<div class='progress'><div class='said'><span role='status'>{words}</span>{bar}</div>{picture}</div>"
 
@@ -153,12 +156,7 @@ def shares(project: Project) -> str:
 def downloads(project: Project) -> str:
     """Links to the files."""
     links = [
-        f"<a href='{base(project)}{quote(path.name)}' download='{html.escape(name, quote=True)}'>{what}</a>"
+        f"<a href='{address_of(path)}?{KEEP}={quote(name)}' download='{html.escape(name, quote=True)}'>{what}</a>"
         for what, path, name in project.downloads()
     ]
     return f"<div class='downloads'>{''.join(links)}</div>" if links else ""
-
-
-def mask_colour() -> str:
-    """For a style."""
-    return f"rgb({' '.join(map(str, MASK_TINT))})"

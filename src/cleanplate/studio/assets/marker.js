@@ -61,6 +61,7 @@ async function draw(frame) {
   clear.disabled = value.marks[frame] === undefined;
   if (wanted === drawn) return;
   drawn = wanted;
+  delete canvas.dataset.drawn;
   corner = last = null;
   rubber.hidden = true;
   if (!wanted) return pen.clearRect(0, 0, canvas.width, canvas.height);
@@ -133,6 +134,7 @@ function finishStroke() {
 }
 
 function say(what) {
+  delete canvas.dataset.drawn;
   trigger("input", { frame: player.frame, ...what });
 }
 
