@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,7 @@ def clean(
     max_seconds: float | None = None,
     work: Work | None = None,
     on_step: OnStep | None = None,
+    on_frame: Callable[[Frame], None] | None = None,
 ) -> Cleaned:
     """Fill the holes of a shot and write it.
 
@@ -63,6 +64,7 @@ def clean(
         max_seconds: learn until so long after the start.
         work: a folder to save in while learning.
         on_step: told of every step.
+        on_frame: given every frame as it is read. Its picture changes in place as it is filled, until it is written.
 
     Raises:
         InputError: files that cannot be read or written, and whatever `pipeline.inpaint` refuses.
@@ -80,6 +82,8 @@ def clean(
             passing.append(whole)
             if place.type != "cpu":
                 frame = Frame(frame.index, frame.picture.to(place), frame.origin.to(place))
+            if on_frame is not None:
+                on_frame(frame)
             yield frame
 
     counts = torch.zeros(3, dtype=torch.long)

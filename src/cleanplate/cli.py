@@ -10,24 +10,26 @@ import dataclasses
 import io
 import logging
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
 import tyro
-from tyro.conf import arg
 
 from cleanplate import __version__
 from cleanplate.batch_command import Batch
 from cleanplate.commands import Compose, Demo, Evaluate, Inpaint, Reproduce
-from cleanplate.config import DEFAULT_METHOD, METHODS, Method, find_method
+from cleanplate.config import DEFAULT_METHOD, METHODS, Encoding, find_method
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.interrupts import termination_interrupts
 from cleanplate.mask_command import Mask
+from cleanplate.settings import Value, read_settings, settings_path, to_words
+from cleanplate.studio_command import Studio
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
 
-Command = Inpaint | Demo | Mask | Evaluate | Compose | Reproduce | Batch
+Command = Inpaint | Demo | Mask | Evaluate | Compose | Reproduce | Batch | Studio
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -71,28 +73,59 @@ def run(argv: Sequence[str]) -> int:
 def parse(argv: Sequence[str]) -> Command:
     """The command that these words ask for.
 
-    A method's fields have that method's values as their defaults, so the words are read twice: first for its name.
+    A method's fields have that method's values as their defaults, so the words are read twice: first for its name. What
+    a settings file holds are defaults too.
 
     Raises:
         InputError: words that make no command.
         SystemExit: help was asked for and printed.
     """
     words = list(argv) or ["--help"]
-    method = METHODS[DEFAULT_METHOD]
+    defaults: dict[str, Any] = {"settings": METHODS[DEFAULT_METHOD]}
     asks_help = any(word in ("-h", "--help") for word in words)
     try:
-        first = _parse([word for word in words if word not in ("-h", "--help")], method)
+        plain = [word for word in words if word not in ("-h", "--help")]
+        path = settings_path(plain) if plain[:1] == ["inpaint"] else None
+        held = {} if path is None else read_settings(path)
+        defaults |= _held(path, held, str(held.get("method", DEFAULT_METHOD)))
+        first = _parse(plain, defaults)
         if isinstance(first, Inpaint):
-            method = find_method(first.method)
+            defaults |= {"settings": find_method(first.method)} | _held(path, held, first.method)
     except InputError:
         if not asks_help:
             raise
-    return _parse(words, method)
+    return _parse(words, defaults)
 
 
-def _parse(words: list[str], method: Method) -> Command:
-    settings = ("settings", Annotated[Method, arg(name="")], method)
-    inpaint = dataclasses.make_dataclass("Inpaint", [settings], bases=(Inpaint,), frozen=True)
+PLACES = ("video", "mask", "output", "method")
+"""What is given to `inpaint` without a name, or must be given."""
+
+
+def _held(path: Path | None, held: Mapping[str, Value], method: str) -> dict[str, Any]:
+    """The fields of Inpaint that a settings file sets, if this is the method; checked like words of a command."""
+    if not held:
+        return {}
+    places = {name: str(held.get(name, name)) for name in PLACES} | {"method": method}
+    words = to_words({name: value for name, value in held.items() if name not in PLACES})
+    try:
+        preset: dict[str, Any] = {"settings": find_method(method)}
+        given = ["inpaint", places["video"], places["mask"], method, "-o", places["output"]]
+        read = _parse([*given, *words], preset)
+    except InputError as error:
+        given = f"the settings file {path} cannot be used ({error})"
+        raise InputError(given, "the words of cleanplate inpaint are needed", "correct it") from None
+    # A group like `carry` belongs to the method.
+    names = {name.replace("-", "_").partition(".")[0] for name in held}
+    fields = {field.name for field in dataclasses.fields(Inpaint)}
+    encoding = {field.name for field in dataclasses.fields(Encoding)}
+    named = {"encoding" if name in encoding else name if name in fields else "settings" for name in names}
+    return {name: getattr(read, name) for name in named}
+
+
+def _parse(words: list[str], defaults: Mapping[str, Any]) -> Command:
+    kinds = get_type_hints(Inpaint, include_extras=True)
+    fields = [(name, kinds[name], value) for name, value in defaults.items()]
+    inpaint = dataclasses.make_dataclass("Inpaint", fields, bases=(Inpaint,), frozen=True, kw_only=True)
     inpaint.__doc__ = Inpaint.__doc__
     commands = (
         Annotated[inpaint, tyro.conf.subcommand("inpaint")]  # type: ignore[reportOperatorIssue] - made at run time
@@ -102,6 +135,7 @@ def _parse(words: list[str], method: Method) -> Command:
         | Annotated[Compose, tyro.conf.subcommand("compose")]
         | Annotated[Reproduce, tyro.conf.subcommand("reproduce")]
         | Annotated[Batch, tyro.conf.subcommand("batch")]
+        | Annotated[Studio, tyro.conf.subcommand("studio")]
     )
     said = io.StringIO()
     try:

@@ -67,6 +67,8 @@ class Inpaint:
     """Where to write the losses, and what the network makes at each look (--fit.look-every), for TensorBoard."""
     pictures: Annotated[Path | None, arg(metavar="PATH")] = None
     """Folder for what the network makes at each look: frames, and flow as colour (hue direction, value magnitude)."""
+    settings_file: Annotated[Path | None, arg(metavar="FILE")] = None
+    """TOML of these options in the same words (dilate-px = 4, carry.rounds = 1); what is given here counts more."""
     settings: Annotated[Method, arg(name="")] = METHODS[DEFAULT_METHOD]
 
     def run(self) -> None:

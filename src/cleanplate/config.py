@@ -326,6 +326,8 @@ class Step:
     """At a look (`fit.look_every`): all frames as the network makes them now, (T, 3, H, W)."""
     flows: Mapping[tuple[int, int], Any] = field(default_factory=dict)
     """At a look: the flow that the network makes, (T, 2, H, W) in pixels, by stride and direction."""
+    look: Callable[[int], Any] | None = None
+    """Of a step that learns: what the network makes of a frame now, (3, H, W), for who cannot wait for a look."""
 
 
 OnStep = Callable[[Step], Any]

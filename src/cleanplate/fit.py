@@ -115,7 +115,7 @@ def fit(
         share = max(step / total, elapsed_s / (max_seconds or math.inf))
         losses = {term: value.item() for term, value in terms.items()}
         work.log({"fit": name, "step": step, "elapsed_s": elapsed_s, **vars(batch), **losses})
-        news: dict[str, Any] = {"fit": name, "update": step, "losses": losses}
+        news: dict[str, Any] = {"fit": name, "update": step, "losses": losses, "look": model.look}
         if settings.keep == "mean" and share > 1 - MEAN_OVER:
             kept["frames"][list(batch.frames)] += made.detach()
             kept["count"][list(batch.frames)] += 1

@@ -80,6 +80,14 @@ class Model:
                 flow[window] = made
         return frames, flow
 
+    @torch.no_grad()
+    def look(self, index: int) -> Float[Tensor, "3 H W"]:
+        """One frame, in the middle of its window where that can be."""
+        count = len(self.noise)
+        size = min(self.window, count)
+        first = min(max(0, index - size // 2), count - size)
+        return self.make(range(first, first + size))[0][index - first].float()
+
     def state(self) -> dict[str, Any]:
         """Everything that has changed since the beginning."""
         return {

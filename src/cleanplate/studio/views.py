@@ -1,0 +1,162 @@
+"""What the page shows of a project, as values and HTML of its components. Nothing here does anything."""
+
+import html
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from cleanplate.pictures import TINTS
+from cleanplate.studio import tasks
+from cleanplate.studio.project import Project
+
+DOING = {
+    ("read", "read"): "Reading the video",
+    ("demo", "read"): "Making the shot",
+    ("track", "read"): "Looking at the shot",
+    ("track", "track"): "Following the thing",
+    ("track", "write"): "Writing the mask",
+    ("clean", "read"): "Reading the shot",
+    ("clean", "carry"): "Carrying hidden pixels from other frames",
+    ("clean", "learn"): "Learning what no frame shows",
+    ("clean", "write"): "Writing the result",
+    ("clean", "show"): "Making pictures of the result",
+}
+
+
+KEEP = "keep"
+"""In the address of a file: the name to keep it under."""
+
+
+def address_of(path: Path) -> str:
+    """The address of a file or folder of a project, relative to the page."""
+    return f"gradio_api/file={quote(str(path))}"
+
+
+def marker(project: Project) -> dict[str, Any] | None:
+    """For marker.js."""
+    facts = project.facts
+    if facts is None:
+        return None
+    frames = {"label": "Shot", "folder": tasks.FRAMES, "v": project.stamps["read"]}
+    start = min(project.marks, default=facts.total // 2)
+    return _player(project, [frames], start) | {
+        "marks": {str(frame): stamp for frame, stamp in sorted(project.marks.items())},
+        "mask": project.stamps["track"] if project.tracked is not None else None,
+        "jump": list(project.tracked.look_at) if project.tracked is not None and not project.stale else [],
+    }
+
+
+def compare(project: Project) -> dict[str, Any] | None:
+    """For compare.js."""
+    result = project.result
+    if result is None or project.run is None:
+        return None
+    made, run = project.stamps["clean"], project.run.name
+    tint = {"folder": f"{run}/{tasks.WHERE}", "label": "Show where each pixel comes from", "v": made}
+    panes = [
+        {"label": "Before", "folder": tasks.FRAMES, "first": result.first, "v": project.stamps["read"]},
+        {"label": "After", "folder": f"{run}/{tasks.AFTER}", "v": made, "tint": tint},
+    ]
+    value = _player(project, panes, result.frames // 2)
+    return value | {"total": result.frames, "size": list(result.size[::-1]), "v": made}
+
+
+def _player(project: Project, panes: list[dict[str, Any]], start: int) -> dict[str, Any]:
+    assert project.facts is not None
+    shared = {"base": f"{address_of(project.folder)}/", "fps": project.facts.fps, "total": project.facts.total}
+    return shared | {
+        "size": list(project.facts.small[::-1]),
+        "v": project.stamps["read"],
+        "start": start,
+        "panes": panes,
+    }
+
+
+def facts(project: Project) -> str:
+    """The shot in a line."""
+    held = project.facts
+    if held is None:
+        return ""
+    height, width = held.size
+    lasting = f"{held.total} frames, {held.total / held.fps:.1f} s at {held.fps:g} frames a second"
+    return f"<p class='facts'><b>{html.escape(project.name)}</b>: {width}x{height}, {lasting}</p>"
+
+
+def message(project: Project) -> str:
+    """What went wrong."""
+    return f"<div class='alert' role='alert'>{html.escape(project.message)}</div>" if project.message else ""
+
+
+def advice(project: Project) -> str:
+    """What to do next, below the picture that is marked."""
+    if project.tracked is None:
+        words = "Mark the thing on one frame, then press Track. More marks help where it changes a lot."
+        if project.marks:
+            words = "Marked. Press Track to follow it through the shot, or mark it on more frames first."
+    elif project.stale:
+        words = "Marks have changed: press Track again."
+    elif project.tracked.look_at:
+        words = f"{PLAY} The frames named above are the least sure ones."
+    else:
+        words = f"{PLAY} If it is right, go on below."
+    return f"<p class='facts' role='status'>{words}</p>"
+
+
+PLAY = "Play it. Where the mask slips, paint or erase on that frame, and track again."
+
+
+def progress(project: Project) -> str:
+    """How far a job has come."""
+    job = project.job
+    if job is None:
+        return ""
+    if job.state == "waiting":
+        ahead = project.ahead()
+        words = f"Waiting: {ahead} before you." if ahead else "Starting."
+    else:
+        left_s = job.left_s
+        lasting = "" if left_s is None else f" &middot; about {in_words(left_s)} left"
+        words = f"{DOING.get((job.task, job.stage), 'Starting')}: {job.share:.0%}{lasting}"
+    bar = f"<progress max='1' value='{job.share:.3f}' aria-label='Progress'></progress>"
+    picture, preview = "", project.preview
+    if preview is not None:
+        address = f"{address_of(preview)}?v={preview.stat().st_mtime_ns}"
+        picture = f"<img src='{address}' alt='The middle frame as it is now' class='preview'>"
+    return f"<div class='progress'><div class='said'><span role='status'>{words}</span>{bar}</div>{picture}</div>"
+
+
+def in_words(seconds: float) -> str:
+    """A time that is only estimated."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def shares(project: Project) -> str:
+    """Where the result's pixels come from."""
+    result = project.result
+    if result is None:
+        return ""
+
+    def swatch(kind: int) -> str:
+        red, green, blue = TINTS[kind]
+        return f"<span class='swatch' style='background: rgb({red} {green} {blue})'></span>"
+
+    return (
+        "<div class='shares'>"
+        f"<span>{1 - result.hidden:.1%} of the picture is untouched.</span>"
+        f"<span>Of the {result.hidden:.1%} that was hidden:</span>"
+        f"<span>{swatch(1)}{result.carried:.1%} carried from other frames</span>"
+        f"<span>{swatch(2)}{result.made_up:.1%} made up</span>"
+        f"<span>It took {in_words(result.elapsed_s)}.</span></div>"
+    )
+
+
+def downloads(project: Project) -> str:
+    """Links to the files."""
+    links = [
+        f"<a href='{address_of(path)}?{KEEP}={quote(name)}' download='{html.escape(name, quote=True)}'>{what}</a>"
+        for what, path, name in project.downloads()
+    ]
+    return f"<div class='downloads'>{''.join(links)}</div>" if links else ""
