@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from cleanplate import __version__, cli, encoder, write_video
+from cleanplate.commands import Inpaint
 from cleanplate.demo import write_tone
+from cleanplate.settings import read_settings, to_words, write_settings
 from cleanplate.video_io import read_frames
 from tests.conftest import panning, to_bytes, walking_hole
 
@@ -293,3 +295,53 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ours > theirs + 10
     names = {path.name for path in (tmp_path / "demo").iterdir()}
     assert names == {"input.mp4", "mask.mkv", "clean.mp4", "provenance.mkv", "truth.mkv", "side-by-side.png"}
+
+
+def test_a_settings_file_is_what_the_command_line_says(shot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (shot / "set.toml").write_text(
+        'video = "shot.mp4"\nmask = "mask.mkv"\noutput = "held.mkv"\nmethod = "carry"\n'
+        "dilate-px = 2\nlossless = true\n[carry]\nrounds = 1\nwindow_frames = 8\n"
+    )
+    said = (
+        "inpaint shot.mp4 mask.mkv carry -o said.mkv --dilate-px 2 --lossless --carry.rounds 1 --carry.window-frames 8"
+    )
+    assert command(said, shot, capsys)[0] == 0
+    assert command("inpaint --settings-file set.toml", shot, capsys)[0] == 0
+    assert np.array_equal(read_frames(shot / "held.mkv")[0], read_frames(shot / "said.mkv")[0])
+    # What is given on the command line counts more, and a method brings its own values for what the file does not set.
+    words = "inpaint a.mp4 b.mkv dip -o c.mkv --carry.rounds 3 --settings-file"
+    parsed = cli.parse([*words.split(), str(shot / "set.toml")])
+    assert isinstance(parsed, Inpaint)
+    assert (str(parsed.video), parsed.method, parsed.dilate_px) == ("a.mp4", "dip", 2)
+    assert (parsed.settings.carry.rounds, parsed.settings.carry.window_frames) == (3, 8)
+    assert parsed.settings.schedule.each_frame_alone
+    assert parsed.encoding.lossless
+
+
+def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
+    settings = {"video": 'a "shot" \u00e9\\.mp4', "seed": 3, "invert-mask": True, "carry.reach": 0.25, "size": (64, 96)}
+    write_settings(tmp_path / "set.toml", settings)
+    assert read_settings(tmp_path / "set.toml") == settings
+    assert to_words({"a.b-c": False, "d": True, "e": (1, 2)}) == ["--a.no-b-c", "--d", "--e", "1", "2"]
+
+
+BAD_SETTINGS = {
+    None: "the settings file FILE cannot be read (No such file or directory)",
+    "seed = ": "the settings file FILE is not TOML",
+    "seed = 1979-05-27": "seed in FILE is datetime.date(1979, 5, 27)",
+    "sed = 1": "the settings file FILE cannot be used (",
+    'seed = "four"': "the settings file FILE cannot be used (",
+    "carry.rounds = 0": "carry.rounds is 0",
+    'method = "cary"': "did you mean 'carry'?",
+}
+
+
+@pytest.mark.parametrize("text", BAD_SETTINGS)
+def test_bad_settings_files(text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "set.toml"
+    if text is not None:
+        file.write_text(text)
+    assert cli.run(["inpaint", "a.mp4", "b.mkv", "-o", "c.mkv", "--settings-file", str(file)]) == 2
+    errors = capsys.readouterr().err
+    assert BAD_SETTINGS[text].replace("FILE", str(file)) in errors
+    assert errors.count("\n") == 1

@@ -89,8 +89,9 @@ def docstrings(of: type) -> dict[str, str]:
     assert isinstance(made, ast.ClassDef)
     found = {}
     for field, below in zip(made.body, made.body[1:], strict=False):
-        named = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if named and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+        if not (isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)):
+            continue
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
             found[field.target.id] = " ".join(str(below.value.value).split())
     return found
 

@@ -46,7 +46,7 @@ def build(desk: Desk, title: str = "cleanplate studio") -> gr.Blocks:
         with gr.Column(elem_id="step-shot") as shot:
             gr.Markdown("## 1. The shot")
             with gr.Row(equal_height=True):
-                types = list(VIDEO_SUFFIXES)
+                types: list[str] = [*VIDEO_SUFFIXES]
                 upload = gr.File(
                     label="Drop a video here, or choose one", file_types=types, height=160, elem_id="upload"
                 )
@@ -111,7 +111,7 @@ def build(desk: Desk, title: str = "cleanplate studio") -> gr.Blocks:
                     gr.skip(),
                 ]
 
-        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
         def does(act: Callable[..., Any]) -> Callable[..., list[Any]]:
             """An event's function: act on the project, and show what has become of it."""

@@ -55,7 +55,7 @@ def write_jpeg(path: Path, picture: UInt8[np.ndarray, "H W 3"]) -> None:
 
 def read_jpeg(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     """What `write_jpeg` wrote."""
-    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def write_tint(path: Path, where: UInt8[np.ndarray, "H W"], tints: dict[int, tuple[int, int, int]]) -> None:
@@ -80,7 +80,7 @@ def write_provenance(path: Path, levels: UInt8[np.ndarray, "H W"]) -> None:
 
 def read_mask(path: Path) -> Bool[np.ndarray, "h w"]:
     """What `write_mask` wrote."""
-    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., 3] > 127
+    return _read(path, cv2.IMREAD_UNCHANGED)[..., 3] > 127
 
 
 def painted(address: str, size: Size) -> Bool[np.ndarray, "h w"]:
@@ -175,6 +175,12 @@ def _reduced(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "a b 3"]:
 
 def _enlarged(mask: Bool[np.ndarray, "a b"], size: Size) -> Bool[np.ndarray, "h w"]:
     return cv2.resize(mask.astype(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_LINEAR) > 127
+
+
+def _read(path: Path, flags: int) -> np.ndarray:
+    picture = cv2.imread(str(path), flags)
+    assert picture is not None, path  # written by us
+    return picture
 
 
 def _write(path: Path, suffix: str, picture: np.ndarray, options: Sequence[int]) -> None:

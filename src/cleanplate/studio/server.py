@@ -89,12 +89,10 @@ def serve(
 
 def theme() -> Any:
     """Fonts of the system, no text below 12 px."""
-    import gradio as gr
+    from gradio.themes import Default, Size
 
-    sizes = gr.themes.Size(
-        name="readable", xxs="12px", xs="12px", sm="14px", md="15px", lg="17px", xl="22px", xxl="26px"
-    )
-    return gr.themes.Default(
+    sizes = Size(name="readable", xxs="12px", xs="12px", sm="14px", md="15px", lg="17px", xl="22px", xxl="26px")
+    return Default(
         primary_hue="blue",
         text_size=sizes,
         font=["system-ui", "sans-serif"],

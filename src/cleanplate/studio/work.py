@@ -74,7 +74,7 @@ class Lane:
         self._closed = False
         # Forked from a process that has loaded everything and done nothing: quick to start, and safe.
         methods = multiprocessing.get_all_start_methods()
-        self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
             multiprocessing.set_forkserver_preload(["cleanplate.studio.tasks"])
             forkserver.ensure_running()  # it loads while the page is being opened
