@@ -22,7 +22,7 @@ from cleanplate.errors import InputError
 from cleanplate.rows import COLUMNS, OURS, options, rows_of, shots_of
 from cleanplate.video_io import check_output
 
-READ = frozenset({"video", "mask"})
+READ = frozenset({"settings_file", "video", "mask"})
 WRITTEN = frozenset({"output", "provenance", "log_dir", "pictures"})
 """Options of `inpaint` that are paths, by what becomes of them; one that is in neither is taken as written."""
 
