@@ -404,7 +404,9 @@ def test_no_path_leads_out(opened: Opened, server: Server, shot: Shot, tmp_path:
     beside = urllib.parse.quote(f"{project}/../../../../secret.mp4", safe="")
     for path in ("/etc/passwd", str(secret), beside, f"{project}/%2e%2e/%2e%2e/%2e%2e/secret.mp4", str(project)):
         assert status(path) == 403, path
-    assert status("http://127.0.0.1:1/secret") == 403  # and nothing is fetched from elsewhere for anybody
+    # Gradio would fetch this; the studio does not even look.
+    elsewhere = page.request.get(f"{server.address}gradio_api/file=http://example.com/video.mp4")
+    assert (elsewhere.status, elsewhere.text()) == (403, "not here")
 
     # An event that names a file which was never uploaded.
     data = {"path": str(secret), "orig_name": "secret.mp4", "meta": {"_type": "gradio.FileData"}}

@@ -8,6 +8,7 @@ Rooms, each importing only from those above it:
     project.py    one shot: its private folder, its marks, how far it has come
     desk.py       all projects: who finds which, and when one is removed
     forms.py      the command line's options as controls
+    views.py      what the page shows of a project, as values and HTML
     page.py       what is on the page, and what its controls do
     server.py     where it listens, whom it lets in, what is left when it ends
 """
