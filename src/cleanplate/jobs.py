@@ -108,7 +108,8 @@ def _job(where: str, cells: Mapping[str, str], base: Path, folder: Path, each: S
     work = _inside(output.with_name(f"{output.name}.work"), folder)
     kept = {name: path for name, path in paths.items() if name in ("output", "provenance")}
     name = output.relative_to(folder).as_posix()
-    inputs = {name: getattr(command, name).absolute() for name in sorted(READ)}
+    read = {name: getattr(command, name) for name in sorted(READ)}
+    inputs = {name: path.absolute() for name, path in read.items() if path is not None}
     for field in dataclasses.fields(command):  # several paths in one option are inputs
         value = getattr(command, field.name)
         if isinstance(value, tuple):
