@@ -239,3 +239,15 @@ def test_what_makes_no_fit() -> None:
         NetworkConfig(channels=())
     with pytest.raises(InputError, match="carries, learns or both"):
         Method(carries=False, learns=False)
+
+
+def test_a_small_network_keeps_to_one_thread_and_gives_the_others_back(clip: Clip) -> None:
+    before, seen = torch.get_num_threads(), set()
+    torch.set_num_threads(2)
+    try:
+        options = {"max_steps": 3, "on_step": lambda step: seen.add(torch.get_num_threads())}
+        fit(clip.frames, clip.known, {}, small("dip-vid"), **options)
+        assert seen == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

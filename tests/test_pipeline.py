@@ -85,6 +85,9 @@ def test_colours_are_put_where_they_belong_also_in_a_part_of_a_picture(like: tor
     origin = torch.zeros(1, 6, 8, dtype=torch.uint8)
     part = Frame(0, whole[:, 2:5, 3:8], origin[:, 2:5, 3:8])
     part.put(torch.tensor([7]), torch.tensor([[0.2, 0.6, 1.0]]))  # row 1, column 2 of 5
+    part.put(torch.tensor([11]), torch.tensor([[1.0, 1.0, 1.0]]))  # row 2, column 1
+    assert whole[:, 4, 4].float().tolist() == [255 if like == torch.uint8 else 1] * 3
+    whole[:, 4, 4] = 0
     part.mark(torch.tensor([7]), CARRIED)
     assert whole[:, 3, 5].float().tolist() == pytest.approx(
         [51, 153, 255] if like == torch.uint8 else [0.2, 0.6, 1], abs=1e-3
