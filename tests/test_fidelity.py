@@ -1,5 +1,6 @@
 """What was not touched comes out as it was: checked with readers of our own making (PyAV's planes, packets, OpenCV)."""
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from cleanplate.clean import clean
 from cleanplate.config import Encoding
 from cleanplate.moments import Span
 from cleanplate.shot import Shot
+from cleanplate.video_io import open_writer
 from tests.conftest import panning, to_bytes
 
 SIZE = (64, 96)
@@ -467,6 +469,22 @@ def test_codec_and_quality_are_what_was_asked_for(tmp_path: Path, name: str, cod
         sizes.append((tmp_path / name).stat().st_size)
     assert sizes == sorted(sizes, reverse=True)
     assert len(sizes) == 1 or sizes[0] > 1.5 * sizes[1]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="this system has no such policies")
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "h264"), ("a.mp4", "h265"), ("a.webm", "vp9"), ("a.mkv", "av1")])
+def test_no_encoder_makes_this_process_more_urgent_than_others(tmp_path: Path, name: str, codec: str) -> None:
+    # libsvtav1 does, as root: the machine then hangs as soon as two such threads compute.
+    def policies() -> set[int]:
+        return {os.sched_getscheduler(int(path.name)) for path in Path("/proc/self/task").iterdir()}
+
+    before = policies()
+    picture = np.zeros((64, 96, 3), np.uint8)
+    with open_writer(tmp_path / name, fps=24, encoding=Encoding(codec=codec)) as out:
+        for _ in range(3):
+            out.write(picture)
+            assert policies() == before
+    assert policies() == before
 
 
 # A part

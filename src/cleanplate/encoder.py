@@ -18,6 +18,7 @@ from cleanplate.config import Encoding
 from cleanplate.container import as_rate, decode, frame_rate, open_video
 from cleanplate.errors import InputError
 from cleanplate.moments import Span
+from cleanplate.parallel import ordinary_priority
 from cleanplate.planes import UNSPECIFIED, depth, has_alpha, to_codec, upright_size
 from cleanplate.sound import Sound, kept_tags
 
@@ -250,4 +251,6 @@ class VideoWriter:
         if codec.encoder == "libx265" and suffix != ".mkv":
             video.codec_context.codec_tag = "hvc1"  # what players of Apple's look for
         video.codec_context.time_base = video.time_base = self._time_base
+        with ordinary_priority():
+            video.codec_context.open()
         self._sound = self._stack.enter_context(Sound(self._out, self._sound_path, whole=self.span.whole))

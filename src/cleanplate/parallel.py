@@ -9,6 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import cv2
@@ -46,3 +47,41 @@ def one_thread_each() -> Iterator[None]:
     finally:
         cv2.setNumThreads(before[0])
         torch.set_num_threads(before[1])
+
+
+@contextlib.contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Let no library make this process more urgent than all others.
+
+    SVT-AV1 makes the thread that opens it, and all that it starts, real-time ones of the highest priority where that is
+    allowed (as root, so in most containers). Every process that is started later inherits this, and where two of them
+    compute, nothing else in the system gets a turn.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    before = {thread: _scheduling(thread) for thread in _threads()}
+    own = _scheduling(0)
+    try:
+        yield
+    finally:
+        for thread in _threads():
+            if own is not None and (wanted := before.get(thread, own)) != _scheduling(thread) and wanted is not None:
+                with contextlib.suppress(OSError):  # it has ended
+                    os.sched_setscheduler(thread, wanted[0], os.sched_param(wanted[1]))
+
+
+def _threads() -> list[int]:
+    """Of this process, as the system counts them; 0, the calling one, where it does not list them."""
+    try:
+        return [int(path.name) for path in Path("/proc/self/task").iterdir()]
+    except OSError:
+        return [0]
+
+
+def _scheduling(thread: int) -> tuple[int, int] | None:
+    """Policy and priority; None of a thread that has ended."""
+    try:
+        return os.sched_getscheduler(thread), os.sched_getparam(thread).sched_priority
+    except OSError:
+        return None
