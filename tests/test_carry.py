@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from cleanplate import METHODS, Clip, inpaint
-from cleanplate.carry import Held, carry, nowhere, painted
+from cleanplate.carry import carry, nowhere, painted
 from cleanplate.complete import Field, Matches, corners, fit_both_ways, fit_homography, match
 from cleanplate.config import CarryConfig
 from cleanplate.frame import CARRIED, LEARNED, Frame, box_around
 from cleanplate.metrics import psnr_db, warp_error
 from cleanplate.smooth import Cells, dilate
-from cleanplate.trails import Link, follow, gather, link, unsafe_pixels
+from cleanplate.trails import Held, Link, follow, gather, link, unsafe_pixels
 from cleanplate.warp import pixel_grid
 from tests.conftest import panning, texture, walking_hole
 

@@ -241,7 +241,7 @@ def test_interrupted_while_learning(shot: Path, capsys: pytest.CaptureFixture[st
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err.startswith("cleanplate: interrupted; what was learned is in out.mp4.work; ")
+    assert err.startswith("cleanplate: interrupted; what is done is in out.mp4.work; ")
     assert "--resume" in err
     assert not (shot / "out.mp4").exists()
 

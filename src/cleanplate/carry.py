@@ -17,20 +17,22 @@ carried on for as long as it is needed.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice, pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from cleanplate.checkpoint import Work
 from cleanplate.complete import Field, corners, fit_both_ways, match, spacing
 from cleanplate.config import CarryConfig, OnStep, tell
 from cleanplate.flow import LEAST_SIZE, both_ways, gray
 from cleanplate.frame import CARRIED, LEARNED, Frame, box_around, to_like
+from cleanplate.journal import Journal, from_link, pack, to_link, unpack
 from cleanplate.parallel import in_order
 from cleanplate.smooth import Cells, dilate, paint_one
-from cleanplate.trails import Link, Trails, follow, gather, link, unsafe_pixels
+from cleanplate.trails import Held, Link, Trails, follow, gather, link, unsafe_pixels
 from cleanplate.warp import pixel_grid
 
 # Flow is estimated in a window around the holes that goes on for so many widths of the fit's own window.
@@ -39,26 +41,14 @@ MARGIN = 2.0
 PAINT_PX = 32
 
 
-@dataclass
-class Held:
-    """A frame in a window, and what leads from its unsafe pixels to its neighbours."""
-
-    frame: Frame
-    unsafe: Int[Tensor, " n"]
-    forward: Link | None = None
-    """To the next frame."""
-    backward: Link | None = None
-    """To the one before."""
-
-    def of(self, unsafe: Int[Tensor, " m"]) -> "Held":
-        """The same at some of its unsafe pixels."""
-        rows = torch.searchsorted(self.unsafe, unsafe)
-        forward, backward = (link and link.at(rows) for link in (self.forward, self.backward))
-        return Held(self.frame, unsafe, forward, backward)
-
-
 def carry(
-    frames: Iterable[Frame], config: CarryConfig, *, on_step: OnStep | None = None, total: int = 0
+    frames: Iterable[Frame],
+    config: CarryConfig,
+    *,
+    work: Work | None = None,
+    on_step: OnStep | None = None,
+    total: int = 0,
+    to_be_learned: bool = False,
 ) -> Iterator[Held]:
     """Fill the holes from the frames that show what they hide.
 
@@ -67,8 +57,10 @@ def carry(
             place. If they have a `motion`, flow is taken from that as if nothing were hidden in it: only for measuring
             what perfect knowledge of the motion would give.
         config: see CarryConfig.
+        work: where to keep what is filled, and what to go on from.
         on_step: told of every frame of every round.
         total: how many frames will come, if that is known.
+        to_be_learned: whether what is left is to be filled afterwards, along the links.
 
     Yields:
         the frames, all holes filled: carried, or smoothly where the origin is still LEARNED. The links are those of the
@@ -84,8 +76,15 @@ def carry(
     passing: Iterable[Held] = (Held(frame, unsafe_pixels(frame.hole)) for frame in frames)
     for number in range(config.rounds):
         trust_filled = config.trust_filled if number > 0 else 0.0
-        passing = Round(config, trust_filled, linked, last=number == config.rounds - 1).fill(passing)
+        last = number == config.rounds - 1
+        journal = Journal(work, stage(number), after=stage(number - 1), links=last and to_be_learned)
+        passing = Round(config, trust_filled, linked, journal, last=last).fill(passing)
     yield from (held.of(unsafe_pixels(held.frame.unseen)) for held in passing)
+
+
+def stage(number: int) -> str:
+    """What a round is called in the work folder."""
+    return f"carry-{number}"
 
 
 def painted(frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -121,11 +120,15 @@ class Round:
         config: see CarryConfig.
         trust_filled: the say of flow that was estimated on filled pixels; 0 where they are only painted over.
         linked: told of every frame whose links are made.
+        journal: keeps what it has filled.
         last: whether no round follows.
     """
 
-    def __init__(self, config: CarryConfig, trust_filled: float, linked: Callable[[], None], *, last: bool):
-        self.config, self.trust_filled, self.linked, self.last = config, trust_filled, linked, last
+    def __init__(
+        self, config: CarryConfig, trust_filled: float, linked: Callable[[], None], journal: Journal, *, last: bool
+    ):
+        self.config, self.trust_filled, self.last = config, trust_filled, last
+        self.linked, self.journal = linked, journal
         self.waiting: list[Held] = []
         # The last frame that is done, and what its pixels count for as a source.
         self.before: tuple[Held, Trails] | None = None
@@ -133,10 +136,17 @@ class Round:
     @torch.no_grad()
     def fill(self, frames: Iterable[Held]) -> Iterator[Held]:
         """Pass the frames on, filled, a block at a time."""
-        for held in frames:
+        passing, back, one = iter(frames), None, None
+        for one in self.journal.replay(passing):
+            self.linked()
+            yield one
+        if one is not None:
+            back = self._go_on_after(one)
+        for held in passing:
             if self.trust_filled:  # what the round before has reached, this one has not yet
                 held.frame.origin.copy_(held.frame.hole * LEARNED)
-            self.waiting.append(Held(held.frame, held.unsafe))
+            self.waiting.append(Held(held.frame, held.unsafe, backward=back))
+            back = None
             window = self.config.window(held.frame.size, last=self.last)
             if len(self.waiting) >= window:
                 yield from self._finish(window // 2)
@@ -158,7 +168,27 @@ class Round:
             pass
         last = block[-1]
         self.before = Held(last.frame.copy(), last.unsafe, last.forward), self._as_source(last, trails[-1])
+        self.journal.note(block, more=bool(self.waiting), **self._border())
         return block
+
+    def _border(self) -> dict[str, Any]:
+        """What is to be known to go on after the frames that are done."""
+        if self.before is None or not self.waiting:
+            return {}
+        held, trails = self.before
+        links = {"forward": from_link(held.forward), "backward": from_link(self.waiting[0].backward)}
+        return {"last": pack(held.frame), "trails": trails.rows.cpu(), **links}
+
+    def _go_on_after(self, last: Held) -> Link | None:
+        """Know what was known when this frame was the last one that was done; the link of the next one back to it."""
+        border, picture = self.journal.border, last.frame.picture
+        if not border:  # no frame follows
+            return None
+        self.linked()  # the next one was
+        frame, rows = last.frame.copy(), border["trails"].to(picture.device)
+        unpack(frame, border["last"])
+        self.before = Held(frame, unsafe_pixels(frame.hole), to_link(border["forward"], picture)), Trails(rows)
+        return to_link(border["backward"], picture)
 
     def _link(self, window: list[Held]) -> None:
         """Find what leads from each of these frames to the next and back, where that is not known yet."""

@@ -1,16 +1,18 @@
-"""The work folder of a run that learns: what it needs to go on after it was ended, and what it has measured.
+"""The work folder of a run: what it needs to go on after it was ended, and what it has measured.
 
-A run makes one or more fits, one after the other. What a fit has reached is saved every so often, what it has finished
-at once. Every file is written beside its name and then renamed, so a run may be killed at any moment. The losses of
-every step go to `steps.jsonl`, one line a step; a run that goes on first cuts off the lines after its last save.
+A run fills block after block of a long shot (see journal.py), and makes one or more fits, one after the other. What a
+fit has reached is saved every so often, what is finished at once. Every file is written beside its name and then
+renamed, so a run may be killed at any moment. The losses of every step go to `steps.jsonl`, one line a step; a run that
+goes on first cuts off the lines after its last save.
 """
 
+import contextlib
 import io
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -18,6 +20,8 @@ from cleanplate.errors import InputError
 from cleanplate.video_io import writing
 
 STEPS, RUN = "steps.jsonl", "run.json"
+
+T = TypeVar("T")
 
 
 class Work:
@@ -91,17 +95,17 @@ class Work:
         """What was saved under this name, its tensors on `device`; None if nothing was."""
         if self.folder is None or self._fresh or not (path := self.folder / f"{name}.pt").is_file():
             return None
-        try:
+
+        def opened() -> tuple[Any, int, float]:
             held = torch.load(path, map_location=device, weights_only=True)
-            state, logged, elapsed_s = held["state"], int(held["logged"]), float(held["state"]["elapsed_s"])
-        except MemoryError:
-            raise
-        except Exception as error:  # a pickle that is damaged may raise anything
+            return held["state"], int(held["logged"]), float(held["state"]["elapsed_s"])
+
+        try:
+            state, logged, elapsed_s = _whole(path, opened)
+        except InputError:
             if self.overwrite:
                 return None
-            raise InputError(
-                f"{path} is broken ({type(error).__name__})", "a whole file is needed", "pass --overwrite to start anew"
-            ) from None
+            raise
         self._logged = max(self._logged or 0, logged)
         self.earlier_s += elapsed_s
         return state
@@ -109,13 +113,36 @@ class Work:
     def save(self, name: str, state: Any) -> None:
         """Save under this name, whole or not at all."""
         self._saved_s = time.monotonic()
-        if self.folder is None:
-            return
+        if self.folder is not None:
+            self._write(name, {"state": state, "logged": (self._made() / STEPS).stat().st_size})
+
+    def names(self, pattern: str) -> list[str]:
+        """Of what was saved."""
+        if self.folder is None or self._fresh:
+            return []
+        return [path.stem for path in self.folder.glob(f"{pattern}.pt")]
+
+    def piece(self, name: str) -> list[Any]:
+        """A part of something that is too large to be loaded at once."""
+        assert self.folder is not None
+        path = self.folder / f"{name}.pt"
+        return _whole(path, lambda: list(torch.load(path, map_location="cpu", weights_only=True)))
+
+    def save_piece(self, name: str, piece: list[Any]) -> None:
+        """Save a part; the whole says later that it has it."""
+        self._write(name, piece)
+
+    def forget(self, name: str) -> None:
+        """Remove what was saved under this name."""
+        if self.folder is not None:
+            (self.folder / f"{name}.pt").unlink(missing_ok=True)
+
+    def _write(self, name: str, content: Any) -> None:
         path = self._made() / f"{name}.pt"
         partial = path.with_suffix(".partial")
         with writing(path):
             held = io.BytesIO()  # torch has an error of its own for a full disk, and does not say which it is
-            torch.save({"state": state, "logged": (self.folder / STEPS).stat().st_size}, held)
+            torch.save(content, held)
             partial.write_bytes(held.getbuffer())
             partial.replace(path)
 
@@ -136,14 +163,34 @@ class Work:
             lines.write(json.dumps(line).encode() + b"\n")
 
     def finish(self) -> None:
-        """Remove what was only needed to go on. The losses stay."""
-        if self.unfinished:
-            self._clear()
+        """Remove what was only needed to go on. The losses stay, if anything was learned."""
+        if self.folder is None or not self.unfinished:
+            return
+        self._clear()
+        if not (self.folder / STEPS).stat().st_size:
+            (self.folder / STEPS).unlink()
+            with contextlib.suppress(OSError):  # something else lies there
+                self.folder.rmdir()
 
     def _clear(self) -> None:
         assert self.folder is not None
         for path in (self.folder / RUN, *self.folder.glob("*.pt"), *self.folder.glob("*.partial")):
             path.unlink(missing_ok=True)
+
+
+def _whole(path: Path, read: Callable[[], T]) -> T:
+    """What a file that was saved holds.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        return read()
+    except MemoryError:
+        raise
+    except Exception as error:  # a pickle that is damaged may raise anything
+        needed, fix = "a whole file is needed", "pass --overwrite to start anew"
+        raise InputError(f"{path} is broken ({type(error).__name__})", needed, fix) from None
 
 
 def _read_run(path: Path) -> dict[str, str]:

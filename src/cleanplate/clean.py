@@ -62,7 +62,7 @@ def clean(
         device: where to compute.
         max_steps: learn for so many updates at most.
         max_seconds: learn until so long after the start.
-        work: a folder to save in while learning.
+        work: a folder to keep what is done in, and to go on from.
         on_step: told of every step.
         on_frame: given every frame as it is read. Its picture changes in place as it is filled, until it is written.
 
@@ -73,7 +73,7 @@ def clean(
     started = time.perf_counter()
     method = find_method(method) if isinstance(method, str) else method
     place, work = find_device(device), work or Work()
-    if method.learns and work.folder is not None:
+    if work.folder is not None:
         work.begin(describe(digest(shot), method, seed, place, max_steps, max_seconds))
     passing: deque[Frame] = deque()
 

@@ -62,7 +62,7 @@ class Inpaint:
     resume: bool = False
     """Go on with a run that was ended, from OUTPUT.work."""
     save_every_s: float = 60.0
-    """Time between saves to OUTPUT.work, while learning."""
+    """Time between saves to OUTPUT.work while learning; what is carried is kept at once, if a shot is long."""
     log_dir: Annotated[Path | None, arg(metavar="PATH")] = None
     """Where to write the losses, and what the network makes at each look (--fit.look-every), for TensorBoard."""
     pictures: Annotated[Path | None, arg(metavar="PATH")] = None
@@ -112,7 +112,7 @@ class Inpaint:
         except (Cancelled, KeyboardInterrupt):
             if not work.unfinished:
                 raise
-            raise Cancelled(f"what was learned is in {work.folder}; the same command with --resume goes on") from None
+            raise Cancelled(f"what is done is in {work.folder}; the same command with --resume goes on") from None
         work.finish()
         height, width = done.size
         print(

@@ -16,15 +16,17 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cleanplate.carry import Held, carry_on
+from cleanplate.carry import carry_on, stage
 from cleanplate.checkpoint import Work
 from cleanplate.config import CarryConfig, Method, OnStep, Step
 from cleanplate.detail import add_detail
 from cleanplate.fit import Fit, fit
 from cleanplate.flow import estimate
 from cleanplate.frame import Frame, box_around, to_like
+from cleanplate.journal import Journal
 from cleanplate.objective import Flows
 from cleanplate.smooth import dilate, paint, shrink
+from cleanplate.trails import Held, unsafe_pixels
 from cleanplate.weights import find_weights
 
 
@@ -34,6 +36,8 @@ class Budget:
 
     steps: int | None = None
     seconds: float | None = None
+    learned_s: float = 0.0
+    """What was spent on learning alone."""
 
     @property
     def spent(self) -> bool:
@@ -57,6 +61,7 @@ class Budget:
 
     def spend(self, done: Fit) -> None:
         """Take off what a fit took."""
+        self.learned_s += done.elapsed_s
         if self.steps is not None:
             self.steps -= done.steps
         if self.seconds is not None:
@@ -138,14 +143,21 @@ def learn_unseen(
         method: all of it is read.
         seed: of the first network; those of other frames count on from it.
         budget: of all networks together; what it does not reach stays smooth. Waiting for frames counts too.
-        work: where to save, and what to go on from.
+        work: where to save, and what to go on from; of `carry` too.
         on_step: told of every step.
         total: how many frames will come, if that is known.
     """
     budget = budget or Budget()
+    journal = Journal(work, "learn", after=stage(method.carry.rounds - 1))
     before: Held | None = None
-    number = done = 0
     passing = iter(frames)
+    for held in journal.replay(passing):
+        before = held
+        yield held.frame
+    if before is not None:
+        before = Held(before.frame.copy(), unsafe_pixels(before.frame.unseen))
+        budget = Budget(**journal.border["budget"])
+    number = journal.border.get("number", 0)
     while block := budget.waited(lambda: window_of(passing, method.carry)):
         earlier = [] if before is None else [before]
         left = torch.stack([held.frame.unseen for held in earlier + block])
@@ -156,7 +168,7 @@ def learn_unseen(
         while most and not budget.spent and (key := key_frame(left, method.learn.thin_px)) is not None:
             frame = (earlier + block)[key].frame
             share = [1 - float(left.sum()) / most, 1 - float(left.sum() - left[key].sum()) / most]
-            of_all = [(done + part * len(block)) / max(total, done + len(block)) for part in share]
+            of_all = [(journal.count + part * len(block)) / max(total, journal.count + len(block)) for part in share]
             settings = {
                 "budget": budget,
                 "work": work,
@@ -168,8 +180,9 @@ def learn_unseen(
             left[key] = False
             if bool(left.any()):
                 left &= ~carry_on(earlier + block, left, method.carry)
-        done += len(block)
         before = replace(block[-1], frame=block[-1].frame.copy(), forward=None)
+        more = len(block) == method.carry.window(block[-1].frame.size)
+        journal.note(block, more=more, number=number, budget=vars(budget), elapsed_s=budget.learned_s)
         yield from (held.frame for held in block)
 
 

@@ -56,7 +56,7 @@ def inpaint(
         device: "cpu", "cuda", "mps", or "auto" for the fastest there is.
         max_steps: learn for so many updates at most, at least 1; the best plate so far is the result.
         max_seconds: learn until so long after the start.
-        work: a folder to save in while learning, and to go on from.
+        work: a folder to keep what is done in, and to go on from.
         on_step: told of every step; ends the run by returning or raising `Cancelled`.
 
     Raises:
@@ -66,7 +66,7 @@ def inpaint(
     started = time.perf_counter()
     method = find_method(method) if isinstance(method, str) else method
     place, work = find_device(device), work or Work()
-    if method.learns and work.folder is not None:
+    if work.folder is not None:
         work.begin(describe(digest(clip), method, seed, place, max_steps, max_seconds))
     plate = Plate(clip.frames.clone(), torch.zeros_like(clip.hole, dtype=torch.uint8), method, seed, 0.0)
     frames = (
@@ -101,7 +101,7 @@ def fill(
         seed: see `inpaint`, as for the following.
         max_steps: learn for so many updates at most.
         max_seconds: learn until so long after the start.
-        work: a folder to save in while learning.
+        work: a folder to keep what is done in, and to go on from; `begin` was called.
         on_step: told of every step.
         total: how many frames will come, if that is known.
     """
@@ -111,7 +111,7 @@ def fill(
     frames = painted(frames)
     if not method.carries:
         return learn_all(frames, method, **learning)
-    carried = carry(frames, method.carry, on_step=on_step, total=total)
+    carried = carry(frames, method.carry, work=work, on_step=on_step, total=total, to_be_learned=method.learns)
     if not method.learns:
         return (held.frame for held in carried)
     return learn_unseen(carried, method, total=total, **learning)

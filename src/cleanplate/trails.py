@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cleanplate.complete import Field
 from cleanplate.config import CarryConfig
-from cleanplate.frame import to_float
+from cleanplate.frame import Frame, to_float
 from cleanplate.smooth import dilate
 from cleanplate.warp import read_sharply
 
@@ -99,6 +99,24 @@ class Trails:
         """How much what is found there counts: less with distance and error, not at all beyond the largest error."""
         good = (self.source >= 0) & (self.error <= config.max_error_px)
         return torch.where(good, torch.exp(-self.distance / config.fade_frames - self.error), 0.0)
+
+
+@dataclass
+class Held:
+    """A frame in a window, and what leads from its unsafe pixels to its neighbours."""
+
+    frame: Frame
+    unsafe: Int[Tensor, " n"]
+    forward: Link | None = None
+    """To the next frame."""
+    backward: Link | None = None
+    """To the one before."""
+
+    def of(self, unsafe: Int[Tensor, " m"]) -> "Held":
+        """The same at some of its unsafe pixels."""
+        rows = torch.searchsorted(self.unsafe, unsafe)
+        forward, backward = (link and link.at(rows) for link in (self.forward, self.backward))
+        return Held(self.frame, unsafe, forward, backward)
 
 
 def no_trails(unsafe: Int[Tensor, " n"]) -> Trails:

@@ -1,0 +1,192 @@
+"""A run that is ended at any moment and goes on makes what it would have made, and does nothing twice."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+from cleanplate import METHODS, Clip, InputError, Method, inpaint, write_video
+from cleanplate.carry import Round
+from cleanplate.checkpoint import Work
+from cleanplate.config import LEAST_WINDOW, Step
+from cleanplate.errors import Cancelled
+from cleanplate.journal import Journal
+from cleanplate.trails import Held
+from tests.conftest import panning, to_bytes, walking_hole
+from tests.test_interrupted import start, until
+
+SIZE, COUNT, WINDOW = (48, 64), 84, 40
+
+
+@pytest.fixture(scope="module")
+def clip() -> Clip:
+    """A camera that pans, stands still and pans on: what a hole hides while it stands still is not all seen."""
+    moving = panning(COUNT - 40, SIZE, step=(1, 0))
+    frames = torch.cat((moving[:20], moving[19:20].expand(40, -1, -1, -1), moving[20:]))
+    frames[20:60, :, 20:26] = 0.5 + 0.4 * torch.sin(torch.arange(64) / 3.0)  # something that is only there then
+    hole = walking_hole(COUNT, SIZE)
+    hole[:, :, 14:32, 24:44] = True
+    return Clip(frames, hole, 24.0)
+
+
+def quick(name: str) -> Method:
+    """With blocks of 20 frames, and networks that learn little."""
+    given = METHODS[name]
+    return replace(
+        given,
+        carry=replace(given.carry, window_frames=WINDOW),
+        network=replace(given.network, channels=(8, 16)),
+        learn=replace(given.learn, copies=2),
+    )
+
+
+CARRY, CARRY_LEARN = quick("carry"), quick("carry-learn")
+
+
+def run(clip: Clip, method: Method, work: Work | None = None, end: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Frames and provenance; the run is ended when it was told of so many steps."""
+    count = 0
+
+    def listen(step: Step) -> None:
+        nonlocal count
+        count += 1
+        if count == end:
+            raise Cancelled("enough")
+
+    plate = inpaint(clip, method, device="cpu", max_steps=12, work=work, on_step=listen)
+    return plate.frames, plate.provenance
+
+
+@pytest.fixture(scope="module")
+def alone(clip: Clip) -> dict[Method, tuple[torch.Tensor, torch.Tensor]]:
+    return {method: run(clip, method) for method in (CARRY, CARRY_LEARN)}
+
+
+@pytest.mark.parametrize(("method", "seed"), [(CARRY, 0), (CARRY_LEARN, 0), (CARRY_LEARN, 1)])
+def test_ended_at_random_moments(
+    clip: Clip, alone: dict[Method, tuple[torch.Tensor, torch.Tensor]], tmp_path: Path, method: Method, seed: int
+) -> None:
+    assert (alone[method][1] == 2).any()  # or no network would be needed
+    rng, ended = random.Random(seed), 0
+    for _ in range(3):
+        try:
+            run(clip, method, Work(tmp_path / "work", resume=True, every_s=0), rng.randint(30, 2 * COUNT))
+        except Cancelled:
+            ended += 1
+    assert ended >= 2
+    frames, provenance = run(clip, method, work := Work(tmp_path / "work", resume=True, every_s=0))
+    assert torch.equal(frames, alone[method][0])
+    assert torch.equal(provenance, alone[method][1])
+    work.finish()
+    # The losses stay, if there are any; nothing else does.
+    assert [path.name for path in tmp_path.glob("work/*")] == ["steps.jsonl"] * method.learns
+
+
+def test_nothing_is_done_twice(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = CARRY_LEARN
+    linked: list[int] = []
+    link_pair = Round._link_pair
+
+    def listen(self: Round, pair: tuple[Held, Held]) -> object:
+        linked.append(pair[0].frame.index)
+        return link_pair(self, pair)
+
+    monkeypatch.setattr(Round, "_link_pair", listen)
+    run(clip, method)
+    whole = sorted(linked)
+    assert whole == sorted([*range(COUNT - 1)] * method.carry.rounds)
+    linked.clear()
+    with pytest.raises(Cancelled):
+        run(clip, method, Work(tmp_path / "work"), 2 * COUNT - 5)
+    linked.clear()
+    run(clip, method, Work(tmp_path / "work", resume=True))
+    # All of the first round but what lies beyond its last border is there, and half a window less of the second.
+    assert len(linked) < 0.4 * len(whole)
+    # What only an earlier stage needs is not kept: it would grow with the shot.
+    names = [path.name for path in (tmp_path / "work").glob("carry-0-*-*.pt")]
+    assert len(names) <= 1 + WINDOW // LEAST_WINDOW
+
+
+def test_what_is_done_is_told_of_as_done(clip: Clip, tmp_path: Path) -> None:
+    """A bar that counts from nothing again would be wrong, and one that does not come to its end too."""
+
+    def told(work: Work, end: int = 0) -> list[tuple[int, int]]:
+        heard: list[tuple[int, int]] = []
+
+        def listen(step: Step) -> None:
+            if step.stage == "carry":
+                heard.append((step.done, step.total))
+                if len(heard) == end:
+                    raise Cancelled("enough")
+
+        inpaint(clip, CARRY, device="cpu", max_steps=2, work=work, on_step=listen)
+        return heard
+
+    with pytest.raises(Cancelled):
+        told(Work(tmp_path / "work"), 110)
+    heard = told(Work(tmp_path / "work", resume=True))
+    total = COUNT * CARRY.carry.rounds
+    assert heard == [(done, total) for done in range(1, total + 1)]
+
+
+def test_a_short_shot_leaves_no_folder(clip: Clip, tmp_path: Path) -> None:
+    short = Clip(clip.frames[: LEAST_WINDOW - 1], clip.hole[: LEAST_WINDOW - 1], clip.fps)
+    run(short, CARRY, Work(tmp_path / "work"))
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("harm", ["a state", "a block"])
+def test_a_damaged_file_is_named(clip: Clip, tmp_path: Path, harm: str) -> None:
+    work = Work(tmp_path / "work")
+    with pytest.raises(Cancelled):
+        run(clip, CARRY, work, COUNT)
+    path = tmp_path / "work/carry-0.pt" if harm == "a state" else min(work.folder.glob("carry-*-*-*.pt"))  # type: ignore
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=rf"{path.name} is broken .*--overwrite"):
+        run(clip, CARRY, Work(tmp_path / "work", resume=True))
+    with pytest.raises(Cancelled):
+        run(clip, CARRY, Work(tmp_path / "work", overwrite=True), 5)  # it has begun anew
+
+
+def test_a_block_whose_end_was_not_noted_is_made_again(tmp_path: Path, clip: Clip) -> None:
+    """Killed between its two files."""
+    work = Work(tmp_path / "work")
+    work.begin({"clip": "this"})
+    work.save_piece("carry-0-0000000-0000032", [{"fill": {}}] * 32)
+    assert Journal(work, "carry-0").count == 0
+    assert list(Journal(work, "carry-0").replay(iter(()))) == []
+
+
+# The command, killed for real
+
+
+def test_the_command_killed_and_resumed(clip: Clip, tmp_path: Path) -> None:
+    write_video(tmp_path / "shot.mkv", clip.frames)
+    (tmp_path / "mask").mkdir()
+    for index, hole in enumerate(to_bytes(clip.hole.float())):
+        cv2.imwrite(str(tmp_path / f"mask/{index:03}.png"), hole)
+    words = f"inpaint shot.mkv mask carry --carry.window-frames {WINDOW} --carry.rounds 3 --device cpu"
+    whole = start(f"{words} -o alone.mp4 --provenance alone", tmp_path)
+    assert whole.communicate(timeout=120)[1] == ""
+    command = f"{words} -o killed.mp4 --provenance killed"
+    for count in (1, 2):
+        killed = start(f"{command} --resume", tmp_path)
+        until(lambda count=count: len(list(tmp_path.glob("killed.mp4.work/carry-2-*-*.pt"))) >= count, killed)
+        killed.kill()
+        killed.communicate()
+        assert not (tmp_path / "killed.mp4").exists()
+    refused = start(command, tmp_path)
+    said = refused.communicate(timeout=60)[1]
+    assert (refused.returncode, said.count("\n")) == (2, 1)
+    assert "killed.mp4.work holds an unfinished run" in said
+    again = start(f"{command} --resume", tmp_path)
+    assert again.communicate(timeout=120)[1] == ""
+    assert (tmp_path / "alone.mp4").read_bytes() == (tmp_path / "killed.mp4").read_bytes()
+    assert len(list((tmp_path / "killed").iterdir())) == COUNT
+    for where in (tmp_path / "killed").iterdir():
+        assert (tmp_path / "alone" / where.name).read_bytes() == where.read_bytes()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"alone", "alone.mp4", "killed", "killed.mp4", "mask", "shot.mkv"}
