@@ -168,7 +168,7 @@ def test_interrupted_by_the_user(tmp_path: Path, write_pngs: Write) -> None:
     cv2.imwrite(str(tmp_path / "mask.png"), (walking_hole(1, (240, 320))[0, 0].numpy() * 255).astype(np.uint8))
     before = set(tmp_path.rglob("*"))
     words = [sys.executable, "-c", PROGRAM, "inpaint", str(frames)]
-    words += [str(tmp_path / "mask.png"), "-o", str(tmp_path / "out.mp4"), "--carry.rounds", "50"]
+    words += [str(tmp_path / "mask.png"), "-o", str(tmp_path / "out.mp4"), "--carry.rounds", "50", "--end", "30"]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     time.sleep(8)
     assert process.poll() is None

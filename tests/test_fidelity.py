@@ -1,6 +1,8 @@
 """What was not touched comes out as it was: checked with readers of our own making (PyAV's planes, packets, OpenCV)."""
 
 import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -485,6 +487,31 @@ def test_no_encoder_makes_this_process_more_urgent_than_others(tmp_path: Path, n
             out.write(picture)
             assert policies() == before
     assert policies() == before
+
+
+SAME = """
+import sys
+from pathlib import Path
+import numpy as np
+from cleanplate.config import Encoding
+from cleanplate.video_io import open_writer
+noise = np.random.default_rng(0).integers(0, 255, (50, 95, 3)).astype(np.uint8).repeat(4, 0).repeat(4, 1)
+for name in sys.argv[2:]:
+    with open_writer(Path(sys.argv[1]) / name, fps=24, encoding=Encoding(codec=name.partition(".")[0])) as out:
+        for at in range(12):
+            out.write(np.ascontiguousarray(noise[at : at + 182, at : at + 360]))
+"""
+
+
+def test_the_same_pictures_make_the_same_file_whatever_memory_held_before(tmp_path: Path) -> None:
+    names, made = ("h264.mp4", "h265.mp4", "vp9.mp4", "av1.mp4"), []
+    for filled_with in ("0", "1"):  # glibc fills what is allocated with this
+        folder = tmp_path / filled_with
+        folder.mkdir()
+        env = os.environ | {"MALLOC_PERTURB_": filled_with}
+        subprocess.run([sys.executable, "-c", SAME, str(folder), *names], env=env, check=True)
+        made.append({name: (folder / name).read_bytes() for name in names})
+    assert [name for name in names if made[0][name] != made[1][name]] == []
 
 
 # A part
