@@ -16,7 +16,8 @@ from cleanplate.clip import to_tensor
 from cleanplate.config import Step
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.follow import guided_filter, one_thing, pieces, sureness
-from cleanplate.marks import Mark, box_area, frame_at, outline, painted_area, polygon_area
+from cleanplate.marks import Mark, box_area, frame_at, painted_area, polygon_area
+from cleanplate.outline import outline, own_motion
 from cleanplate.recognise import blur, deform
 from cleanplate.track import Tracked, _passes, _share, small_size, track, worth_a_look
 from cleanplate.video_io import read_image, read_masks
@@ -127,6 +128,29 @@ def test_the_outline_of_a_box_is_found(shot: Shot) -> None:
     assert outline(frames[0], whole).all()
     grey = np.full((*SIZE, 3), 128, np.uint8)
     assert outline(grey, box).sum() >= 0.1 * box.sum()
+
+
+def test_a_thing_of_the_colours_behind_it_is_found_by_its_motion() -> None:
+    """A part of the ground that slides over it while the camera pans: no colour tells it."""
+    ground, patch = (texture(160, 260, seed) * 255 for seed in (1, 2))
+    there = np.hypot(*(np.mgrid[:96, :144] - np.array([48, 70])[:, None, None])) < 22
+
+    def frame(at: int) -> np.ndarray:
+        picture = ground[20 : 20 + 96, 40 + 2 * at : 40 + 2 * at + 144].astype(np.uint8)
+        place = np.roll(there, 3 * at, 1)
+        picture[place] = np.roll(patch[:96, :144].astype(np.uint8), 3 * at, 1)[place]
+        return picture
+
+    box = box_area((40, 18, 60, 60), (96, 144))
+    beside = [frame(at) for at in (-2, -1, 1, 2)]
+    alone, moving = outline(frame(0), box), outline(frame(0), box, beside)
+    assert iou(alone, there) < 0.75
+    assert iou(moving, there) > 0.8
+    assert (moving & there).sum() > 0.9 * there.sum()
+    # One that moves with the camera is found by its colours as before.
+    still = [np.ascontiguousarray(frame(0)) for _ in range(2)]
+    assert np.array_equal(outline(frame(0), box, still), alone)
+    assert own_motion(frame(0), [], ~box) is None
 
 
 def test_areas() -> None:

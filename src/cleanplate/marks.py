@@ -1,4 +1,4 @@
-"""What a user has marked on a frame, and the outline of the thing inside it."""
+"""What a user has marked on a frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,17 +6,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool
 
 from cleanplate.errors import InputError
 from cleanplate.moments import moment
 from cleanplate.video_io import existing, is_image, read_image
 
 WHITE = 127  # a painted pixel brighter than this is marked
-# GrabCut sees so much of what is around an area, as a share of the area's size: enough to learn what the thing is not.
-CONTEXT = 0.5
-# An outline that covers less of its area is no outline, but GrabCut that found nothing to hold on to.
-LEAST_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -104,28 +100,6 @@ def painted_area(path: Path, size: Size) -> Bool[np.ndarray, "H W"]:
         given = f"{path} has no white: its brightest value is {level.max()}"
         raise InputError(given, f"white (above {WHITE}) marks the thing", "paint it white")
     return area
-
-
-def outline(picture: UInt8[np.ndarray, "H W 3"], area: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-    """The thing inside an area that was drawn around it, by GrabCut (Rother et al. 2004, OpenCV's).
-
-    What is outside is not the thing. Where no outline is to be found, the area itself: better too much than too little.
-    """
-    left, top, width, height = cv2.boundingRect(area.astype(np.uint8))
-    margin = round(CONTEXT * max(width, height)) + 1
-    rows = slice(max(0, top - margin), top + height + margin)
-    columns = slice(max(0, left - margin), left + width + margin)
-    inside = area[rows, columns]
-    if inside.all():  # nothing to tell it from
-        return area
-    labels = np.where(inside, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
-    cv2.setRNGSeed(0)  # its colour models begin at random
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    around = np.ascontiguousarray(picture[rows, columns])
-    cv2.grabCut(around, labels, (0, 0, 0, 0), *models, 5, cv2.GC_INIT_WITH_MASK)
-    found = np.zeros_like(area)
-    found[rows, columns] = labels == cv2.GC_PR_FGD
-    return found if found.sum() >= LEAST_SHARE * area.sum() else area
 
 
 _NUMBER = r"\d+(?:\.\d+)?"

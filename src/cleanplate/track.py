@@ -16,7 +16,8 @@ from cleanplate.config import OnStep, tell
 from cleanplate.errors import InputError
 from cleanplate.flow import LEAST_SIZE
 from cleanplate.follow import Follower, see
-from cleanplate.marks import Mark, outline
+from cleanplate.marks import Mark
+from cleanplate.outline import BESIDE, outline
 from cleanplate.parallel import in_order, one_thread_each
 from cleanplate.recognise import VIEWS, Recogniser, appearance, samples
 
@@ -126,11 +127,7 @@ def _reduce(
     frames: Iterable[UInt8[np.ndarray, "H W 3"]], marks: Sequence[Mark], on_step: OnStep | None
 ) -> tuple[UInt8[np.ndarray, "T h w 3"], tuple[int, int], dict[int, Float[np.ndarray, "h w"]]]:
     """Small pictures, the size of the large ones, and the marked masks in the small size."""
-    by_frame: dict[int, list[Mark]] = {}
-    for mark in marks:
-        by_frame.setdefault(mark.frame, []).append(mark)
     small: list[np.ndarray] = []
-    given: dict[int, np.ndarray] = {}
     size = (0, 0)
     for index, frame in enumerate(frames):
         if not small:
@@ -139,18 +136,26 @@ def _reduce(
         if frame.shape[:2] != size:
             found = f"frame {index} is {frame.shape[1]}x{frame.shape[0]} and frame 0 is {size[1]}x{size[0]}"
             raise InputError(found, "all frames must have one size", "resize them")
-        shape = small_size(size)[::-1]
-        small.append(cv2.resize(frame, shape, interpolation=cv2.INTER_AREA))
-        for mark in by_frame.get(index, ()):
-            area = cv2.resize(mark.area.astype(np.float32), shape, interpolation=cv2.INTER_AREA)
-            if not (area > 0.5).any():  # thinner than a pixel
-                area = (area > 0).astype(np.float32)
-            if not mark.firm:
-                area = np.minimum(area, outline(small[-1], area > 0))
-            given[index] = np.maximum(given.get(index, 0), area)
+        small.append(cv2.resize(frame, small_size(size)[::-1], interpolation=cv2.INTER_AREA))
         tell(on_step, "read", index + 1, index + 1)
     check_marks(size, marks, len(small))
+    given: dict[int, np.ndarray] = {}
+    for mark in marks:
+        area = _reduced(mark, small)
+        given[mark.frame] = np.maximum(given.get(mark.frame, 0), area)
     return np.stack(small), size, given
+
+
+def _reduced(mark: Mark, small: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Float[np.ndarray, "h w"]:
+    """What is marked, in the small size; of what only holds the thing, its outline."""
+    picture = small[mark.frame]
+    area = cv2.resize(mark.area.astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_AREA)
+    if not (area > 0.5).any():  # thinner than a pixel
+        area = (area > 0).astype(np.float32)
+    if mark.firm:
+        return area
+    beside = [small[at] for by in BESIDE if 0 <= (at := mark.frame + by) < len(small)]
+    return np.minimum(area, outline(picture, area > 0, beside))
 
 
 def small_size(size: tuple[int, int]) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -12,7 +12,8 @@ from jaxtyping import Bool, UInt8
 from PIL import Image, UnidentifiedImageError
 
 from cleanplate.errors import InputError
-from cleanplate.marks import box_area, outline
+from cleanplate.marks import box_area
+from cleanplate.outline import outline
 from cleanplate.pictures import TINTS
 from cleanplate.track import small_size as work_size
 
@@ -106,8 +107,12 @@ def painted(address: str, size: Size) -> Bool[np.ndarray, "h w"]:
     return levels[..., 3] > 127
 
 
-def boxed(picture: UInt8[np.ndarray, "h w 3"], box: tuple[int, int, int, int]) -> Bool[np.ndarray, "h w"]:
-    """The thing in a box: left, top, width, height.
+def boxed(
+    picture: UInt8[np.ndarray, "h w 3"],
+    box: tuple[int, int, int, int],
+    beside: Iterable[UInt8[np.ndarray, "h w 3"]] = (),
+) -> Bool[np.ndarray, "h w"]:
+    """The thing in a box: left, top, width, height; `beside` are frames before and after it (`outline.BESIDE`).
 
     Raises:
         InputError: a box that is not in the picture.
@@ -115,7 +120,7 @@ def boxed(picture: UInt8[np.ndarray, "h w 3"], box: tuple[int, int, int, int]) -
     area = box_area(box, picture.shape[:2])
     small = _reduced(picture)
     inside = cv2.resize(area.astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_AREA) > 0
-    return _enlarged(whole_of(outline(small, inside)), picture.shape[:2])
+    return _enlarged(whole_of(outline(small, inside, [_reduced(other) for other in beside])), picture.shape[:2])
 
 
 def clicked(picture: UInt8[np.ndarray, "h w 3"], x: int, y: int) -> Bool[np.ndarray, "h w"]:

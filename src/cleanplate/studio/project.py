@@ -14,6 +14,7 @@ import numpy as np
 
 from cleanplate.commands import Inpaint
 from cleanplate.errors import InputError
+from cleanplate.outline import BESIDE
 from cleanplate.settings import Value, write_settings
 from cleanplate.studio import pictures, tasks
 from cleanplate.studio.tasks import MARKS, MASK_FILE, PROVENANCE_FILE, Facts, Result, Tracked
@@ -119,13 +120,15 @@ class Project:
     def mark_box(self, frame: int, box: tuple[int, int, int, int]) -> None:
         """Add what is in a box (left, top, width, height) of the small picture."""
         with self.lock:
-            height, width = self._marking(frame).small
+            facts = self._marking(frame)
+            height, width = facts.small
             left, top = max(0, min(box[0], width - 1)), max(0, min(box[1], height - 1))
             box = left, top, min(box[0] + box[2], width) - left, min(box[1] + box[3], height) - top
             if min(box[2:]) < LEAST_BOX_PX:
                 given = f"the box is {box[2]}x{box[3]} px"
                 raise InputError(given, "a larger one is needed", "draw from corner to corner")
-            self._add(frame, pictures.boxed(self._picture(frame), box))
+            beside = (self._picture(at) for by in BESIDE if 0 <= (at := frame + by) < facts.total)
+            self._add(frame, pictures.boxed(self._picture(frame), box, beside))
 
     def mark_click(self, frame: int, x: int, y: int) -> None:
         """Add what is under a point of the small picture."""
