@@ -493,6 +493,31 @@ SMALL = """() => [...document.querySelectorAll('body *')]
   .filter(([px]) => px < 12)"""
 
 
+# WCAG 2.1, 1.4.3: text against what is behind it, 4.5 to 1, or 3 to 1 where it is large.
+PALE = """() => {
+  const parts = (colour) => { const [r, g, b, a = 1] = colour.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
+  const over = (top, under) => [0, 1, 2].map((k) => top[k] * top[3] + under[k] * (1 - top[3]));
+  const behind = (one) => {
+    if (!one) return [255, 255, 255];
+    const colour = parts(getComputedStyle(one).backgroundColor);
+    return colour[3] === 1 ? colour : over(colour, behind(one.parentElement));
+  };
+  const light = (colour) => colour.slice(0, 3).map((c) => c / 255)
+    .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, k) => sum + c * [0.2126, 0.7152, 0.0722][k], 0);
+  return [...document.querySelectorAll('body *')]
+    .filter((one) => one.offsetParent && !one.closest('[disabled], .disabled')
+      && [...one.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim()))
+    .map((one) => {
+      const style = getComputedStyle(one), ground = behind(one), px = parseFloat(style.fontSize);
+      const [a, b] = [light(over(parts(style.color), ground)), light(ground)].sort((x, y) => y - x);
+      const large = px >= 24 || (px >= 18.66 && style.fontWeight >= 700);
+      return [(a + 0.05) / (b + 0.05) / (large ? 3 : 4.5), one.tagName, one.textContent.trim().slice(0, 40)];
+    })
+    .filter(([share]) => share < 1);
+}"""
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_everything_fits_and_can_be_read(opened: Opened, shot: Shot, width: int, scheme: str) -> None:
     page = opened(width=width, scheme=scheme)
@@ -502,10 +527,38 @@ def test_everything_fits_and_can_be_read(opened: Opened, shot: Shot, width: int,
     unfold(page, "Advanced", "Carry", "How the result is written")
     option(page, "carry.rounds").wait_for()
     assert page.evaluate(SMALL) == []
+    assert page.evaluate(PALE) == []
+    page.add_style_tag(content="#facts * { color: #aaa !important; background: #fff !important }")
+    assert page.evaluate(PALE) != []  # it does look
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     dark = sum(map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor"))[:3])) < 200
     assert dark == (scheme == "dark")
     assert "Times flow is estimated" in page.inner_text("#advanced")
+
+
+def test_a_click_marks_and_what_stands_still_is_marked_everywhere(opened: Opened, shot: Shot) -> None:
+    page = opened()
+    upload(page, shot.path)
+    scrub(page, "#marker", 6)
+    tool(page, "Click")
+    left, top, width, height = shot.box(6)
+    page.locator("#marker canvas").scroll_into_view_if_needed()
+    place = page.locator("#marker canvas").bounding_box()
+    page.mouse.click(
+        place["x"] + (left + width / 2) * place["width"], place["y"] + (top + height / 2) * place["height"]
+    )
+    page.get_by_role("button", name="Frame 6, marked").wait_for()
+    page.wait_for_selector("#marker canvas[data-drawn='6']")
+    found, ball = covered(page), shot.demo.mask[6, 0].numpy()
+    assert (found & ball).sum() > 0.8 * ball.sum()
+    assert found.sum() < 2 * ball.sum()
+    page.get_by_label("It stands still").check()
+    track(page)
+    for frame in (0, 11):
+        scrub(page, "#marker", frame)
+        page.wait_for_selector(f"#marker canvas[data-drawn='{frame}']")
+        there = covered(page)
+        assert (there & found).sum() > 0.95 * (there | found).sum()
 
 
 def test_the_keyboard_does_it_all(opened: Opened, shot: Shot) -> None:

@@ -52,12 +52,9 @@ def outline(
     channels = picture[rows, columns]
     if (motion := own_motion(picture, beside, ~area)) is not None:
         motion = motion[rows, columns]
-        least = float(threshold_otsu(motion[inside]))
-        moves = motion > least
-        gap = motion[inside & moves].mean() - motion[inside & ~moves].mean() if (inside & moves).any() else 0.0
-        if (~moves[~inside]).mean() >= LEAST_STILL and gap >= LEAST_GAP:
+        if (moves := moving(motion, inside)) is not None:
             labels[inside & ~moves] = cv2.GC_PR_BGD
-            channels = _with_motion(channels, motion)
+            channels = with_motion(channels, motion)
     cv2.setRNGSeed(0)  # its colour models begin at random
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(np.ascontiguousarray(channels), labels, (0, 0, 0, 0), *models, 5, cv2.GC_INIT_WITH_MASK)
@@ -83,7 +80,16 @@ def own_motion(
     return cv2.blur(np.stack(found).mean(0), (3, 3)) if found else None
 
 
-def _with_motion(picture: UInt8[np.ndarray, "h w 3"], motion: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+def moving(motion: Float[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"] | None:
+    """What moves otherwise than the camera; None where that does not tell what is inside from what is around it."""
+    moves = motion > threshold_otsu(motion[inside])
+    if not (inside & moves).any() or inside.all():
+        return None
+    gap = motion[inside & moves].mean() - motion[inside & ~moves].mean()
+    return moves if (~moves[~inside]).mean() >= LEAST_STILL and gap >= LEAST_GAP else None
+
+
+def with_motion(picture: UInt8[np.ndarray, "h w 3"], motion: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """Lightness, the chroma that varies most (CIELAB), and motion: GrabCut takes three channels of bytes."""
     lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
     chroma = lab[..., 1:].reshape(-1, 2) - lab[..., 1:].mean((0, 1))

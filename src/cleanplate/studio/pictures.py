@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from cleanplate.errors import InputError
 from cleanplate.marks import box_area
-from cleanplate.outline import outline
+from cleanplate.outline import moving, outline, own_motion, with_motion
 from cleanplate.pictures import TINTS
 from cleanplate.track import small_size as work_size
 
@@ -123,8 +123,12 @@ def boxed(
     return _enlarged(whole_of(outline(small, inside, [_reduced(other) for other in beside])), picture.shape[:2])
 
 
-def clicked(picture: UInt8[np.ndarray, "h w 3"], x: int, y: int) -> Bool[np.ndarray, "h w"]:
-    """The thing under a point, by GrabCut (Rother et al. 2004, OpenCV's): what is alike around the point.
+def clicked(
+    picture: UInt8[np.ndarray, "h w 3"], x: int, y: int, beside: Iterable[UInt8[np.ndarray, "h w 3"]] = ()
+) -> Bool[np.ndarray, "h w"]:
+    """The thing under a point, by GrabCut (Rother et al. 2004, OpenCV's): what moves or is alike around the point.
+
+    `beside` are frames before and after it, as for `boxed`.
 
     Raises:
         InputError: a point outside the picture.
@@ -145,10 +149,15 @@ def clicked(picture: UInt8[np.ndarray, "h w 3"], x: int, y: int) -> Bool[np.ndar
     labels[distance <= far] = cv2.GC_PR_BGD
     labels[(distance <= far) & like] = cv2.GC_PR_FGD
     labels[distance <= near] = cv2.GC_PR_FGD
+    channels, inside = small, distance <= far
+    motion = own_motion(small, [_reduced(other) for other in beside], ~inside)
+    if motion is not None and (moves := moving(motion, inside)) is not None and moves[distance <= near].mean() > 0.5:
+        labels[inside] = np.where(moves[inside], cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+        channels = with_motion(small, motion)
     labels[distance <= max(1.0, near / 3)] = cv2.GC_FGD
     cv2.setRNGSeed(0)  # its colour models begin at random
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(small, labels, (0, 0, 0, 0), *models, 5, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(channels, labels, (0, 0, 0, 0), *models, 5, cv2.GC_INIT_WITH_MASK)
     _, parts = cv2.connectedComponents(np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8), connectivity=8)
     return _enlarged(whole_of(parts == parts[at]), picture.shape[:2])
 

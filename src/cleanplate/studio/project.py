@@ -5,7 +5,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,21 +120,19 @@ class Project:
     def mark_box(self, frame: int, box: tuple[int, int, int, int]) -> None:
         """Add what is in a box (left, top, width, height) of the small picture."""
         with self.lock:
-            facts = self._marking(frame)
-            height, width = facts.small
+            height, width = self._marking(frame).small
             left, top = max(0, min(box[0], width - 1)), max(0, min(box[1], height - 1))
             box = left, top, min(box[0] + box[2], width) - left, min(box[1] + box[3], height) - top
             if min(box[2:]) < LEAST_BOX_PX:
                 given = f"the box is {box[2]}x{box[3]} px"
                 raise InputError(given, "a larger one is needed", "draw from corner to corner")
-            beside = (self._picture(at) for by in BESIDE if 0 <= (at := frame + by) < facts.total)
-            self._add(frame, pictures.boxed(self._picture(frame), box, beside))
+            self._add(frame, pictures.boxed(self._picture(frame), box, self._beside(frame)))
 
     def mark_click(self, frame: int, x: int, y: int) -> None:
         """Add what is under a point of the small picture."""
         with self.lock:
             self._marking(frame)
-            self._add(frame, pictures.clicked(self._picture(frame), x, y))
+            self._add(frame, pictures.clicked(self._picture(frame), x, y, self._beside(frame)))
 
     def mark_painted(self, frame: int, address: str) -> None:
         """Set what is marked on a frame, as a canvas sends it."""
@@ -231,6 +229,11 @@ class Project:
 
     def _picture(self, frame: int) -> np.ndarray:
         return pictures.read_jpeg(pictures.numbered(self.folder / tasks.FRAMES, frame, ".jpg"))
+
+    def _beside(self, frame: int) -> Iterator[np.ndarray]:
+        """Frames that show how what is on this one moves."""
+        total = self.facts.total if self.facts else 0
+        return (self._picture(at) for by in BESIDE if 0 <= (at := frame + by) < total)
 
     def _shown(self, frame: int) -> np.ndarray:
         return pictures.read_mask(pictures.numbered(self.folder / MARKS, frame, ".png"))
