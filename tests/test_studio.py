@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,9 @@ class Shot:
 
 
 def make_shot(path: Path, seed: int = 0) -> Shot:
-    demo = make_demo(seed, n_frames=N_FRAMES, size=SIZE)
+    long = make_demo(seed, n_frames=2 * N_FRAMES, size=SIZE)  # or the ball would jump, not roll
+    part = slice(N_FRAMES // 2, N_FRAMES // 2 + N_FRAMES)
+    demo = replace(long, frames=long.frames[part], truth=long.truth[part], mask=long.mask[part])
     tone = path.with_suffix(".m4a")
     write_tone(tone, N_FRAMES / demo.fps)
     write_video(path, demo.frames, fps=demo.fps, sound=tone)

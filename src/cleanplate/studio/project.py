@@ -132,7 +132,10 @@ class Project:
         """Add what is under a point of the small picture."""
         with self.lock:
             self._marking(frame)
-            self._add(frame, pictures.clicked(self._picture(frame), x, y, self._beside(frame)))
+            found = pictures.clicked(self._picture(frame), x, y, self._beside(frame))
+            self._add(frame, found)
+            if found.mean() < SMALL_SHARE:
+                self.changed("Only a small spot was found there. Draw a box around the thing, or paint it, instead.")
 
     def mark_painted(self, frame: int, address: str) -> None:
         """Set what is marked on a frame, as a canvas sends it."""
@@ -208,9 +211,14 @@ class Project:
             files.append(("Mask", self.folder / MASK_FILE, f"{self.name}-mask.mkv"))
         if self.result is not None and self.run is not None:
             output = self.run / self.result.name
-            result = ("Result", output, f"{self.name}-clean{output.suffix}")
-            where = ("Provenance", self.run / PROVENANCE_FILE, f"{self.name}-provenance.mkv")
-            files = [result, *files, where, ("Settings", self.run / SETTINGS_FILE, f"{self.name}-settings.toml")]
+            result = ("Download the result", output, f"{self.name}-clean{output.suffix}")
+            where = ("Provenance: where pixels come from", self.run / PROVENANCE_FILE, f"{self.name}-provenance.mkv")
+            files = [
+                result,
+                *files,
+                where,
+                ("Settings of this run", self.run / SETTINGS_FILE, f"{self.name}-settings.toml"),
+            ]
         return files
 
     # How that is done
@@ -309,6 +317,7 @@ class Project:
 
 
 LEAST_BOX_PX = 4
+SMALL_SHARE = 0.002  # of the picture: what a click found is hardly the whole thing
 # Shares of the time, by whether it carries and whether it learns.
 CLEANING = {
     (True, False): {"read": 0.05, "carry": 0.75, "write": 0.1, "show": 0.1},

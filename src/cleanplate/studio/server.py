@@ -72,6 +72,7 @@ def serve(
             app_kwargs={"middleware": guards(host)},
             theme=theme(),
             css=(ASSETS / "studio.css").read_text(),
+            head=f"<script>{(ASSETS / 'follow.js').read_text()}</script>",
             footer_links=[],
             share=False,
             ssr_mode=False,

@@ -150,6 +150,8 @@ def shares(project: Project) -> str:
         f"<span>{swatch(1)}{result.carried:.1%} carried from other frames</span>"
         f"<span>{swatch(2)}{result.made_up:.1%} made up</span>"
         f"<span>It took {in_words(result.elapsed_s)}.</span></div>"
+        "<p class='facts'>Something left of it, or of its shadow? Mark that under 2 on a frame that shows it, "
+        "track again and remove again.</p>"
     )
 
 
