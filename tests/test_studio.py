@@ -563,6 +563,41 @@ def test_a_click_marks_and_what_stands_still_is_marked_everywhere(opened: Opened
         assert (there & found).sum() > 0.95 * (there | found).sum()
 
 
+def test_what_was_marked_can_be_taken_back(opened: Opened, shot: Shot) -> None:
+    page = opened()
+    upload(page, shot.path)
+    undo = page.get_by_role("button", name="Undo")
+    assert undo.is_disabled()
+    mark(page, shot, 6)
+    found = covered(page)
+    track(page)
+    scrub(page, "#marker", 2)
+    page.wait_for_selector("#marker canvas[data-drawn='2']")
+    followed = covered(page)
+    tool(page, "Paint")
+    drag(page, 0.1, 0.1, 0.2, 0)
+    page.get_by_role("button", name="Frame 2, marked").wait_for()
+    assert page.locator("#clean").is_hidden()
+    page.keyboard.press("Control+z")  # the picture has the focus
+    page.get_by_role("button", name="Frame 2, marked").wait_for(state="detached")
+    page.wait_for_selector("#clean:not([disabled])")  # nothing is to be tracked again
+    page.wait_for_selector("#marker canvas[data-drawn='2']")
+    assert np.array_equal(covered(page), followed)
+
+    scrub(page, "#marker", 6)
+    page.wait_for_selector("#marker canvas[data-drawn='6']")
+    page.get_by_role("button", name="Clear this frame").click()
+    page.get_by_role("button", name="Frame 6, marked").wait_for(state="detached")
+    undo.click()
+    page.get_by_role("button", name="Frame 6, marked").wait_for()
+    page.wait_for_selector("#marker canvas[data-drawn='6']")
+    assert np.array_equal(covered(page), found)
+    undo.click()  # the box itself
+    page.get_by_role("button", name="Frame 6, marked").wait_for(state="detached")
+    page.wait_for_function("document.querySelector('#marker .undo').disabled")
+    assert page.locator("#clean").is_hidden()  # what was tracked had it
+
+
 def test_the_keyboard_does_it_all(opened: Opened, shot: Shot) -> None:
     page = opened()
     upload(page, shot.path)

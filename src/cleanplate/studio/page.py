@@ -247,6 +247,8 @@ def _mark(project: Project, said: Any) -> None:
         project.mark_click(frame, x, y)
     elif "painted" in said:
         project.mark_painted(frame, str(said["painted"]))
+    elif said.get("undo"):
+        project.undo()
     elif said.get("clear"):
         project.unmark(frame)
 

@@ -6,11 +6,12 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from cleanplate.commands import Inpaint
 from cleanplate.errors import InputError
@@ -26,6 +27,17 @@ SETTINGS_FILE, WORK = "settings.toml", "work"
 READING = {"read": 1.0}
 TRACKING = {"track": 0.85, "write": 0.15}
 MOST_NAME = 80
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What was marked on a frame before it was changed."""
+
+    frame: int
+    found: Bool[np.ndarray, "h w"] | None
+    """None if it was not marked."""
+    stale: bool
+    """Whether the marks had changed already since the shot was tracked."""
 
 
 class Project:
@@ -48,6 +60,7 @@ class Project:
         self.video: Path | None = None
         self.facts: Facts | None = None
         self.marks: dict[int, int] = {}
+        self._earlier: list[Earlier] = []
         """The frames that are marked, and the versions in which they were."""
         self.stamps = {"read": 0, "track": 0, "clean": 0}
         """The versions in which the pictures of each job were made: part of their addresses."""
@@ -150,10 +163,32 @@ class Project:
         """Forget what is marked on a frame."""
         with self.lock:
             self._marking(frame)
-            if self.marks.pop(frame, None) is not None:
-                pictures.numbered(self.folder / MARKS, frame, ".png").unlink(missing_ok=True)
+            if frame in self.marks:
+                self._remember(frame)
+                self._drop(frame)
                 self.stale = self.tracked is not None
             self.changed()
+
+    def undo(self) -> None:
+        """Take back the last mark, or what was done to it."""
+        with self.lock:
+            self._idle()
+            if not self._earlier:
+                raise InputError("nothing is left to be undone", "a mark is needed", "go on")
+            last = self._earlier.pop()
+            if last.found is None:
+                self._drop(last.frame)
+            else:
+                self._write(last.frame, last.found)
+            self.stale = last.stale and self.tracked is not None
+            self.changed()
+            if last.found is not None:
+                self.marks[last.frame] = self.version
+
+    @property
+    def undoable(self) -> bool:
+        """Whether there is something to take back."""
+        return bool(self._earlier)
 
     def track(self, still: bool) -> None:
         """Follow what is marked through the shot."""
@@ -162,6 +197,7 @@ class Project:
             if not self.marks:
                 raise InputError("nothing is marked yet", "the thing to remove is needed", "draw a box around it")
             arguments = (self.video, self.folder, facts, tuple(sorted(self.marks)), still)
+            self._earlier = [replace(earlier, stale=True) for earlier in self._earlier]  # what is tracked has these
             self._start(self.look, "track", arguments, {"write": 1.0} if still else TRACKING)
 
     def clean(self, options: Inpaint, settings: Mapping[str, Value], suffix: str) -> None:
@@ -250,11 +286,24 @@ class Project:
         self._mark(frame, found | self._shown(frame) if frame in self.marks else found)
 
     def _mark(self, frame: int, found: np.ndarray) -> None:
-        (self.folder / MARKS).mkdir(exist_ok=True)
-        pictures.write_mask(pictures.numbered(self.folder / MARKS, frame, ".png"), found)
+        self._remember(frame)
+        self._write(frame, found)
         self.stale = self.tracked is not None
         self.changed()
         self.marks[frame] = self.version
+
+    def _write(self, frame: int, found: np.ndarray) -> None:
+        (self.folder / MARKS).mkdir(exist_ok=True)
+        pictures.write_mask(pictures.numbered(self.folder / MARKS, frame, ".png"), found)
+
+    def _drop(self, frame: int) -> None:
+        self.marks.pop(frame, None)
+        pictures.numbered(self.folder / MARKS, frame, ".png").unlink(missing_ok=True)
+
+    def _remember(self, frame: int) -> None:
+        """What is marked now, to come back to."""
+        found = self._shown(frame) if frame in self.marks else None
+        self._earlier = [*self._earlier[1 - MOST_UNDONE :], Earlier(frame, found, self.stale)]
 
     def _start(self, lane: Lane, task: str, arguments: tuple, weights: Mapping[str, float]) -> None:
         self.job = Job(task, arguments, weights, self._ended)
@@ -308,7 +357,7 @@ class Project:
         for path in self.folder.iterdir():
             _remove(path)
         self.video, self.facts, self.tracked, self.result, self.run = None, None, None, None, None
-        self.marks, self.stale = {}, False
+        self.marks, self.stale, self._earlier = {}, False, []
 
     def remove(self) -> None:
         """End what runs, and leave nothing behind."""
@@ -316,7 +365,7 @@ class Project:
         _remove(self.folder)
 
 
-LEAST_BOX_PX = 4
+LEAST_BOX_PX, MOST_UNDONE = 4, 20
 SMALL_SHARE = 0.002  # of the picture: what a click found is hardly the whole thing
 # Shares of the time, by whether it carries and whether it learns.
 CLEANING = {

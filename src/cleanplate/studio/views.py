@@ -42,6 +42,7 @@ def marker(project: Project) -> dict[str, Any] | None:
     return _player(project, [frames], start) | {
         "marks": {str(frame): stamp for frame, stamp in sorted(project.marks.items())},
         "mask": project.stamps["track"] if project.tracked is not None else None,
+        "undo": project.undoable,
         "jump": list(project.tracked.look_at) if project.tracked is not None and not project.stale else [],
     }
 

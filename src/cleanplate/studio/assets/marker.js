@@ -20,9 +20,10 @@ tools.querySelector("input").checked = true;
 const brush = make("input", { type: "range", min: 4, max: 120, value: 28, "aria-label": "Brush size" });
 const brushLabel = make("label", { class: "brush", hidden: "" }, make("span", { text: "Brush" }), brush);
 const clear = make("button", { type: "button", class: "clear", text: "Clear this frame" });
+const undo = make("button", { type: "button", class: "undo", text: "Undo", title: "Ctrl+Z" });
 const hint = make("p", { class: "hint" });
 const jump = make("div", { class: "jump" });
-player.root.prepend(make("div", { class: "toolbar" }, tools, brushLabel, clear), hint);
+player.root.prepend(make("div", { class: "toolbar" }, tools, brushLabel, undo, clear), hint);
 player.root.append(jump);
 
 const canvas = make("canvas", {
@@ -31,6 +32,7 @@ const canvas = make("canvas", {
 });
 const rubber = make("div", { class: "rubber", hidden: "" });
 const cross = make("div", { class: "cross", hidden: "" });
+const ring = make("div", { class: "ring", hidden: "" }); // as large as the brush
 const pen = canvas.getContext("2d", { willReadFrequently: true });
 
 let tool = "box";
@@ -59,6 +61,7 @@ async function draw(frame) {
   const { value } = player;
   const wanted = overlay(frame);
   clear.disabled = value.marks[frame] === undefined;
+  undo.disabled = !value.undo;
   if (wanted === drawn) return;
   drawn = wanted;
   delete canvas.dataset.drawn;
@@ -151,6 +154,12 @@ canvas.addEventListener("pointerdown", (event) => {
   else stroke(to);
 });
 canvas.addEventListener("pointermove", (event) => {
+  const box = canvas.getBoundingClientRect(), size = Number(brush.value);
+  Object.assign(ring.style, {
+    left: `${event.clientX - box.left}px`, top: `${event.clientY - box.top}px`,
+    width: `${size}px`, height: `${size}px`, margin: `${-size / 2}px 0 0 ${-size / 2}px`,
+  });
+  ring.hidden = brushLabel.hidden || event.pointerType === "touch";
   if (!canvas.hasPointerCapture(event.pointerId)) return;
   const to = inside(at(event));
   if (corner) stretch(to);
@@ -192,7 +201,15 @@ canvas.addEventListener("keydown", (event) => {
   cross.hidden = false;
 });
 canvas.addEventListener("blur", () => (cross.hidden = true));
+canvas.addEventListener("pointerleave", () => (ring.hidden = true));
 clear.addEventListener("click", () => say({ clear: true }));
+undo.addEventListener("click", () => say({ undo: true }));
+element.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key === "z" && !undo.disabled) {
+    event.preventDefault();
+    say({ undo: true });
+  }
+});
 
 function update(value) {
   if (value && value.total) {
@@ -203,7 +220,7 @@ function update(value) {
   player.update(value);
   if (!player.value) return;
   const stage = player.panes.querySelector(".stage");
-  if (!canvas.isConnected) stage.append(canvas, rubber, cross);
+  if (!canvas.isConnected) stage.append(canvas, rubber, cross, ring);
   const marked = Object.keys(value.marks).map(Number);
   const buttons = [...marked.map((frame) => [frame, "marked"]), ...value.jump.map((frame) => [frame, "look"])];
   jump.replaceChildren(...buttons.map(([frame, kind]) => {
