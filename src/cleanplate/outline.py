@@ -23,6 +23,7 @@ CONTEXT = 0.5
 LEAST_SHARE = 0.1
 # Motion is believed where most of what is around the area moves with the camera, and the thing e times as far.
 LEAST_STILL, LEAST_GAP = 0.5, 1.0
+AGREE = 0.8  # intersection over union of what colours find, and motion
 NOISE_PX = 0.1  # of flow
 MOTION_LEVELS = 128  # of the 256 of a channel
 
@@ -48,19 +49,28 @@ def outline(
     inside = area[rows, columns]
     if inside.all():  # nothing to tell it from
         return area
-    labels = np.where(inside, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
-    channels = picture[rows, columns]
-    if (motion := own_motion(picture, beside, ~area)) is not None:
-        motion = motion[rows, columns]
-        if (moves := moving(motion, inside)) is not None:
-            labels[inside & ~moves] = cv2.GC_PR_BGD
-            channels = with_motion(channels, motion)
+    around = picture[rows, columns]
+    cut_out = _cut(around, inside, inside)
+    motion = own_motion(picture, beside, ~area)
+    if motion is not None and (moves := moving(motion[rows, columns], inside)) is not None:
+        by_motion = _cut(with_motion(around, motion[rows, columns]), inside, inside & moves)
+        # Where both find the same, colours know its edge better: flow is wrong where what is behind is uncovered.
+        if (cut_out & by_motion).sum() < AGREE * (cut_out | by_motion).sum():
+            cut_out = by_motion
+    found = np.zeros_like(area)
+    found[rows, columns] = cut_out
+    return found if found.sum() >= LEAST_SHARE * area.sum() else area
+
+
+def _cut(
+    channels: UInt8[np.ndarray, "h w 3"], inside: Bool[np.ndarray, "h w"], begin: Bool[np.ndarray, "h w"]
+) -> Bool[np.ndarray, "h w"]:
+    """What GrabCut finds inside, if it begins there."""
+    labels = np.where(begin, cv2.GC_PR_FGD, np.where(inside, cv2.GC_PR_BGD, cv2.GC_BGD)).astype(np.uint8)
     cv2.setRNGSeed(0)  # its colour models begin at random
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(np.ascontiguousarray(channels), labels, (0, 0, 0, 0), *models, 5, cv2.GC_INIT_WITH_MASK)
-    found = np.zeros_like(area)
-    found[rows, columns] = labels == cv2.GC_PR_FGD
-    return found if found.sum() >= LEAST_SHARE * area.sum() else area
+    return labels == cv2.GC_PR_FGD
 
 
 def own_motion(
