@@ -77,7 +77,9 @@ def carry(
     for number in range(config.rounds):
         trust_filled = config.trust_filled if number > 0 else 0.0
         last = number == config.rounds - 1
-        journal = Journal(work, stage(number), after=stage(number - 1), links=last and to_be_learned)
+        journal = Journal(
+            work, stage(number), after=stage(number - 1) if number else None, links=last and to_be_learned
+        )
         passing = Round(config, trust_filled, linked, journal, last=last).fill(passing)
     yield from (held.of(unsafe_pixels(held.frame.unseen)) for held in passing)
 

@@ -9,15 +9,13 @@ until the end: four bytes for every hidden pixel of a video of bytes.
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from torch import Tensor
 
 from cleanplate.checkpoint import Work
 from cleanplate.frame import Frame
 from cleanplate.trails import Held, Link, unsafe_pixels
-
-T = TypeVar("T")
 
 
 class Journal:

@@ -67,10 +67,15 @@ def _cut(
 ) -> Bool[np.ndarray, "h w"]:
     """What GrabCut finds inside, if it begins there."""
     labels = np.where(begin, cv2.GC_PR_FGD, np.where(inside, cv2.GC_PR_BGD, cv2.GC_BGD)).astype(np.uint8)
+    return grab_cut(channels, labels)
+
+
+def grab_cut(channels: UInt8[np.ndarray, "h w 3"], labels: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """What is the thing, surely or probably, after GrabCut has begun with these labels (OpenCV's, which change)."""
     cv2.setRNGSeed(0)  # its colour models begin at random
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(np.ascontiguousarray(channels), labels, (0, 0, 0, 0), *models, 5, cv2.GC_INIT_WITH_MASK)
-    return labels == cv2.GC_PR_FGD
+    return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 
 def own_motion(

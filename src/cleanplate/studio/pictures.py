@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from cleanplate.errors import InputError
 from cleanplate.marks import box_area
-from cleanplate.outline import moving, outline, own_motion, with_motion
+from cleanplate.outline import grab_cut, moving, outline, own_motion, with_motion
 from cleanplate.pictures import TINTS
 from cleanplate.track import small_size as work_size
 
@@ -155,10 +155,7 @@ def clicked(
         labels[inside] = np.where(moves[inside], cv2.GC_PR_FGD, cv2.GC_PR_BGD)
         channels = with_motion(small, motion)
     labels[distance <= max(1.0, near / 3)] = cv2.GC_FGD
-    cv2.setRNGSeed(0)  # its colour models begin at random
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(channels, labels, (0, 0, 0, 0), *models, 5, cv2.GC_INIT_WITH_MASK)
-    _, parts = cv2.connectedComponents(np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8), connectivity=8)
+    _, parts = cv2.connectedComponents(grab_cut(channels, labels).astype(np.uint8), connectivity=8)
     return _enlarged(whole_of(parts == parts[at]), picture.shape[:2])
 
 
