@@ -11,16 +11,19 @@ ifneq ($(wildcard ../shared/weights),)
 export CLEANPLATE_WEIGHTS ?= $(abspath ../shared/weights)
 endif
 
-.PHONY: demo test test-all lint types tests format benchmark clean
+.PHONY: demo test test-all lint layers types tests format benchmark clean
 
 demo: $(READY)  ## make a clip, clean it, print the figures, write the pictures
 	$(BIN)/cleanplate demo -o demo --overwrite
 
-test: lint types tests
+test: lint layers types tests
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+layers: $(READY)  ## each wing imports only from those below it
+	$(BIN)/lint-imports --no-logo --no-cache
 
 types: $(READY)
 	$(BIN)/pyright
@@ -28,7 +31,7 @@ types: $(READY)
 tests: $(READY)
 	$(BIN)/pytest
 
-test-all: lint types $(READY)  ## with the tests that take minutes
+test-all: lint layers types $(READY)  ## with the tests that take minutes
 	$(BIN)/pytest -m "slow or not slow"
 
 format: $(READY)

@@ -13,12 +13,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cleanplate import METHODS, InputError, __version__, inpaint
-from cleanplate.baselines import telea
-from cleanplate.carry import carry, painted
-from cleanplate.compose import read_composed, read_pairs
-from cleanplate.frame import LEARNED, Frame
+from cleanplate import METHODS, InputError, inpaint
+from cleanplate.baselines.fillers import telea
+from cleanplate.carry.rounds import carry, painted
+from cleanplate.data.compose import read_composed, read_pairs
+from cleanplate.imaging.frame import LEARNED, Frame
 from cleanplate.metrics import psnr_db, warp_error
+from cleanplate.version import __version__
 
 COLUMNS = (
     "hole_psnr_db",

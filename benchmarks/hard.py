@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from cleanplate.clean import clean
-from cleanplate.pictures import TINTS, tint
-from cleanplate.shot import Shot
-from cleanplate.video_io import read_frames, read_masks, write_png
+from cleanplate.imaging.visualise import TINTS, tint
+from cleanplate.video.reader import read_frames, read_masks
+from cleanplate.video.shot import Shot
+from cleanplate.video.writer import write_png
 
 HARD = ("camel", "blackswan", "car-roundabout", "breakdance", "bmx-trees")
 

@@ -15,13 +15,13 @@ import torch
 
 from benchmarks.carry import machine, peak_memory_mb, timed
 from cleanplate import Clip, inpaint
-from cleanplate.baselines import telea
-from cleanplate.clip import to_tensor
-from cleanplate.compose import Composed, read_composed, read_pairs
-from cleanplate.frame import LEARNED
+from cleanplate.baselines.fillers import telea
+from cleanplate.data.compose import Composed, read_composed, read_pairs
+from cleanplate.imaging.frame import LEARNED
+from cleanplate.imaging.pixels import to_tensor
+from cleanplate.imaging.visualise import tint
 from cleanplate.metrics import psnr_db
-from cleanplate.pictures import tint
-from cleanplate.video_io import write_png
+from cleanplate.video.writer import write_png
 
 LEAST_UNSEEN = 50  # pixels; fewer say nothing
 COLUMNS = ("ours_db", "telea_db", "smooth_db")

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from benchmarks.carry import machine
-from cleanplate import video_io
 from cleanplate.clean import clean
-from cleanplate.moments import Span
-from cleanplate.shot import Shot
+from cleanplate.video.shot import Shot
+from cleanplate.video.timecode import Span
+from cleanplate.video.writer import open_writer
 
 SIZES = ((192, 384), (480, 854))
 
@@ -94,8 +94,8 @@ def make_walk(folder: Path, length: int, size: tuple[int, int], seed: int = 0) -
     )
     side = height // 3
     with (
-        video_io.open_writer(folder / "shot.mp4", fps=25) as shot,
-        video_io.open_writer(folder / "mask.mp4", fps=25) as mask,
+        open_writer(folder / "shot.mp4", fps=25) as shot,
+        open_writer(folder / "mask.mp4", fps=25) as mask,
     ):
         for index in range(length):
             x, y = round(100 + 95 * np.sin(index / 40)), round(20 + 15 * np.sin(index / 23))

@@ -18,14 +18,14 @@ from torchvision.models import vgg16
 
 from benchmarks.carry import machine, peak_memory_mb
 from cleanplate import METHODS
-from cleanplate.demo import make_demo
-from cleanplate.flow import both_known, estimate
-from cleanplate.losses import weighted_sum
-from cleanplate.model import Model
-from cleanplate.objective import Objective
-from cleanplate.perceptual import LEVELS, MEAN_RGB, known_features, read_trunk
-from cleanplate.schedule import Batch
-from cleanplate.warp import inside, warp
+from cleanplate.data.demo import make_demo
+from cleanplate.imaging.flow import both_known, estimate
+from cleanplate.imaging.warp import inside, warp
+from cleanplate.paper.losses import weighted_sum
+from cleanplate.paper.model import Model
+from cleanplate.paper.objective import Objective
+from cleanplate.paper.perceptual import LEVELS, MEAN_RGB, known_features, read_trunk
+from cleanplate.paper.schedule import Batch
 
 BATCH = Batch(frames=(2, 3, 4, 5, 6), stride=1, direction=1)
 TAPS = {3: 0, 8: 1, 15: 2}  # relu1_2, relu2_2, relu3_3 among VGG16's layers

@@ -9,9 +9,10 @@ import numpy as np
 
 from benchmarks.carry import machine, peak_memory_mb
 from cleanplate import InputError
-from cleanplate.marks import WHITE, Mark, box_area
-from cleanplate.track import Tracked, track
-from cleanplate.video_io import image_files, read_image
+from cleanplate.track.marks import WHITE, Mark, box_area
+from cleanplate.track.tracked import Tracked
+from cleanplate.track.tracker import track
+from cleanplate.video.reader import image_files, read_image
 
 KINDS = ("one", "two", "box")
 # A frame is wrong, and should have been named, below this IoU.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cleanplate import Clip, cli, write_video
-from cleanplate.demo import make_demo
+from cleanplate.data.demo import make_demo
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -31,15 +31,16 @@ import numpy as np
 import torch
 
 from cleanplate import write_video
-from cleanplate.batch import BATCH, _check
-from cleanplate.checkpoint import Work
-from cleanplate.compose import MANIFEST, read_composed, read_pairs
-from cleanplate.demo import write_tone
+from cleanplate.batch.jobs import read_jobs
+from cleanplate.batch.runner import BATCH, _check
+from cleanplate.data.compose import MANIFEST, read_composed, read_pairs
+from cleanplate.data.demo import write_tone
 from cleanplate.errors import InputError
-from cleanplate.jobs import read_jobs
-from cleanplate.records import read_records
-from cleanplate.shot import Shot
-from cleanplate.video_io import existing, read_frames, read_image, read_masks
+from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.files import existing
+from cleanplate.runtime.records import read_records
+from cleanplate.video.reader import read_frames, read_image, read_masks
+from cleanplate.video.shot import Shot
 from tests.conftest import panning, to_bytes, walking_hole
 
 SEED = 20190527

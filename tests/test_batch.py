@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from cleanplate import InputError, cli, workers, write_video
-from cleanplate.batch import BATCH, attempt, run_batch
-from cleanplate.commands import Inpaint
-from cleanplate.jobs import READ, WRITTEN, Job, _has, read_jobs
-from cleanplate.records import Line, read_records
-from cleanplate.rows import options
-from cleanplate.video_io import read_frames
-from cleanplate.workers import Report, Reports, here
+from cleanplate import InputError, cli, write_video
+from cleanplate.batch.jobs import READ, WRITTEN, Job, _has, read_jobs
+from cleanplate.batch.runner import BATCH, attempt, run_batch
+from cleanplate.batch.table import options
+from cleanplate.commands.inpaint import Inpaint
+from cleanplate.runtime import processes as workers
+from cleanplate.runtime.processes import Report, Reports, here
+from cleanplate.runtime.records import Line, read_records
+from cleanplate.video.reader import read_frames
 from tests.conftest import panning, refused, walking_hole
 
 HEADER = "video,mask,out"

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from cleanplate import METHODS, Clip, inpaint
-from cleanplate.carry import carry, nowhere, painted
-from cleanplate.complete import Field, Matches, corners, fit_both_ways, fit_homography, match
+from cleanplate.carry.motion import Field, Matches, corners, fit_both_ways, fit_homography, match
+from cleanplate.carry.rounds import carry, nowhere, painted
+from cleanplate.carry.trajectories import Held, Link, follow, gather, link, unsafe_pixels
 from cleanplate.config import CarryConfig
-from cleanplate.frame import CARRIED, LEARNED, Frame, box_around
+from cleanplate.imaging.frame import CARRIED, LEARNED, Frame, box_around
+from cleanplate.imaging.smooth import Cells, dilate
+from cleanplate.imaging.warp import pixel_grid
 from cleanplate.metrics import psnr_db, warp_error
-from cleanplate.smooth import Cells, dilate
-from cleanplate.trails import Held, Link, follow, gather, link, unsafe_pixels
-from cleanplate.warp import pixel_grid
 from tests.conftest import panning, texture, walking_hole
 
 
@@ -113,7 +113,7 @@ def test_the_fit_reaches_over_a_share_of_the_frame_whatever_the_window(monkeypat
         reaches.add(reach_px)
         return constant((0.0, 0.0)), constant((0.0, 0.0))
 
-    monkeypatch.setattr("cleanplate.carry.fit_both_ways", spy)
+    monkeypatch.setattr("cleanplate.carry.rounds.fit_both_ways", spy)
     hole = torch.zeros(2, 1, 200, 240, dtype=torch.bool)
     hole[:, 0, 4:8, 4:8] = True  # the window ends long before the frame
     list(carry(moving(panning(2, (200, 240)), hole), CarryConfig(reach=0.1)))
@@ -183,7 +183,7 @@ def test_support_is_high_within_a_shot_and_next_to_nothing_over_a_cut(monkeypatc
 def test_frames_that_hide_nothing_cost_no_flow(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     monkeypatch.setattr(
-        "cleanplate.carry.both_ways", lambda seen, _: calls.append(1) or torch.zeros(2, 2, *seen.shape[2:])
+        "cleanplate.carry.rounds.both_ways", lambda seen, _: calls.append(1) or torch.zeros(2, 2, *seen.shape[2:])
     )
     hole = torch.zeros(9, 1, 64, 96, dtype=torch.bool)
     hole[0, 0, 30:34, 30:34] = True

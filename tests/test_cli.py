@@ -12,11 +12,13 @@ import cv2
 import numpy as np
 import pytest
 
-from cleanplate import __version__, cli, encoder, write_video
-from cleanplate.commands import Inpaint
-from cleanplate.demo import write_tone
-from cleanplate.settings import read_settings, to_words, write_settings
-from cleanplate.video_io import read_frames
+from cleanplate import cli, write_video
+from cleanplate.commands.inpaint import Inpaint
+from cleanplate.commands.settings import read_settings, to_words, write_settings
+from cleanplate.data.demo import write_tone
+from cleanplate.version import __version__
+from cleanplate.video import encoder
+from cleanplate.video.reader import read_frames
 from tests.conftest import panning, to_bytes, walking_hole
 
 Write = Callable[..., Path]

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from cleanplate import InputError, cli, dataset, write_video
-from cleanplate.compose import (
+from cleanplate import InputError, cli, write_video
+from cleanplate.data import write as dataset
+from cleanplate.data.compose import (
     compose,
     each_composed,
     fit_object,
@@ -19,11 +20,12 @@ from cleanplate.compose import (
     read_composed,
     read_pairs,
     resized,
-    sha256,
 )
-from cleanplate.dataset import recipes
-from cleanplate.shot import grow
-from cleanplate.video_io import read_frames, read_masks, write_levels
+from cleanplate.data.write import recipes
+from cleanplate.runtime.files import sha256
+from cleanplate.video.reader import read_frames, read_masks
+from cleanplate.video.shot import grow
+from cleanplate.video.writer import write_levels
 from tests.conftest import refused
 
 RNG = np.random.default_rng(0)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from cleanplate import inpaint, read_clip, write_video
-from cleanplate.baselines import telea
-from cleanplate.compose import read_composed, read_pairs
+from cleanplate.baselines.fillers import telea
+from cleanplate.data.compose import read_composed, read_pairs
 from cleanplate.metrics import psnr_db
-from cleanplate.video_io import read_frames
+from cleanplate.video.reader import read_frames
 
 pytestmark = pytest.mark.data
 

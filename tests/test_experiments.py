@@ -21,9 +21,8 @@ from filelock import FileLock
 
 import cleanplate
 from cleanplate import METHODS, InputError, cli, write_video
-from cleanplate.baselines import BASELINES
-from cleanplate.checkpoint import Work
-from cleanplate.compose import each_composed, identified, read_pairs, resized
+from cleanplate.baselines.fillers import BASELINES
+from cleanplate.data.compose import each_composed, identified, read_pairs, resized
 from cleanplate.experiments import cells
 from cleanplate.experiments import run as running
 from cleanplate.experiments.cells import run_cell, share_of
@@ -41,9 +40,10 @@ from cleanplate.experiments.results import (
     save_plate,
 )
 from cleanplate.metrics import psnr_db
-from cleanplate.model import Model
-from cleanplate.schedule import n_steps
-from cleanplate.workers import Report
+from cleanplate.paper.model import Model
+from cleanplate.paper.schedule import n_steps
+from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.processes import Report
 from tests.conftest import panning, refused, walking_hole
 
 FAST = ("psnr_db", "ssim", "hole_psnr_db", "consistency_psnr_db", "consistency_ssim", "carried_psnr_db")

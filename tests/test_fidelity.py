@@ -15,9 +15,9 @@ import pytest
 from cleanplate import cli
 from cleanplate.clean import clean
 from cleanplate.config import Encoding
-from cleanplate.moments import Span
-from cleanplate.shot import Shot
-from cleanplate.video_io import open_writer
+from cleanplate.video.shot import Shot
+from cleanplate.video.timecode import Span
+from cleanplate.video.writer import open_writer
 from tests.conftest import panning, to_bytes
 
 SIZE = (64, 96)
@@ -494,7 +494,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from cleanplate.config import Encoding
-from cleanplate.video_io import open_writer
+from cleanplate.video.writer import open_writer
 noise = np.random.default_rng(0).integers(0, 255, (50, 95, 3)).astype(np.uint8).repeat(4, 0).repeat(4, 1)
 for name in sys.argv[2:]:
     with open_writer(Path(sys.argv[1]) / name, fps=24, encoding=Encoding(codec=name.partition(".")[0])) as out:

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from cleanplate import METHODS, Cancelled, Clip, InputError, Method, Plate, Step, inpaint
-from cleanplate.checkpoint import Work
 from cleanplate.config import FitConfig, NetworkConfig, Schedule
-from cleanplate.fit import fit
-from cleanplate.flow import estimate
+from cleanplate.imaging.flow import estimate
 from cleanplate.metrics import psnr_db
-from cleanplate.model import Model
-from cleanplate.objective import Objective
-from cleanplate.schedule import Batch
+from cleanplate.paper.fit import fit
+from cleanplate.paper.model import Model
+from cleanplate.paper.objective import Objective
+from cleanplate.paper.schedule import Batch
+from cleanplate.runtime.checkpoint import Work
 from tests.conftest import panning, walking_hole
 
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from cleanplate import InputError
-from cleanplate.flow import _load_raft, estimate, frame_pairs
-from cleanplate.warp import warp
+from cleanplate.imaging.flow import _load_raft, estimate, frame_pairs
+from cleanplate.imaging.warp import warp
 from cleanplate.weights import WEIGHTS, WeightFile, find_weights
 from tests.conftest import panning, walking_hole
 

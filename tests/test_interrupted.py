@@ -19,13 +19,15 @@ import pytest
 import torch
 
 from cleanplate import InputError, cli, write_video
-from cleanplate.checkpoint import Work
 from cleanplate.clean import clean
-from cleanplate.config import Encoding, Step
-from cleanplate.files import whole
+from cleanplate.config import Encoding
 from cleanplate.pipeline import enough_memory
-from cleanplate.shot import Shot
-from cleanplate.video_io import open_writer, read_frames
+from cleanplate.progress import Step
+from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.files import whole
+from cleanplate.video.reader import read_frames
+from cleanplate.video.shot import Shot
+from cleanplate.video.writer import open_writer
 from tests.conftest import panning, to_bytes, walking_hole
 
 SLOW = "carry --carry.window-frames 4 --carry.rounds 6 --device cpu"

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from cleanplate import METHODS, Clip, InputError, Method, inpaint, write_video
-from cleanplate.carry import Round
-from cleanplate.checkpoint import Work
-from cleanplate.config import LEAST_WINDOW, Step
+from cleanplate.carry.journal import Journal
+from cleanplate.carry.rounds import Round
+from cleanplate.carry.trajectories import Held
+from cleanplate.config import LEAST_WINDOW
 from cleanplate.errors import Cancelled
-from cleanplate.journal import Journal
-from cleanplate.trails import Held
+from cleanplate.progress import Step
+from cleanplate.runtime.checkpoint import Work
 from tests.conftest import panning, to_bytes, walking_hole
 from tests.test_interrupted import start, until
 

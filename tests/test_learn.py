@@ -6,10 +6,10 @@ from torch import Tensor
 
 from cleanplate import METHODS, Clip, InputError, Step, inpaint
 from cleanplate.config import LearnConfig
-from cleanplate.detail import Level, add_detail
-from cleanplate.learn import crop_around, key_frame
+from cleanplate.imaging.smooth import paint, shrink
 from cleanplate.metrics import psnr_db
-from cleanplate.smooth import paint, shrink
+from cleanplate.unseen.learn import crop_around, key_frame
+from cleanplate.unseen.patches import Level, add_detail
 from tests.conftest import panning
 
 
@@ -153,7 +153,7 @@ def test_detail_without_a_whole_known_patch_is_the_networks_picture() -> None:
 def test_large_regions_are_searched_near_what_the_coarser_size_found(
     patch_px: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cleanplate.detail.ALL_PAIRS", 200_000)
+    monkeypatch.setattr("cleanplate.unseen.patches.ALL_PAIRS", 200_000)
     truth = stripes(160, 224, period=16)
     hole = box(1, (160, 224), slice(50, 110), slice(70, 150))
     method = METHODS["carry-learn"]

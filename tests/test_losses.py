@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from cleanplate.losses import consistency_loss, flow_loss, image_loss, perceptual_loss, weighted_sum
-from cleanplate.warp import warp
+from cleanplate.imaging.warp import warp
+from cleanplate.paper.losses import consistency_loss, flow_loss, image_loss, perceptual_loss, weighted_sum
 
 RNG = np.random.default_rng(0)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cleanplate import InputError
 from cleanplate.errors import Undefined
-from cleanplate.flow import FlowField
+from cleanplate.imaging.flow import FlowField
 from cleanplate.metrics import (
     METRICS,
     Judged,

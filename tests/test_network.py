@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from cleanplate import InputError
-from cleanplate.network import EncoderDecoder
+from cleanplate.paper.network import EncoderDecoder
 
 
 def count(network: torch.nn.Module) -> int:

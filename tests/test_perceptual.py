@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cleanplate import InputError, perceptual
-from cleanplate.perceptual import STAGES, TargetFeatures, Trunk, known_features, read_trunk
+from cleanplate import InputError
+from cleanplate.paper import perceptual
+from cleanplate.paper.perceptual import STAGES, TargetFeatures, Trunk, known_features, read_trunk
 from cleanplate.weights import WEIGHTS, WeightFile
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from cleanplate import METHODS, Cancelled, Clip, InputError, Step, inpaint
-from cleanplate.frame import CARRIED, LEARNED, Frame, to_float
-from cleanplate.pictures import flow_picture, tint
+from cleanplate.imaging.frame import CARRIED, LEARNED, Frame
+from cleanplate.imaging.pixels import to_float
+from cleanplate.imaging.visualise import flow_picture, tint
 from cleanplate.pipeline import fill
 from tests.conftest import panning
 

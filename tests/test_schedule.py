@@ -5,7 +5,7 @@ import pytest
 
 from cleanplate import METHODS, InputError
 from cleanplate.config import Schedule
-from cleanplate.schedule import all_batches, batches, n_steps
+from cleanplate.paper.schedule import all_batches, batches, n_steps
 
 PAPER = METHODS["dip-vid-flow"].schedule
 

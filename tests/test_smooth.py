@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from cleanplate.smooth import Cells, dilate, local_fit, paint, pull_push
-from cleanplate.warp import pixel_grid
+from cleanplate.imaging.smooth import Cells, dilate, local_fit, paint, pull_push
+from cleanplate.imaging.warp import pixel_grid
 
 
 def ramp(height: int = 60, width: int = 80) -> torch.Tensor:

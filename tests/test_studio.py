@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 from cleanplate import cli, write_video
-from cleanplate.demo import DemoClip, make_demo, write_tone
-from cleanplate.studio.desk import Desk
+from cleanplate.data.demo import DemoClip, make_demo, write_tone
+from cleanplate.studio.projects import Desk
 from tests.conftest import to_bytes
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install 'cleanplate[dev]')")

@@ -12,15 +12,17 @@ import pytest
 import torch
 
 from cleanplate import cli, write_video
-from cleanplate.clip import to_tensor
-from cleanplate.config import Step
 from cleanplate.errors import Cancelled, InputError
-from cleanplate.follow import guided_filter, one_thing, pieces, sureness
-from cleanplate.marks import Mark, box_area, frame_at, painted_area, polygon_area
-from cleanplate.outline import outline, own_motion
-from cleanplate.recognise import blur, deform
-from cleanplate.track import Tracked, _passes, _share, small_size, track, worth_a_look
-from cleanplate.video_io import read_image, read_masks
+from cleanplate.imaging.pixels import to_tensor
+from cleanplate.progress import Step
+from cleanplate.track.classifier import deform
+from cleanplate.track.fields import blur
+from cleanplate.track.marks import Mark, box_area, frame_at, painted_area, polygon_area
+from cleanplate.track.outline import outline, own_motion
+from cleanplate.track.propagate import guided_filter, one_thing, pieces, sureness
+from cleanplate.track.tracked import Tracked, small_size, worth_a_look
+from cleanplate.track.tracker import _passes, _share, track
+from cleanplate.video.reader import read_image, read_masks
 from tests.conftest import refused, texture
 
 SIZE = (96, 144)
@@ -386,7 +388,7 @@ def test_bad_marks_are_one_line_and_write_nothing(words: str, folder: Path, caps
 def test_nothing_is_left_when_it_fails_in_the_middle(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cleanplate import encoder
+    from cleanplate.video import encoder
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

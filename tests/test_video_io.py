@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from cleanplate import InputError, read_clip, write_video
-from cleanplate.demo import write_tone
-from cleanplate.video_io import read_frames, whole
+from cleanplate.data.demo import write_tone
+from cleanplate.runtime.files import whole
+from cleanplate.video.reader import read_frames
 from tests.conftest import panning, to_bytes, walking_hole
 
 

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import torch
 
-from cleanplate.warp import consistent, inside, read, read_sharply, round_trip_error, warp
+from cleanplate.imaging.warp import consistent, inside, read, read_sharply, round_trip_error, warp
 from tests.conftest import panning, texture
 
 

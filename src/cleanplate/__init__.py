@@ -13,15 +13,16 @@ help, costs a fraction of a second.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from cleanplate.config import METHODS, Method, Step
+from cleanplate.config import METHODS, Method
 from cleanplate.errors import Cancelled, InputError
+from cleanplate.progress import Step
+from cleanplate.version import __version__
 
 if TYPE_CHECKING:
-    from cleanplate.clip import Clip, read_clip
     from cleanplate.pipeline import Plate, inpaint
-    from cleanplate.video_io import write_video
+    from cleanplate.video.clip import Clip, read_clip
+    from cleanplate.video.writer import write_video
 
-__version__ = "0.1.0"
 __all__ = [
     "METHODS",
     "Cancelled",
@@ -30,17 +31,18 @@ __all__ = [
     "Method",
     "Plate",
     "Step",
+    "__version__",
     "inpaint",
     "read_clip",
     "write_video",
 ]
 
 _LAZY = {
-    "Clip": "clip",
-    "read_clip": "clip",
+    "Clip": "video.clip",
+    "read_clip": "video.clip",
     "Plate": "pipeline",
     "inpaint": "pipeline",
-    "write_video": "video_io",
+    "write_video": "video.writer",
 }
 
 

@@ -11,14 +11,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cleanplate.checkpoint import Work
-from cleanplate.config import DEFAULT_METHOD, Encoding, Method, OnStep, find_method, tell
+from cleanplate.config import DEFAULT_METHOD, Encoding, Method, find_method
 from cleanplate.errors import InputError
-from cleanplate.files import sha256
-from cleanplate.frame import CARRIED, LEARNED, Frame
+from cleanplate.imaging.frame import CARRIED, LEARNED, Frame
+from cleanplate.imaging.pixels import levels
 from cleanplate.pipeline import describe, enough_memory, fill, find_device
-from cleanplate.shot import Shot
-from cleanplate.video_io import image_files, levels, open_writer
+from cleanplate.progress import OnStep, tell
+from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.files import sha256
+from cleanplate.video.reader import image_files
+from cleanplate.video.shot import Shot
+from cleanplate.video.writer import open_writer
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def clean(
 
     Args:
         shot: what to read.
-        output: what to write; see `video_io.open_writer`.
+        output: what to write; see `video.writer.open_writer`.
         provenance: where to write where each pixel comes from: black known, grey (128) carried, white made up.
         encoding: codec and quality.
         method: as `pipeline.inpaint` takes it, and all of the following.

@@ -6,28 +6,28 @@ is needed.
 
 import contextlib
 import ctypes
-import dataclasses
-import io
 import logging
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from collections.abc import Sequence
+from typing import Annotated
 
-import tyro
+from tyro.conf import subcommand
 
-from cleanplate import __version__
-from cleanplate.batch_command import Batch
-from cleanplate.commands import Compose, Demo, Evaluate, Inpaint, Reproduce
-from cleanplate.config import DEFAULT_METHOD, METHODS, Encoding, find_method
+from cleanplate.batch.command import Batch
+from cleanplate.commands.compose import Compose
+from cleanplate.commands.demo import Demo
+from cleanplate.commands.evaluate import Evaluate
+from cleanplate.commands.inpaint import Inpaint
+from cleanplate.commands.mask import Mask
+from cleanplate.commands.parse import inpaint_defaults, inpaint_with, parse_as
+from cleanplate.commands.reproduce import Reproduce
 from cleanplate.errors import Cancelled, InputError
-from cleanplate.interrupts import termination_interrupts
-from cleanplate.mask_command import Mask
-from cleanplate.settings import Value, read_settings, settings_path, to_words
-from cleanplate.studio_command import Studio
+from cleanplate.runtime.interrupts import termination_interrupts
+from cleanplate.studio.command import Studio
+from cleanplate.version import __version__
 
 BAD_INPUT, INTERRUPTED = 2, 130
-
+DESCRIPTION = "Remove things from video: what a mask covers is filled with what the video shows elsewhere."
 
 Command = Inpaint | Demo | Mask | Evaluate | Compose | Reproduce | Batch | Studio
 
@@ -73,94 +73,20 @@ def run(argv: Sequence[str]) -> int:
 def parse(argv: Sequence[str]) -> Command:
     """The command that these words ask for.
 
-    A method's fields have that method's values as their defaults, so the words are read twice: first for its name. What
-    a settings file holds are defaults too.
-
     Raises:
         InputError: words that make no command.
         SystemExit: help was asked for and printed.
     """
     words = list(argv) or ["--help"]
-    defaults: dict[str, Any] = {"settings": METHODS[DEFAULT_METHOD]}
-    asks_help = any(word in ("-h", "--help") for word in words)
-    try:
-        plain = [word for word in words if word not in ("-h", "--help")]
-        path = settings_path(plain) if plain[:1] == ["inpaint"] else None
-        held = {} if path is None else read_settings(path)
-        defaults |= _held(path, held, str(held.get("method", DEFAULT_METHOD)))
-        first = _parse(plain, defaults)
-        if isinstance(first, Inpaint):
-            defaults |= {"settings": find_method(first.method)} | _held(path, held, first.method)
-    except InputError:
-        if not asks_help:
-            raise
-    return _parse(words, defaults)
-
-
-PLACES = ("video", "mask", "output", "method")
-"""What is given to `inpaint` without a name, or must be given."""
-
-
-def _held(path: Path | None, held: Mapping[str, Value], method: str) -> dict[str, Any]:
-    """The fields of Inpaint that a settings file sets, if this is the method; checked like words of a command."""
-    if not held:
-        return {}
-    places = {name: str(held.get(name, name)) for name in PLACES} | {"method": method}
-    words = to_words({name: value for name, value in held.items() if name not in PLACES})
-    try:
-        preset: dict[str, Any] = {"settings": find_method(method)}
-        given = ["inpaint", places["video"], places["mask"], method, "-o", places["output"]]
-        read = _parse([*given, *words], preset)
-    except InputError as error:
-        given = f"the settings file {path} cannot be used ({error})"
-        raise InputError(given, "the words of cleanplate inpaint are needed", "correct it") from None
-    # A group like `carry` belongs to the method.
-    names = {name.replace("-", "_").partition(".")[0] for name in held}
-    fields = {field.name for field in dataclasses.fields(Inpaint)}
-    encoding = {field.name for field in dataclasses.fields(Encoding)}
-    named = {"encoding" if name in encoding else name if name in fields else "settings" for name in names}
-    return {name: getattr(read, name) for name in named}
-
-
-def _parse(words: list[str], defaults: Mapping[str, Any]) -> Command:
-    kinds = get_type_hints(Inpaint, include_extras=True)
-    fields = [(name, kinds[name], value) for name, value in defaults.items()]
-    inpaint = dataclasses.make_dataclass("Inpaint", fields, bases=(Inpaint,), frozen=True, kw_only=True)
-    inpaint.__doc__ = Inpaint.__doc__
+    inpaint = inpaint_with(inpaint_defaults(words[1:]) if words[0] == "inpaint" else {})
     commands = (
-        Annotated[inpaint, tyro.conf.subcommand("inpaint")]  # type: ignore[reportOperatorIssue] - made at run time
-        | Annotated[Demo, tyro.conf.subcommand("demo")]
-        | Annotated[Mask, tyro.conf.subcommand("mask")]
-        | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-        | Annotated[Compose, tyro.conf.subcommand("compose")]
-        | Annotated[Reproduce, tyro.conf.subcommand("reproduce")]
-        | Annotated[Batch, tyro.conf.subcommand("batch")]
-        | Annotated[Studio, tyro.conf.subcommand("studio")]
+        Annotated[inpaint, subcommand("inpaint")]  # type: ignore[reportOperatorIssue] - made at run time
+        | Annotated[Demo, subcommand("demo")]
+        | Annotated[Mask, subcommand("mask")]
+        | Annotated[Evaluate, subcommand("evaluate")]
+        | Annotated[Compose, subcommand("compose")]
+        | Annotated[Reproduce, subcommand("reproduce")]
+        | Annotated[Batch, subcommand("batch")]
+        | Annotated[Studio, subcommand("studio")]
     )
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            return tyro.cli(commands, prog="cleanplate", args=words, description=DESCRIPTION)  # type: ignore[arg-type]
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise _in_one_line(said.getvalue()) from None
-
-
-def _in_one_line(box: str) -> InputError:
-    """What tyro says in a box with a title and sections between rules, as one line."""
-    sections = [""]
-    for line in box.splitlines():
-        if "\u2500\u2500" in line or "-----" in line:
-            sections += [line.strip(RULES), ""]
-        else:
-            sections[-1] += " " + line.strip(" \u2502")
-    title, *said = [" ".join(section.split()) for section in sections if section.strip()]
-    said = [part.removesuffix(":") for part in said if not part.startswith(("Argument helptext", "For full helptext"))]
-    return InputError(title.lower(), "; ".join(said), "see cleanplate --help")
-
-
-RULES = " -\u2500\u2502\u256d\u256e\u2570\u256f"
-
-
-DESCRIPTION = "Remove things from video: what a mask covers is filled with what the video shows elsewhere."
+    return parse_as(commands, words, prog="cleanplate", description=DESCRIPTION)

@@ -5,11 +5,10 @@ fields. Lengths are in pixels of the frames as they are processed unless a name 
 """
 
 import difflib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
-from cleanplate.errors import Cancelled, InputError
+from cleanplate.errors import InputError
 
 LEAST_WINDOW = 32
 Estimator = Literal["dis", "raft_small", "raft_large"]
@@ -307,36 +306,3 @@ def find_method(name: str) -> Method:
         return METHODS[name]
     near = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.0)[0]
     raise InputError(f"there is no method '{name}'", f"known are {', '.join(METHODS)}", f"did you mean '{near}'?")
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a run tells its `on_step` callback: `done` of `total` units of `stage` are finished."""
-
-    stage: str
-    done: int
-    total: int
-    fit: str = ""
-    """Of a step that learns: which network."""
-    update: int = 0
-    """Of a step that learns: how many updates that network has had."""
-    losses: Mapping[str, float] = field(default_factory=dict)
-    """Of a step that learns: the terms of Eq. 2, before they are weighted."""
-    frames: Any = None
-    """At a look (`fit.look_every`): all frames as the network makes them now, (T, 3, H, W)."""
-    flows: Mapping[tuple[int, int], Any] = field(default_factory=dict)
-    """At a look: the flow that the network makes, (T, 2, H, W) in pixels, by stride and direction."""
-    look: Callable[[int], Any] | None = None
-    """Of a step that learns: what the network makes of a frame now, (3, H, W), for who cannot wait for a look."""
-
-
-OnStep = Callable[[Step], Any]
-
-
-def tell(on_step: OnStep | None, stage: str, done: int, total: int, **more: Any) -> None:
-    """Report progress; ends the run by `Cancelled` when the callback raises or returns that."""
-    if on_step is None:
-        return
-    answer = on_step(Step(stage, done, total, **more))
-    if answer is Cancelled or isinstance(answer, Cancelled):
-        raise Cancelled

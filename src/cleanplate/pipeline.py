@@ -12,14 +12,17 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from cleanplate import __version__
-from cleanplate.carry import carry, painted
-from cleanplate.checkpoint import Work
-from cleanplate.clip import Clip
-from cleanplate.config import DEFAULT_METHOD, Method, OnStep, find_method
+from cleanplate.carry.rounds import carry, painted
+from cleanplate.config import DEFAULT_METHOD, Method, find_method
 from cleanplate.errors import InputError
-from cleanplate.frame import LEARNED, Frame
-from cleanplate.learn import Budget, learn_all, learn_unseen
+from cleanplate.imaging.frame import LEARNED, Frame
+from cleanplate.paper.budget import Budget
+from cleanplate.paper.methods import learn_all
+from cleanplate.progress import OnStep
+from cleanplate.runtime.checkpoint import Work
+from cleanplate.unseen.learn import learn_unseen
+from cleanplate.version import __version__
+from cleanplate.video.clip import Clip
 
 
 @dataclass(frozen=True)

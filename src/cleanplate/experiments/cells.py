@@ -16,12 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cleanplate import __version__
-from cleanplate.baselines import BASELINES
-from cleanplate.checkpoint import Work
-from cleanplate.clip import Clip, to_tensor
-from cleanplate.compose import Composed, choose, identified, read_composed, read_pairs, resized
-from cleanplate.config import Method, Step
+from cleanplate.baselines.fillers import BASELINES
+from cleanplate.config import Method
+from cleanplate.data.compose import Composed, choose, identified, read_composed, read_pairs, resized
 from cleanplate.errors import InputError
 from cleanplate.experiments.features import similarities
 from cleanplate.experiments.plan import SCALES, Cell, method_at
@@ -29,7 +26,6 @@ from cleanplate.experiments.results import (
     KEY,
     Line,
     Made,
-    as_bytes,
     code_digest,
     external_path,
     load_plate,
@@ -38,12 +34,18 @@ from cleanplate.experiments.results import (
     save_plate,
     settings_of,
 )
-from cleanplate.fit import fit
-from cleanplate.frame import KNOWN, LEARNED
-from cleanplate.learn import known_flows
+from cleanplate.imaging.frame import KNOWN, LEARNED
+from cleanplate.imaging.pixels import as_bytes, to_tensor
 from cleanplate.metrics import EXACT_DB, Judged, complexity, measure, psnr_db, ssim
+from cleanplate.paper.fit import fit
+from cleanplate.paper.methods import known_flows
 from cleanplate.pipeline import find_device, inpaint
-from cleanplate.video_io import read_frames, writing
+from cleanplate.progress import Step
+from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.files import writing
+from cleanplate.version import __version__
+from cleanplate.video.clip import Clip
+from cleanplate.video.reader import read_frames
 
 
 def run_cell(cell: Cell, *, data: Path, out: Path, metrics: Sequence[str], device: str) -> Line:

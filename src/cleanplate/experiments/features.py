@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cleanplate.model import Model
-from cleanplate.perceptual import Trunk, read_trunk
+from cleanplate.paper.model import Model
+from cleanplate.paper.perceptual import Trunk, read_trunk
 
 NEAR = (-4, -2, 0, 2, 4)  # frames, from the middle one
 

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from cleanplate.compose import Composed
+from cleanplate.data.compose import Composed
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import WINDOWS
 from cleanplate.experiments.report import TITLES, caption, complexities
-from cleanplate.experiments.results import Line, as_bytes
-from cleanplate.pictures import flow_picture
-from cleanplate.video_io import whole
+from cleanplate.experiments.results import Line
+from cleanplate.imaging.pixels import as_bytes
+from cleanplate.imaging.visualise import flow_picture
+from cleanplate.runtime.files import whole
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")  # Okabe & Ito
 MARKERS = "osD^vP*X"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from cleanplate.config import METHODS, Method
 from cleanplate.errors import InputError
-from cleanplate.schedule import n_steps
+from cleanplate.paper.schedule import n_steps
 
 ScaleName = Literal["tiny", "small", "paper"]
 Experiment = Literal["table1", "table2", "fig5", "fig7", "fig8", "fig9", "fig10"]

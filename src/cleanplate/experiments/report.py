@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cleanplate.experiments.plan import SCALES
 from cleanplate.experiments.results import Line
-from cleanplate.video_io import whole
+from cleanplate.runtime.files import whole
 
 TITLES = {
     "dip": "DIP",

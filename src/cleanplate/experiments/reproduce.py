@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.compose import choose, is_name, length_of, read_composed, read_pairs, resized
-from cleanplate.config import OnStep
+from cleanplate.data.compose import choose, is_name, length_of, read_composed, read_pairs, resized
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import SCALES, Cell, methods_of, plan
 from cleanplate.experiments.report import measured, table1, table2, write_table
-from cleanplate.experiments.results import Line, as_bytes, load_plate, plate_path
+from cleanplate.experiments.results import Line, load_plate, plate_path
 from cleanplate.experiments.run import run
+from cleanplate.imaging.pixels import as_bytes
 from cleanplate.metrics import METRICS, find_metrics, missing
 from cleanplate.pipeline import check_seed
+from cleanplate.progress import OnStep
 
 
 def reproduce(

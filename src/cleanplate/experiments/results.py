@@ -18,12 +18,13 @@ import torch
 from torch import Tensor
 
 import cleanplate
-from cleanplate.clip import to_tensor
-from cleanplate.compose import Pair, sha256
+from cleanplate.data.compose import Pair
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import Cell
-from cleanplate.records import Line, check_kinds, read_records
-from cleanplate.video_io import VIDEO_SUFFIXES, existing, whole, writing
+from cleanplate.imaging.pixels import as_bytes, to_tensor
+from cleanplate.runtime.files import existing, sha256, whole, writing
+from cleanplate.runtime.records import Line, check_kinds, read_records
+from cleanplate.video.encoder import VIDEO_SUFFIXES
 
 RESULTS = "results.jsonl"
 # What tells a cell from others ...
@@ -152,11 +153,6 @@ def external_path(folder: Path, clip: str) -> Path:
 def plate_path(out: Path, cell: Cell) -> Path:
     """Where what a cell has made is kept."""
     return out / "plates" / f"{cell.name}.npz"
-
-
-def as_bytes(frames: Tensor) -> np.ndarray:
-    """(T, 3, H, W) in 0..1 to (T, H, W, 3) bytes."""
-    return (frames.detach().cpu() * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def save_plate(path: Path, settings: dict, made: Made, record: dict) -> None:

@@ -11,8 +11,8 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from cleanplate.compose import choose, identified, read_pairs
-from cleanplate.config import METHODS, OnStep, tell
+from cleanplate.config import METHODS
+from cleanplate.data.compose import choose, identified, read_pairs
 from cleanplate.errors import InputError
 from cleanplate.experiments.cells import run_cell
 from cleanplate.experiments.plan import SCALES, Cell, method_at
@@ -27,9 +27,10 @@ from cleanplate.experiments.results import (
     read_results,
 )
 from cleanplate.pipeline import find_device
-from cleanplate.records import sole_run, write_records
+from cleanplate.progress import OnStep, tell
+from cleanplate.runtime.processes import Report, here, on_ray
+from cleanplate.runtime.records import sole_run, write_records
 from cleanplate.weights import find_weights
-from cleanplate.workers import Report, here, on_ray
 
 log = logging.getLogger(__name__)
 

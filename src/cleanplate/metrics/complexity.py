@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cleanplate.errors import Undefined
-from cleanplate.flow import estimate
+from cleanplate.imaging.flow import estimate
 
 
 class Complexity(NamedTuple):

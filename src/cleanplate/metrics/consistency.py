@@ -12,10 +12,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from cleanplate.errors import Undefined
-from cleanplate.flow import estimate
+from cleanplate.imaging.flow import estimate
+from cleanplate.imaging.warp import warp
 from cleanplate.metrics.fidelity import EXACT_DB, SSIM_WINDOW_PX, check, rounded
-from cleanplate.parallel import in_order
-from cleanplate.warp import warp
+from cleanplate.runtime.threads import in_order
 
 PATCH_PX, SEARCH_PX = 50, 20  # the paper's, at 384x192
 

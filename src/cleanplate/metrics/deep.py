@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cleanplate.errors import InputError, Undefined
 from cleanplate.metrics.fidelity import check, rounded
-from cleanplate.perceptual import Trunk, read_trunk
+from cleanplate.paper.perceptual import Trunk, read_trunk
 from cleanplate.weights import find_weights
 
 FRAMES_AT_ONCE = 8

@@ -11,7 +11,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from cleanplate.errors import InputError, Undefined
-from cleanplate.frame import CARRIED, LEARNED
+from cleanplate.imaging.frame import CARRIED, LEARNED
 
 SSIM_WINDOW_PX = 7
 EXACT_DB = 100.0  # the most that a frame or a patch counts

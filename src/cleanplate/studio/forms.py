@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from cleanplate import cli
-from cleanplate.commands import Inpaint
+from cleanplate.commands.inpaint import Inpaint
+from cleanplate.commands.parse import parse_inpaint
+from cleanplate.commands.settings import Value, to_words
 from cleanplate.config import METHODS, Encoding, Method, find_method
 from cleanplate.errors import InputError
-from cleanplate.settings import Value, to_words
 
 # Files are the studio's own business: nobody names a path here.
 FILES = ("video", "mask", "output", "also", "provenance", "log_dir", "pictures", "settings_file")
@@ -147,9 +147,7 @@ def read(method: str, shown: Sequence[Any], prepared: str) -> tuple[Inpaint, dic
 def as_command(settings: Mapping[str, Value]) -> Inpaint:
     """The command that has these settings, its files aside."""
     words = to_words({name: value for name, value in settings.items() if name != "method"})
-    command = cli.parse(["inpaint", "VIDEO", "MASK", str(settings["method"]), "-o", "OUT.mp4", *words])
-    # The command line's own class is made at run time, and cannot go to another process.
-    return Inpaint(**{field.name: getattr(command, field.name) for field in dataclasses.fields(Inpaint)})
+    return parse_inpaint(["VIDEO", "MASK", str(settings["method"]), "-o", "OUT.mp4", *words])
 
 
 def _as_value(option: Option, value: Any) -> Value:

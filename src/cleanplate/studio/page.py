@@ -10,8 +10,8 @@ import gradio as gr
 from cleanplate.config import METHODS
 from cleanplate.errors import InputError
 from cleanplate.studio import forms, views
-from cleanplate.studio.desk import Desk
 from cleanplate.studio.project import RESULT_SUFFIXES, VIDEO_SUFFIXES, Project
+from cleanplate.studio.projects import Desk
 from cleanplate.weights import find_weights
 
 ASSETS = Path(__file__).parent / "assets"

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from cleanplate.commands import Inpaint
+from cleanplate.commands.inpaint import Inpaint
+from cleanplate.commands.settings import Value, write_settings
 from cleanplate.errors import InputError
-from cleanplate.outline import BESIDE
-from cleanplate.settings import Value, write_settings
-from cleanplate.studio import pictures, tasks
+from cleanplate.studio import tasks
+from cleanplate.studio import thumbnails as pictures
+from cleanplate.studio.queue import Job, Lane
 from cleanplate.studio.tasks import MARKS, MASK_FILE, PROVENANCE_FILE, Facts, Result, Tracked
-from cleanplate.studio.work import Job, Lane
+from cleanplate.track.outline import BESIDE
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv")
 RESULT_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")

@@ -19,10 +19,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 
 from cleanplate.errors import InputError
-from cleanplate.studio.desk import Desk
 from cleanplate.studio.project import shown_name
+from cleanplate.studio.projects import Desk
 from cleanplate.studio.views import KEEP
-from cleanplate.studio_command import LOOPBACK
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -174,3 +173,6 @@ def _signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")

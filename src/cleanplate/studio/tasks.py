@@ -11,20 +11,22 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from cleanplate.checkpoint import Work
 from cleanplate.clean import clean
-from cleanplate.commands import Inpaint
-from cleanplate.config import OnStep, Step, tell
-from cleanplate.demo import make_demo, write_tone
+from cleanplate.commands.inpaint import Inpaint
+from cleanplate.commands.mask import look_through, write_masks
+from cleanplate.data.demo import make_demo, write_tone
 from cleanplate.errors import InputError
-from cleanplate.frame import Frame, to_float
-from cleanplate.marks import Mark
-from cleanplate.mask_command import look_through, write_masks
-from cleanplate.moments import Span, moment
-from cleanplate.shot import Shot
-from cleanplate.studio import pictures
-from cleanplate.track import track
-from cleanplate.video_io import fps_of, levels, peek, stream_frames, stream_masks, to_bytes, write_video
+from cleanplate.imaging.frame import Frame
+from cleanplate.imaging.pixels import levels, to_bytes, to_float
+from cleanplate.progress import OnStep, Step, tell
+from cleanplate.runtime.checkpoint import Work
+from cleanplate.studio import thumbnails as pictures
+from cleanplate.track.marks import Mark
+from cleanplate.track.tracker import track
+from cleanplate.video.reader import fps_of, peek, stream_frames, stream_masks
+from cleanplate.video.shot import Shot
+from cleanplate.video.timecode import Span, moment
+from cleanplate.video.writer import write_video
 
 MOST_FRAMES = 5000
 PREVIEW_S = 2.0  # between two looks at the middle frame

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from cleanplate.pictures import TINTS
+from cleanplate.imaging.visualise import TINTS
 from cleanplate.studio import tasks
 from cleanplate.studio.project import Project
 

@@ -1,0 +1,1 @@
+"""Many shots with one command."""

@@ -1,0 +1,245 @@
+"""The jobs of a batch: rows of a table, or the shots of a folder, as commands of `cleanplate inpaint`.
+
+A job is the words of one such command, and is parsed as one: whatever option `inpaint` has may be a column. What a job
+writes lies in the batch's folder, each in a place of its own.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import re
+import shlex
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from cleanplate.batch.table import COLUMNS, OURS, options, rows_of, shots_of
+from cleanplate.commands.inpaint import Inpaint
+from cleanplate.commands.parse import parse_inpaint
+from cleanplate.errors import InputError
+from cleanplate.video.writer import check_output
+
+READ = frozenset({"settings_file", "video", "mask"})
+WRITTEN = frozenset({"output", "provenance", "log_dir", "pictures"})
+"""Options of `inpaint` that are paths, by what becomes of them; one that is in neither is taken as written."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shot to clean."""
+
+    name: str
+    """The output, from the batch's folder."""
+    where: str
+    """What asks for it: 'row 3 of jobs.csv'."""
+    words: tuple[str, ...]
+    """Of the command line."""
+    inputs: Mapping[str, Path]
+    """What is read."""
+    outputs: Mapping[str, Path]
+    """What is written, and is there when the job is done."""
+    written: tuple[Path, ...]
+    """Everything that is written, what is only needed to go on too."""
+    settings: str
+    """Digest of everything but the inputs that the outputs depend on."""
+
+    @property
+    def output(self) -> Path:
+        """The inpainted video, or the folder of its frames."""
+        return self.outputs["output"]
+
+
+def read_jobs(source: Path, folder: Path, each: str = "") -> list[Job]:
+    """The jobs of a table, or of a folder of shots.
+
+    Args:
+        source: the table or folder; paths in it are relative to where it is.
+        folder: what the outputs are relative to, and stay in.
+        each: words of `cleanplate inpaint` for all jobs; what a row says comes before them.
+
+    Raises:
+        InputError: a table or a row that makes no command, shots without masks, jobs that are in each other's way.
+    """
+    source, folder = source.absolute(), folder.absolute()
+    rows = shots_of(source, folder) if source.is_dir() else rows_of(source)
+    base = source if source.is_dir() else source.parent
+    try:
+        common = shlex.split(each)
+    except ValueError as error:
+        raise InputError(f"--each {each!r} ({error})", "words of cleanplate inpaint are needed", "correct it") from None
+    jobs = []
+    for where, cells in rows:
+        with row(where):
+            jobs.append(_job(where, cells, base, folder, common))
+    _check_apart(jobs)
+    return jobs
+
+
+@contextlib.contextmanager
+def row(where: str) -> Iterator[None]:
+    """Say of an error which job it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error.given}", error.needed, error.fix) from None
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise InputError(f"{where}: {error}", "paths that can be used are needed", "correct it") from None
+
+
+# Commands
+
+
+def _job(where: str, cells: Mapping[str, str], base: Path, folder: Path, each: Sequence[str]) -> Job:
+    """The command that a row asks for, parsed and checked."""
+    places = {VIDEO: base / cells["video"], MASK: base / cells["mask"], OUT: folder / _relative(cells["out"])}
+    asked = tuple(_words(cells, base, folder, each))
+    command = _placed(_parsed(asked), places)
+    words = tuple(str(places.get(Path(word), word)) for word in asked)
+    paths: dict[str, Path] = {}
+    for field in dataclasses.fields(command):
+        value = getattr(command, field.name)
+        if isinstance(value, Path) and field.name not in READ:
+            paths[field.name] = _inside(value, folder)
+    output = paths["output"]
+    check_output(_existing_parent(output) / output.name, overwrite=True)
+    work = _inside(output.with_name(f"{output.name}.work"), folder)
+    kept = {name: path for name, path in paths.items() if name in ("output", "provenance")}
+    name = output.relative_to(folder).as_posix()
+    read = {name: getattr(command, name) for name in sorted(READ)}
+    inputs = {name: path.absolute() for name, path in read.items() if path is not None}
+    for field in dataclasses.fields(command):  # several paths in one option are inputs
+        value = getattr(command, field.name)
+        if isinstance(value, tuple):
+            inputs |= {f"{field.name} {i}": path for i, path in enumerate(value) if isinstance(path, Path)}
+    settings = _digest(command, paths, folder)
+    return Job(name, where, (*words, "--resume", "--overwrite"), inputs, kept, (*paths.values(), work), settings)
+
+
+# In the place of what each job has for itself, so that words that are the same are parsed once.
+VIDEO, MASK, OUT = Path("<video>"), Path("<mask>"), Path("<out>")
+
+
+@lru_cache(maxsize=256)
+def _parsed(words: tuple[str, ...]) -> Inpaint:
+    return parse_inpaint(words[1:])
+
+
+def _placed(value: Any, places: Mapping[Path, Path]) -> Any:
+    """A command, or a value of it, with the paths of a job."""
+    if isinstance(value, Inpaint):
+        fields = [field.name for field in dataclasses.fields(value)]
+        return dataclasses.replace(value, **{name: _placed(getattr(value, name), places) for name in fields})
+    if isinstance(value, tuple):
+        return tuple(_placed(part, places) for part in value)
+    return places.get(value, value) if isinstance(value, Path) else value
+
+
+def _words(cells: Mapping[str, str], base: Path, folder: Path, each: Sequence[str]) -> list[str]:
+    """A row as words of a command. What a cell holds is the value of its option and never another option."""
+    rest, method = list(each), cells.get("method")
+    if rest and not rest[0].startswith("-"):
+        first = rest.pop(0)
+        method = method or first
+    if method is not None and method.startswith("-"):
+        raise InputError(f"method is {method!r}", "the name of a method is needed", "correct it")
+    words = ["inpaint", str(VIDEO), str(MASK), *([method] if method else []), *rest, "--output", str(OUT)]
+    kinds = options()
+    for name, cell in cells.items():
+        if name in (*COLUMNS, "method"):
+            continue
+        kind = kinds[name]
+        if _has(kind, bool):
+            words.append(_flag(name, cell))
+        elif _has(kind, tuple):
+            values = cell.split()
+            if any(re.match(r"-\D", value) for value in values):
+                raise InputError(f"{name} is {cell!r}", "values are needed", "correct it")
+            words += [f"--{name}", *(str(base / value) if _has(kind, Path) else value for value in values)]
+        elif _has(kind, Path):
+            words.append(f"--{name}={folder / _relative(cell)}")
+        else:
+            words.append(f"--{name}={cell}")
+    return words
+
+
+def _has(kind: Any, wanted: type) -> bool:
+    """Whether values of this type may be of the wanted one."""
+    return wanted in (kind, typing.get_origin(kind)) or any(_has(part, wanted) for part in typing.get_args(kind))
+
+
+def _flag(name: str, cell: str) -> str:
+    """--name or --no-name; --group.name or --group.no-name."""
+    group, dot, last = name.rpartition(".")
+    if cell.lower() in ("yes", "true", "1", "on"):
+        return f"--{name}"
+    if cell.lower() in ("no", "false", "0", "off"):
+        return f"--{group}{dot}no-{last}"
+    raise InputError(f"{name} is {cell!r}", "yes or no is needed", "correct it")
+
+
+def _relative(cell: str) -> Path:
+    path = Path(cell)
+    if path.is_absolute() or path.drive or ".." in path.parts or path == Path():
+        raise InputError(f"{cell} is not in the batch's folder", "a name in it is needed", "correct it")
+    if any(part.startswith(".") for part in path.parts):
+        raise InputError(f"{cell} is a hidden name", "those are for what is half-written", "choose another")
+    return path
+
+
+def _inside(path: Path, folder: Path) -> Path:
+    """The path, if following its links does not lead out of the folder."""
+    try:
+        real, root = path.resolve(), folder.resolve()
+    except (OSError, RuntimeError) as error:  # links that go in circles
+        raise InputError(
+            f"{path} leads nowhere ({error})", "a path that can be followed is needed", "correct"
+        ) from None
+    if root not in real.parents or folder not in path.parents:
+        raise InputError(f"{path} is not in {folder}", "a batch writes into its own folder only", "choose a name in it")
+    return path
+
+
+def _existing_parent(path: Path) -> Path:
+    return next(parent for parent in path.parents if parent.is_dir())
+
+
+def _digest(command: Inpaint, paths: Mapping[str, Path], folder: Path) -> str:
+    """Of everything that is set, but for where the job lies and how often it is saved."""
+    values = {field.name: getattr(command, field.name) for field in dataclasses.fields(command)}
+    values |= {name: path.relative_to(folder).as_posix() for name, path in paths.items()}
+    for name in READ | OURS | {"output", "save_every_s"}:
+        del values[name]
+    return hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()[:16]
+
+
+def _check_apart(jobs: Sequence[Job]) -> None:
+    """Refuse jobs that write what another writes or reads.
+
+    Raises:
+        InputError: naming both rows.
+    """
+    owners: dict[Path, Job] = {}
+    for job in jobs:
+        for path in job.written:
+            other = owners.setdefault(path.resolve(), job)
+            if other is not job:
+                raise InputError(
+                    f"{job.where}: {path.name} is also written by {other.where}", "each needs its own", "rename one"
+                )
+    inside = {parent for path in owners for parent in path.parents}
+    for path, owner in owners.items():
+        for parent in path.parents:
+            if parent in owners and owners[parent] is not owner:
+                given = f"{owner.where}: {path.name} lies in what {owners[parent].where} writes"
+                raise InputError(given, "each needs a place of its own", "rename one")
+    for job in jobs:
+        for source in (path.resolve() for path in job.inputs.values()):
+            if source in inside or any(place in owners for place in (source, *source.parents)):
+                raise InputError(
+                    f"{job.where}: {source} is an input, and this batch writes there",
+                    "outputs apart from inputs are needed",
+                    "choose another folder or name",
+                )

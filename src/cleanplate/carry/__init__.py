@@ -1,0 +1,1 @@
+"""Carry hidden pixels in from the frames that show them."""

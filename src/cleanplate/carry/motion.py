@@ -1,0 +1,196 @@
+"""Complete in the hole what is smooth outside it: the motion between two frames, and their difference in brightness.
+
+Both are wanted at hidden pixels only, and both are smooth there: so they are measured at scattered points around the
+hole, where the picture has something to hold on to, and fitted. What it costs grows with the hole, not with the frame.
+
+Letters: n points are matched from frame i to frame j of a pair.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Shaped, UInt8
+from torch import Tensor
+
+from cleanplate.imaging.pixels import to_float
+from cleanplate.imaging.smooth import Cells, cell_size, local_fit
+from cleanplate.imaging.warp import read
+
+# A homography is fitted to so many matches at most, and believed if a third of them agree on it.
+HOMOGRAPHY_MOST, HOMOGRAPHY_LEAST, HOMOGRAPHY_TOLERANCE_PX, HOMOGRAPHY_SUPPORT = 1000, 50, 1.0, 1 / 3
+# Forward-backward error at which trust in a match has fallen to 1/e.
+TRUSTED_ERROR_PX = 0.5
+# Trust at which a match may vote for the homography: forward and backward flow agree to within a pixel or so.
+SURE = 0.02
+# Matches that the support of a pair of frames is judged by, at least.
+LEAST_KNOWN = 50
+# Points are the best corners of squares of half a cell of the fit: flow is best where there is texture.
+POINTS_PER_CELL = 2
+# Colours are compared over squares of this side. Smaller than the margin that is kept from a hole.
+LEVEL_PX = 5
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Points of frame i, and where they are in frame j."""
+
+    start: Float[Tensor, "n 2"]
+    end: Float[Tensor, "n 2"]
+    trust: Float[Tensor, " n"]
+    """0..1, falling with the forward-backward error; 0 if it leaves the picture."""
+    known: Bool[Tensor, " n"]
+    """Neither end is near a hole."""
+    level: Float[Tensor, "n 3"]
+    """By how much i is brighter than j there."""
+
+    @property
+    def support(self) -> float:
+        """Mean trust in what is known, 1 if hardly anything is: above a half within a shot, next to 0 over a cut."""
+        known = int(self.known.sum())
+        return float(self.trust[self.known].mean()) if known >= LEAST_KNOWN else 1.0
+
+    @property
+    def back(self) -> "Matches":
+        """From j to i."""
+        return replace(self, start=self.end, end=self.start, level=-self.level)
+
+
+def corners(gray: UInt8[np.ndarray, "h w"], spacing_px: int) -> Float[Tensor, "n 2"]:
+    """In every square of that side, the pixel with the most texture around it (Shi & Tomasi 1994)."""
+    height, width = gray.shape
+    rows, columns = -(-height // spacing_px), -(-width // spacing_px)
+    score = np.full((rows * spacing_px, columns * spacing_px), -1, np.float32)
+    score[:height, :width] = cv2.cornerMinEigenVal(gray, 5)
+    squares = score.reshape(rows, spacing_px, columns, spacing_px).transpose(0, 2, 1, 3).reshape(rows, columns, -1)
+    best = squares.argmax(-1)
+    y, x = np.divmod(best, spacing_px)
+    y, x = y + spacing_px * np.arange(rows)[:, None], x + spacing_px * np.arange(columns)
+    return torch.from_numpy(np.stack((x, y), -1).reshape(-1, 2).astype(np.float32))
+
+
+def match(
+    frames: Shaped[Tensor, "2 3 h w"],
+    flow: Float[Tensor, "2 2 h w"],
+    near: Bool[Tensor, "2 1 h w"],
+    points: Float[Tensor, "n 2"],
+) -> Matches:
+    """Follow points along the flow of a pair of frames, both ways.
+
+    Args:
+        frames: the pair.
+        flow: from the first to the second, and back.
+        near: hole, grown to where flow has seen what was painted into it.
+        points: in the first.
+    """
+    end = points + read(flow[0], points)
+    error = (end + read(flow[1], end) - points).norm(dim=1)
+    last = end.new_tensor([flow.shape[3] - 1, flow.shape[2] - 1])
+    inside = ((end >= 0) & (end <= last)).all(1)
+    touches = (read(near[0].float(), points) > 1e-4) | (read(near[1].float(), end) > 1e-4)
+    first, second = (to_float(_calm(frame)) for frame in frames)
+    return Matches(
+        start=points,
+        end=end,
+        trust=inside * torch.exp(-(error / TRUSTED_ERROR_PX).square()),
+        known=~touches[:, 0],
+        level=read(first, points) - read(second, end),
+    )
+
+
+def _calm(picture: Shaped[Tensor, "3 h w"]) -> Shaped[Tensor, "3 h w"]:
+    """Means over small squares."""
+    pixels = picture if picture.dtype == torch.uint8 else picture.float()  # OpenCV blurs no half floats
+    pixels = np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())
+    return torch.from_numpy(cv2.blur(pixels, (LEVEL_PX, LEVEL_PX))).permute(2, 0, 1).to(picture.device)
+
+
+@dataclass(frozen=True)
+class Field:
+    """What was fitted, from a frame to its neighbour, anywhere."""
+
+    camera: Float[Tensor, "3 3"] | None
+    rest: Cells
+    """The motion beside that of the camera, and the difference in brightness: 5 channels."""
+
+    def at(self, xy: Float[Tensor, "n 2"]) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 3"]]:
+        """The motion in pixels, and what is to be added to the colours of the neighbour."""
+        rest = self.rest.at(xy)
+        return camera_motion(self.camera, xy) + rest[:, :2], rest[:, 2:]
+
+
+def fit_both_ways(
+    matches: Matches,
+    size: tuple[int, int],
+    *,
+    trust_filled: float,
+    reach_px: float,
+    flow_tolerance_px: float,
+    level_tolerance: float,
+) -> tuple[Field, Field]:
+    """The fields of a pair of frames, from the first to the second and back, fitted over `reach_px` (sigma).
+
+    What the camera did is a homography; the rest is fitted locally, and so is the difference in brightness: exposure
+    and light drift, and a pixel carried over many frames would stand out of its new surroundings.
+
+    Args:
+        matches: from the first to the second.
+        size: height and width of both.
+        trust_filled: the say of a match whose end is not known, beside 1 of one that is.
+        reach_px: width of the window of the local fits.
+        flow_tolerance_px: deviation from the local motion at which a match loses half its say.
+        level_tolerance: the same from the local brightness change.
+    """
+    known = matches.trust * matches.known
+    weight = torch.maximum(known, trust_filled * matches.trust)
+    camera = fit_homography(matches.start, matches.end, known > SURE, size)
+
+    def fit(way: Matches, camera: Tensor | None) -> Field:
+        rest = way.end - way.start - camera_motion(camera, way.start)
+        options = {"xy": way.start, "size": size, "sigma_px": reach_px}
+        motion = local_fit(rest, weight=weight, tolerance=flow_tolerance_px, **options)
+        level = local_fit(way.level, weight=known, tolerance=level_tolerance, iterations=3, **options)
+        return Field(camera, Cells(torch.cat((motion.values, level.values)), motion.cell_px))
+
+    return fit(matches, camera), fit(matches.back, None if camera is None else torch.linalg.inv(camera))
+
+
+def fit_homography(
+    start: Float[Tensor, "n 2"], end: Float[Tensor, "n 2"], sure: Bool[Tensor, " n"], size: tuple[int, int]
+) -> Float[Tensor, "3 3"] | None:
+    """The homography that most sure matches agree on (RANSAC), None if there is none.
+
+    It is the exact motion of a plane, and of anything under a camera that only turns (Hartley & Zisserman, Sec. 8.4).
+    """
+    at = torch.nonzero(sure).flatten()
+    at = at[:: max(1, len(at) // HOMOGRAPHY_MOST)]
+    if len(at) < HOMOGRAPHY_LEAST:
+        return None
+    from_, to = start[at].cpu().numpy(), end[at].cpu().numpy()
+    matrix, agree = cv2.findHomography(from_, to, cv2.RANSAC, HOMOGRAPHY_TOLERANCE_PX, maxIters=500)
+    if matrix is None or agree.mean() < HOMOGRAPHY_SUPPORT or abs(np.linalg.det(matrix)) < 1e-6:
+        return None
+    camera = torch.from_numpy(matrix).float().to(start.device)
+    # Far from the points it was fitted to, a plane may be seen edge on, and its motion has no bound.
+    height, width = size
+    rim = start.new_tensor([[0, 0], [width, 0], [0, height], [width, height]])
+    for way in (camera, torch.linalg.inv(camera)):
+        depth = way[2] @ torch.cat((rim, torch.ones_like(rim[:, :1])), 1).T
+        bounded = (depth * depth[0] > 0).all() and (camera_motion(way, rim).abs() < height + width).all()
+        if not bool(bounded):
+            return None
+    return camera
+
+
+def camera_motion(camera: Float[Tensor, "3 3"] | None, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
+    """How far a homography moves each position; not at all if there is none."""
+    if camera is None:
+        return torch.zeros_like(xy)
+    moved = torch.addmm(camera[:, 2], xy, camera[:, :2].T)
+    return moved[:, :2] / moved[:, 2:] - xy
+
+
+def spacing(reach_px: float) -> int:
+    """Side of the squares that `corners` are looked for in."""
+    return max(1, cell_size(reach_px) // POINTS_PER_CELL)

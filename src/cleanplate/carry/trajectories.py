@@ -1,0 +1,211 @@
+"""Follow hidden pixels from frame to frame until they land on a known one.
+
+What is followed is a position, not a colour, so the colour is sampled once, however far it comes from. All of it is for
+the *unsafe* pixels of a frame: those of its hole, and a rim around it where a cubic sample would read what is in the
+hole. Links and trails are rows in their order.
+
+Letters: a frame has n unsafe pixels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Float16, Int
+from torch import Tensor
+
+from cleanplate.carry.motion import Field
+from cleanplate.config import CarryConfig
+from cleanplate.imaging.frame import Frame
+from cleanplate.imaging.pixels import to_float
+from cleanplate.imaging.smooth import dilate
+from cleanplate.imaging.warp import read_sharply
+
+# A cubic sample reads two pixels around it; so near to a hole it would read the fill.
+UNSAFE_PX = 2
+
+
+def unsafe_pixels(hole: Bool[Tensor, "1 H W"]) -> Int[Tensor, " n"]:
+    """The pixels of a frame, counted row by row, that a colour must not be taken from."""
+    return torch.nonzero(dilate(hole[None], UNSAFE_PX).flatten()).flatten()
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where the unsafe pixels of a frame land in its neighbour. Many are held at once: half precision where it does."""
+
+    xy: Float[Tensor, "n 2"]
+    error: Float16[Tensor, " n"]
+    """Forward-backward error in pixels."""
+    level: Float16[Tensor, "n 3"]
+    """What is to be added to the colour that is found there."""
+
+    def at(self, rows: Int[Tensor, " m"]) -> "Link":
+        """Of some of its pixels."""
+        return Link(self.xy[rows], self.error[rows], self.level[rows])
+
+
+def link(
+    unsafe: Int[Tensor, " n"], width: int, corner: tuple[int, int], there: Field, back: Field, size: tuple[int, int]
+) -> Link:
+    """The link of a frame's unsafe pixels, from the fields of a window with its `corner` (top, left) and `size`.
+
+    Pixels are counted, and landings given, in the whole frame, which is `width` pixels wide.
+    """
+    origin = torch.tensor([corner[1], corner[0]], dtype=torch.float32, device=unsafe.device)
+    xy = torch.stack((unsafe % width, unsafe // width), 1) - origin
+    motion, level = there.at(xy)
+    last = xy.new_tensor([size[1] - 1, size[0] - 1])
+    landing = xy + motion
+    error = (motion + back.at(torch.minimum(landing.clamp(min=0), last))[0]).norm(dim=1)
+    return Link(landing + origin, error.half(), level.half())
+
+
+@dataclass(frozen=True)
+class Trails:
+    """Where the unsafe pixels of a frame end up when they are followed in one direction until they are known."""
+
+    rows: Float[Tensor, "n 8"]
+    """Index of the source frame, x, y, distance in frames, worst error met, and the sum of the brightness changes.
+
+    All in one tensor: they are gathered together, once for every frame that is passed.
+    """
+
+    @property
+    def source(self) -> Float[Tensor, " n"]:
+        """-1 if there is none."""
+        return self.rows[:, 0]
+
+    @property
+    def xy(self) -> Float[Tensor, "n 2"]:
+        """Where in the source."""
+        return self.rows[:, 1:3]
+
+    @property
+    def distance(self) -> Float[Tensor, " n"]:
+        """In frames."""
+        return self.rows[:, 3]
+
+    @property
+    def error(self) -> Float[Tensor, " n"]:
+        """In pixels."""
+        return self.rows[:, 4]
+
+    @property
+    def level(self) -> Float[Tensor, "n 3"]:
+        """To be added to the source's colour."""
+        return self.rows[:, 5:]
+
+    def weight(self, config: CarryConfig) -> Float[Tensor, " n"]:
+        """How much what is found there counts: less with distance and error, not at all beyond the largest error."""
+        good = (self.source >= 0) & (self.error <= config.max_error_px)
+        return torch.where(good, torch.exp(-self.distance / config.fade_frames - self.error), 0.0)
+
+
+@dataclass
+class Held:
+    """A frame in a window, and what leads from its unsafe pixels to its neighbours."""
+
+    frame: Frame
+    unsafe: Int[Tensor, " n"]
+    forward: Link | None = None
+    """To the next frame."""
+    backward: Link | None = None
+    """To the one before."""
+
+    def of(self, unsafe: Int[Tensor, " m"]) -> "Held":
+        """The same at some of its unsafe pixels."""
+        rows = torch.searchsorted(self.unsafe, unsafe)
+        forward, backward = (link and link.at(rows) for link in (self.forward, self.backward))
+        return Held(self.frame, unsafe, forward, backward)
+
+
+def no_trails(unsafe: Int[Tensor, " n"]) -> Trails:
+    """Trails of pixels from which nothing leads on."""
+    rows = torch.zeros(len(unsafe), 8, device=unsafe.device)
+    rows[:, 0] = -1
+    return Trails(rows)
+
+
+def follow(
+    chain: Sequence[int],
+    links: Sequence[Link | None],
+    unsafe: Sequence[Int[Tensor, " _"]],
+    size: tuple[int, int],
+    end: Trails | None = None,
+) -> list[Trails]:
+    """Where the unsafe pixels of all frames of a chain lead.
+
+    Args:
+        chain: indices of the frames, the one where it ends first.
+        links: of each frame to the one before it in the chain, the first is not read; None leads nowhere.
+        unsafe: the unsafe pixels of each.
+        size: height and width of the frames.
+        end: the trails of the first frame, if something is known of them.
+    """
+    height, width = size
+    trails = [no_trails(unsafe[0]) if end is None else end]
+    last = torch.tensor([width - 1, height - 1], device=unsafe[0].device)
+    # Row in the frame before, by pixel; -1 where it is known.
+    row_of = torch.full((height * width,), -1, dtype=torch.int32, device=unsafe[0].device)
+    for source, before, here, pixels in zip(chain, unsafe, links[1:], unsafe[1:], strict=False):
+        if here is None or not len(pixels):
+            trails.append(no_trails(pixels))
+            continue
+        cell = here.xy.round()
+        lands = ((here.xy >= 0) & (here.xy <= last)).all(1)
+        at = torch.where(lands, (cell[:, 1] * width + cell[:, 0]).long(), 0)
+        row_of[before] = torch.arange(len(before), dtype=torch.int32, device=before.device)
+        row = row_of[at]
+        row_of[before] = -1
+        known = (row < 0)[:, None]
+        step = torch.cat((torch.ones_like(here.xy[:, :1]), here.error[:, None].float(), here.level.float()), 1)
+        first = torch.cat((torch.full_like(here.xy[:, :1], source), here.xy, step), 1)
+        if len(before):
+            on = trails[-1].rows[row.clamp(min=0).long()]
+            on[:, 1:3] += here.xy - cell
+            on[:, 3] += 1
+            on[:, 4] = torch.maximum(on[:, 4], step[:, 1])
+            on[:, 5:] += step[:, 2:]
+            first = torch.where(known, first, on)
+        first[:, 0] = torch.where(lands, first[:, 0], -1)
+        trails.append(Trails(first))
+    return trails
+
+
+def gather(
+    pictures: Mapping[int, Tensor], trails: Sequence[Trails], wanted: Bool[Tensor, " n"], config: CarryConfig
+) -> tuple[Bool[Tensor, " n"], Float[Tensor, "m 3"]]:
+    """Colours from the ends of the trails, weighted.
+
+    Args:
+        pictures: by frame.
+        trails: of the same pixels into the future and into the past.
+        wanted: which of the pixels.
+        config: see CarryConfig.
+
+    Returns:
+        which pixels were reached, and their colours.
+    """
+    total = torch.zeros(len(wanted), 3, device=wanted.device)
+    weights = torch.zeros(len(wanted), device=wanted.device)
+    for trail in trails:
+        weight = trail.weight(config) * wanted
+        rows = torch.nonzero(weight).flatten()
+        sources, order = trail.source[rows].long().sort()
+        found, counts = sources.unique_consecutive(return_counts=True)
+        for source, some in zip(found.tolist(), rows[order].split(counts.tolist()), strict=True):
+            ends = trail.rows[some]
+            colours = _colours(pictures[source], ends[:, 1:3]) + ends[:, 5:]
+            total[some] += colours * weight[some, None]
+        weights += weight
+    reached = weights > 0
+    return reached, (total[reached] / weights[reached, None]).clamp(0, 1)
+
+
+def _colours(picture: Tensor, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 3"]:
+    """From the part of a picture that holds these positions: only that is made floats of."""
+    first, last = xy.amin(0).floor().long().tolist(), xy.amax(0).ceil().long().tolist()
+    left, top = (max(0, at - UNSAFE_PX) for at in first)
+    part = to_float(picture[:, top : last[1] + UNSAFE_PX + 1, left : last[0] + UNSAFE_PX + 1])
+    return read_sharply(part, xy - xy.new_tensor([left, top]))

@@ -1,0 +1,1 @@
+"""The commands, a file for each: their options, and what they run."""

@@ -1,0 +1,40 @@
+"""What the commands share: the name of an output, and the progress bar."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from cleanplate.progress import OnStep, Step
+
+Output = Annotated[Path, arg(aliases=["-o"])]
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[OnStep | None]:
+    """A bar with the time left, on a terminal, once a run has taken two seconds."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description:>6}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    started, tasks = time.monotonic(), {}
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+
+        def on_step(step: Step) -> None:
+            if time.monotonic() - started < PATIENCE_S:
+                return
+            if step.stage not in tasks:
+                tasks[step.stage] = bar.add_task(step.stage, total=step.total)
+            bar.update(tasks[step.stage], completed=step.done, total=step.total)
+
+        yield on_step
+
+
+PATIENCE_S = 2

@@ -1,0 +1,80 @@
+"""The command `demo`: make a clip, clean it, and compare with the truth."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cleanplate.commands.console import Output, progress
+from cleanplate.errors import InputError
+from cleanplate.progress import OnStep
+from cleanplate.runtime.files import whole
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Make a clip, remove what walks through it, and compare with the truth."""
+
+    output: Output = Path("cleanplate-demo")
+    """Folder for the input, the result, the provenance and the picture."""
+    seed: int = 0
+    """Of the camera's shake."""
+    overwrite: bool = False
+    """Replace what an earlier demo wrote."""
+
+    def run(self) -> None:
+        """Write the folder and print the figures."""
+        with progress() as on_step:
+            lines = run_demo(self.output, seed=self.seed, overwrite=self.overwrite, on_step=on_step)
+        print("\n".join(lines))
+
+
+def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: OnStep | None = None) -> list[str]:
+    """Make the clip, clean it through files as a user would, and write what there is to see.
+
+    Returns:
+        the figures, line by line.
+
+    Raises:
+        InputError: the folder is there already, or cannot be written.
+    """
+    import torch
+
+    from cleanplate.baselines.fillers import telea
+    from cleanplate.data.demo import make_demo, write_tone
+    from cleanplate.imaging.frame import CARRIED
+    from cleanplate.imaging.visualise import tint
+    from cleanplate.metrics import psnr_db
+    from cleanplate.pipeline import inpaint
+    from cleanplate.video.clip import read_clip
+    from cleanplate.video.writer import write_levels, write_png, write_video
+
+    if folder.exists() and not overwrite:
+        raise InputError(f"{folder} is already there", "nothing is replaced unasked", "name another, or --overwrite")
+    demo = make_demo(seed)
+    with whole(folder) as partial:
+        partial.mkdir()
+        tone, source, mask = partial / "tone.m4a", partial / "input.mp4", partial / "mask.mkv"
+        write_tone(tone, len(demo.frames) / demo.fps)
+        write_video(source, demo.frames, fps=demo.fps, sound=tone)
+        tone.unlink()
+        write_levels(mask, demo.mask, fps=demo.fps)
+        clip = read_clip(source, mask)
+        plate = inpaint(clip, seed=seed, on_step=on_step)
+        write_video(partial / "clean.mp4", plate.frames, like=source)
+        write_levels(partial / "provenance.mkv", plate.provenance / 2, like=source)
+        write_video(partial / "truth.mkv", demo.truth, fps=demo.fps)
+        painted = telea(clip.frames, clip.hole)
+        middle = slice(len(demo.frames) // 2, len(demo.frames) // 2 + 1)
+        where = tint(plate.frames[middle], plate.provenance[middle])[0]
+        shown = [frames[middle][0] for frames in (clip.frames, plate.frames, painted)]
+        rows = torch.cat(shown[:2], 2), torch.cat((where, shown[2]), 2)
+        write_png(partial / "side-by-side.png", torch.cat(rows, 1))
+    ours, theirs = (psnr_db(frames, demo.truth, clip.hole) for frames in (plate.frames, painted))
+    carried = float((plate.provenance == CARRIED).sum() / clip.hole.sum())
+    frames, _, height, width = clip.frames.shape
+    return [
+        f"{frames} frames of {width}x{height}, {float(clip.hole.float().mean()):.1%} hidden, {plate.elapsed_s:.1f} s",
+        f"PSNR in the hole: {ours:.2f} dB, {carried:.1%} of it carried from other frames",
+        f"OpenCV Telea:     {theirs:.2f} dB",
+        f"written to {folder}: input.mp4, mask.mkv, clean.mp4, provenance.mkv, truth.mkv, and side-by-side.png",
+        "(input, cleaned; what is carried in blue and made up in orange, Telea)",
+    ]

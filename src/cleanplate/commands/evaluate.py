@@ -1,0 +1,72 @@
+"""The command `evaluate`: measure a result against the truth."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import Positional, arg
+
+from cleanplate.commands.console import progress
+from cleanplate.errors import InputError
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a result against the truth, in the hole and on the full frames."""
+
+    result: Annotated[Positional[Path], arg(metavar="RESULT")]
+    """The inpainted video or folder."""
+    truth: Annotated[Positional[Path], arg(metavar="TRUTH")]
+    """What it should show."""
+    mask: Annotated[Positional[Path], arg(metavar="MASK")]
+    """The mask that was given to inpaint."""
+    dilate_px: int = 4
+    """Pixels the mask was grown by."""
+    provenance: Annotated[Path | None, arg(metavar="PATH")] = None
+    """What inpaint --provenance wrote: carried and learned pixels are measured apart too."""
+    metrics: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
+    """Which ones; if none are named, all that need no weights. fid, frechet_vgg16, lpips and hole_lpips need some."""
+    seed: int = 0
+    """Of the patches (50x50 px, looked for within 20 px) that the consistency metric samples."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Print the figures."""
+        from cleanplate.imaging.pixels import to_tensor
+        from cleanplate.metrics import METRICS, NEEDS, OF_PROVENANCE, Judged, find_metrics, measure
+        from cleanplate.runtime.files import existing
+        from cleanplate.video.clip import read_clip
+        from cleanplate.video.reader import read_frames, read_masks
+
+        names = find_metrics(self.metrics) or tuple(name for name in METRICS if name not in NEEDS)
+        for path in (self.result, self.truth, self.mask, self.provenance):
+            if path is not None:
+                existing(path)
+        with progress() as on_step:
+            clip = read_clip(self.result, self.mask, dilate_px=self.dilate_px, on_step=on_step)
+            truth = to_tensor(read_frames(self.truth, on_step=on_step)[0])
+        kinds = None
+        if self.provenance is not None:
+            kinds = to_provenance(read_masks(self.provenance), tuple(clip.hole.shape), self.provenance)
+        figures = measure(Judged(clip.frames, truth, clip.hole, kinds, seed=self.seed), names)
+        if kinds is None and not self.metrics:
+            figures = {name: value for name, value in figures.items() if name not in OF_PROVENANCE}
+        figures |= {"hole_share": float(clip.hole.float().mean()), "n_frames": len(truth)}
+        if self.json:
+            # JSON has no infinity, which is the PSNR of two equal videos.
+            print(json.dumps({k: v if v != float("inf") else None for k, v in figures.items()}))
+        else:
+            shown = {name: "-" if value is None else f"{value:.4g}" for name, value in figures.items()}
+            print("\n".join(f"{name:20}{value:>10}" for name, value in shown.items()))
+
+
+def to_provenance(levels: Any, shape: tuple[int, ...], path: Path) -> Any:
+    """The grey levels that --provenance wrote, 0, 128 and 255, as 0, 1 and 2."""
+    import torch
+
+    if (len(levels), 1, *levels.shape[1:]) != shape:
+        given = f"{path} has {len(levels)} frames of {levels.shape[2]}x{levels.shape[1]}"
+        raise InputError(given, f"{shape[0]} of {shape[3]}x{shape[2]} are needed", "give that of this result")
+    return torch.from_numpy(levels).float().div(127.5).round().to(torch.uint8).unsqueeze(1)

@@ -1,0 +1,59 @@
+"""The command `reproduce`: make a table or a figure of the paper."""
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from cleanplate.commands.console import progress
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Make a table or a figure of the paper: run what it needs and is not there yet, and write it.
+
+    Every run is a line in OUT/results.jsonl; the same command goes on where it was ended.
+    """
+
+    experiment: Annotated[
+        Positional[Literal["table1", "table2", "fig5", "fig7", "fig8", "fig9", "fig10"]], arg(metavar="WHAT")
+    ]
+    """table1, table2, fig5, fig7, fig8, fig9 or fig10."""
+    scale: Literal["tiny", "small", "paper"]
+    """tiny: seconds each, shows that it runs; small: two hours on two cores; paper: the paper's own numbers."""
+    data: Annotated[Path, arg(metavar="DIR")]
+    """Folder of clips with ground truth (cleanplate compose), or of what composed.json makes them of."""
+    out: Annotated[Path, arg(metavar="DIR", aliases=["-o"])] = Path("results")
+    """Folder for results.jsonl, what was made, tables and figures."""
+    seeds: Annotated[tuple[int, ...], arg(metavar="N")] = (0,)
+    """Everything is repeated with each."""
+    methods: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
+    """Only these rows."""
+    clips: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
+    """Only these clips."""
+    metrics: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
+    """Only these; if none are named, all whose weights are here."""
+    external: Annotated[tuple[str, ...], arg(metavar="NAME=DIR")] = ()
+    """Results made elsewhere, DIR/CLIP a folder of images or DIR/CLIP.* a video, as a row of the tables."""
+    on: Literal["local", "ray"] = "local"
+    """Where to run: here, or on a Ray cluster (RAY_ADDRESS; one is started here if there is none)."""
+    workers: int = 1
+    """Runs at a time."""
+    device: str = "auto"
+    """cpu, cuda, mps, or auto."""
+
+    def run(self) -> None:
+        """Run, write, and show a table."""
+        from cleanplate.experiments.reproduce import reproduce
+
+        logging.getLogger("cleanplate.experiments").setLevel(logging.INFO)
+        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        with progress() as on_step:
+            written = reproduce(**options, on_step=on_step)
+        for path in written:
+            if path.suffix == ".md":
+                print(path.read_text())
+        print(f"written: {', '.join(map(str, written))}")

@@ -1,0 +1,1 @@
+"""The Composed dataset, and the clip of the demo."""

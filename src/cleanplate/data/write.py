@@ -1,0 +1,244 @@
+"""Write clips with ground truth: one of three files, or the paper's dataset of what a folder holds (Sec. 4).
+
+What is written is a data folder that `compose.py` reads: PNGs of frames, masks and truth, and a ready pair of each clip
+in composed.json, with the sha256 of all that went in and came out.
+"""
+
+import json
+import random
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from cleanplate.data.compose import (
+    DILATE_PX,
+    FRAMES,
+    MANIFEST,
+    MASKS,
+    TRUTH,
+    Composed,
+    Pair,
+    compose,
+    files_of,
+    fit_object,
+    is_name,
+    read_composed,
+    read_pairs,
+)
+from cleanplate.errors import InputError
+from cleanplate.progress import OnStep, tell
+from cleanplate.runtime.files import sha256, whole, writing
+from cleanplate.version import __version__
+from cleanplate.video.reader import check_size, image_files, is_image, read_frames, read_masks
+from cleanplate.video.writer import check_output, write_levels, write_video
+
+CLIP_FRAMES, MASKS_PER_BACKGROUND = 60, 5  # the paper's
+
+
+def recipes(
+    data: Path, *, masks_per_background: int = MASKS_PER_BACKGROUND, count: int = CLIP_FRAMES, seed: int = 0
+) -> list[Pair]:
+    """The paper's dataset (Sec. 4) as recipes: a segment of each background, with so many masks at random.
+
+    The backgrounds are those of composed.json, which are known to be free of objects, or else every folder of frames
+    and every video in clips/. The objects are those of davis/masks; none is put over its own shot.
+
+    Raises:
+        InputError: no backgrounds or too few objects.
+    """
+    rng = random.Random(seed)
+    made = {pair["frames"] for pair in _pairs(data) if "truth" in pair}  # clips, not shots
+    shots = [folder for folder in _inside(data / FRAMES) if f"{FRAMES}/{folder.name}" not in made]
+    objects = [shot.name for shot in shots if shot.is_dir() and (data / MASKS / shot.name).is_dir()]
+    out = []
+    for background in _backgrounds(data, shots):
+        own = Path(background["source"]).stem
+        others = [name for name in objects if name != own]
+        if len(others) < masks_per_background:
+            raise InputError(
+                f"{data / MASKS} has {len(others)} objects for {own}",
+                f"{masks_per_background} are wanted for each background",
+                "add some, or ask for fewer",
+            )
+        for thing in rng.sample(others, masks_per_background):
+            length = min(count, background["count"], len(image_files(data / FRAMES / thing)))
+            first = background["start"] + rng.randint(0, background["count"] - length)
+            part = {**background, "start": first, "count": length}
+            name, before = _joined(own, thing), [pair["name"] for pair in out]
+            while name in before:  # of another segment of the same shot
+                name += "-again"
+            out.append({"name": name, "background": part, "object": thing, "dilate_px": DILATE_PX})
+    return out
+
+
+def _joined(background: str, thing: str) -> str:
+    """The name of a clip: no dots, for a suffix would make a video of it."""
+    return f"{background}+{thing}".replace(".", "-")
+
+
+def _backgrounds(data: Path, shots: list[Path]) -> list[dict]:
+    if named := [pair["background"] for pair in _pairs(data) if "truth" not in pair]:
+        return [json.loads(text) for text in dict.fromkeys(json.dumps(background) for background in named)]
+    sources = shots + [path for path in _inside(data / "clips") if not path.name.startswith(".")]
+    if not sources:
+        raise InputError(f"{data} has no {MANIFEST}, no {FRAMES}/NAME and no clips/", "backgrounds", "check the name")
+    return [
+        {"source": str(source.relative_to(data)), "start": 0, "count": len(read_frames(source)[0])}
+        for source in sources
+    ]
+
+
+def _pairs(folder: Path) -> list[Pair]:
+    """Of a data folder that may have no list yet."""
+    return read_pairs(folder) if (folder / MANIFEST).exists() else []
+
+
+def _inside(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def check_free(folder: Path, name: str, *, overwrite: bool) -> dict[str, str]:
+    """The paths in a data folder that a clip of this name is written to.
+
+    Raises:
+        InputError: a name that is none, one that is taken, or that of a shot which another clip is made of.
+    """
+    if not is_name(name):
+        raise InputError(f"the name is '{name}'", "a name for folders without dots is needed", "pass another --name")
+    parts = {"frames": f"{FRAMES}/{name}", "masks": f"{MASKS}/{name}", "truth": f"{TRUTH}/{name}"}
+    pairs = _pairs(folder)
+    others = [pair for pair in pairs if not (pair["name"] == name and "truth" in pair)]
+    if any(path in files_of(pair) for pair in others for path in parts.values()):
+        raise InputError(f"{folder} has a shot {name}, of which clips are made", "it is kept", "pass another --name")
+    taken = [path for path in parts.values() if (folder / path).exists()]
+    taken += [MANIFEST for pair in pairs if pair["name"] == name]
+    if taken and not overwrite:
+        there = f"{folder / taken[0]} is already there, or has {name}"
+        raise InputError(there, "nothing is replaced unasked", "pass --overwrite or --name")
+    return parts
+
+
+def write_composed(
+    folder: Path,
+    composed: Composed,
+    *,
+    inputs: Mapping[str, Path],
+    dilate_px: int = DILATE_PX,
+    recipe: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    on_step: OnStep | None = None,
+) -> None:
+    """Add a clip to a data folder: PNGs of frames, masks and truth, and a ready pair in its composed.json.
+
+    Args:
+        folder: made if it is not there.
+        composed: the clip.
+        inputs: what it was made of, by role, for the manifest.
+        dilate_px: what the hole was grown by.
+        recipe: how it was made.
+        overwrite: replace a pair of this name.
+        on_step: told of every frame.
+
+    Raises:
+        InputError: a pair of this name is there, or the disk cannot be written.
+    """
+    parts = check_free(folder, composed.name, overwrite=overwrite)
+    went_in = {role: {"name": path.name, "sha256": sha256(path)} for role, path in inputs.items()}
+    with writing(folder):
+        for path in parts.values():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    for path in parts.values():
+        check_output(folder / path, overwrite=overwrite, sources=_with_parents(inputs.values()))
+    write_video(folder / parts["frames"], composed.clip.frames, on_step=on_step)
+    write_video(folder / parts["truth"], composed.truth, on_step=on_step)
+    write_levels(folder / parts["masks"], composed.mask, on_step=on_step)
+    pair = {"name": composed.name, **parts, "dilate_px": dilate_px, "fps": composed.clip.fps}
+    pair |= {"recipe": dict(recipe)} if recipe else {}
+    pair["sha256"] = {
+        "inputs": went_in,
+        "outputs": {path: sha256(folder / path) for path in parts.values()},
+    }
+    with writing(folder), FileLock(folder / f".{MANIFEST}.lock"):  # others may add theirs at the same time
+        path, pairs = folder / MANIFEST, _pairs(folder)
+        held = json.loads(path.read_text()) if pairs else {"made_by": f"cleanplate {__version__}"}
+        pairs = [other for other in pairs if other["name"] != composed.name] + [pair]
+        with whole(path) as partial:
+            partial.write_text(json.dumps({**held, "pairs": pairs}, indent=1) + "\n")
+
+
+def _with_parents(inputs: Iterable[Path]) -> tuple[Path, ...]:
+    """Inputs, and the folders they are in: to replace one of these is to remove what is in it."""
+    return tuple(dict.fromkeys(path for source in inputs for path in (source, *source.resolve().parents)))
+
+
+def compose_files(
+    background: Path,
+    object_: Path,
+    object_mask: Path,
+    folder: Path,
+    *,
+    name: str | None = None,
+    frames: tuple[int, int] = (0, CLIP_FRAMES),
+    size: tuple[int, int] | None = None,
+    dilate_px: int = DILATE_PX,
+    overwrite: bool = False,
+    on_step: OnStep | None = None,
+) -> str:
+    """Compose one clip of files and add it to a data folder; its name.
+
+    Raises:
+        InputError: files that cannot be read, or do not fit together.
+    """
+    name = _joined(background.stem, object_.stem) if name is None else name
+    check_size(size)
+    check_free(folder, name, overwrite=overwrite)
+    truth, fps = read_frames(background, frames=frames, size=size, on_step=on_step)
+    things, _ = read_frames(object_, frames=len(truth), on_step=on_step)
+    levels = read_masks(object_mask, frames=len(truth))
+    if is_image(object_mask):
+        levels = np.repeat(levels, len(things), axis=0)
+    count = len(things)
+    things, mask = fit_object(things, levels, truth.shape[1:3], str(object_))
+    composed = compose(truth[:count], things, mask, name=name, dilate_px=dilate_px, fps=fps)
+    inputs = {"background": background, "object": object_, "mask": object_mask}
+    recipe = {"first_frame": frames[0], "frames": count, "size": list(truth.shape[1:3])}
+    write_composed(
+        folder, composed, inputs=inputs, dilate_px=dilate_px, recipe=recipe, overwrite=overwrite, on_step=on_step
+    )
+    return name
+
+
+def compose_dataset(
+    data: Path,
+    folder: Path,
+    *,
+    masks_per_background: int = MASKS_PER_BACKGROUND,
+    count: int = CLIP_FRAMES,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+    dilate_px: int = DILATE_PX,
+    overwrite: bool = False,
+    on_step: OnStep | None = None,
+) -> list[str]:
+    """Make the paper's dataset (`recipes`) of what a data folder holds, and write it to another; the names.
+
+    Raises:
+        InputError: nothing to make it of, or files that do not fit together.
+    """
+    if not data.is_dir():
+        raise InputError(f"there is no folder {data}", "a data folder, or BACKGROUND OBJECT OBJECT_MASK", "check it")
+    check_size(size)
+    pairs = recipes(data, masks_per_background=masks_per_background, count=count, seed=seed)
+    for pair in pairs:
+        check_free(folder, pair["name"], overwrite=overwrite)
+    for number, pair in enumerate(pairs):
+        composed = read_composed(data, pair | {"dilate_px": dilate_px}, size=size)
+        inputs = {"background": data / pair["background"]["source"]}
+        inputs |= {"object": data / FRAMES / pair["object"], "mask": data / MASKS / pair["object"]}
+        recipe = {key: pair[key] for key in ("background", "object")} | {"seed": seed}
+        write_composed(folder, composed, inputs=inputs, dilate_px=dilate_px, recipe=recipe, overwrite=overwrite)
+        tell(on_step, "compose", number + 1, len(pairs))
+    return [pair["name"] for pair in pairs]

@@ -1,0 +1,137 @@
+"""Optical flow behind one function, whatever estimates it.
+
+What is under the hole is unknown, and an estimate that has seen it would leak it: flow is estimated on frames whose
+hole has been painted over, and a vector that starts or ends in the hole is never valid.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Shaped, UInt8
+from torch import Tensor
+
+from cleanplate.errors import InputError
+from cleanplate.imaging.pixels import to_float
+from cleanplate.imaging.smooth import paint
+from cleanplate.imaging.warp import consistent, warp
+from cleanplate.runtime.threads import in_order
+from cleanplate.weights import find_weights
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class FlowField:
+    """Flow of P pairs of frames i -> j = i + direction * stride, in the order of i."""
+
+    flow: Float[Tensor, "P 2 H W"]
+    """(dx, dy) in pixels."""
+    valid: Bool[Tensor, "P 1 H W"]
+    """Not occluded (O of Eq. 4), and both ends known (M^f)."""
+
+
+def frame_pairs(n_frames: int, stride: int, direction: int) -> list[Pair]:
+    """The (i, j) at that stride and direction, in the order of i."""
+    if stride < 1 or direction not in (1, -1):
+        raise InputError(
+            f"stride {stride}, direction {direction}", "stride 1 or more, direction 1 or -1", "correct them"
+        )
+    step = stride * direction
+    return [(i, i + step) for i in range(n_frames) if 0 <= i + step < n_frames]
+
+
+def estimate(
+    frames: Float[Tensor, "T 3 H W"],
+    hole: Bool[Tensor, "T 1 H W"],
+    stride: int,
+    direction: int,
+    estimator: str = "dis",
+) -> FlowField:
+    """Flow from every frame to the one `stride` frames later (direction 1) or earlier (-1) (Sec. 3.1).
+
+    Raises:
+        InputError: a stride below 1, another direction, an unknown estimator, or weights that are missing.
+    """
+    pairs = frame_pairs(len(frames), stride, direction)
+    painted = paint(frames, hole)
+    flow, valid = frames.new_zeros(len(pairs), 2, *frames.shape[2:]), hole.new_zeros(len(pairs), 1, *hole.shape[2:])
+    flows = in_order(lambda pair: both_ways(painted[list(pair)], estimator), pairs)
+    for p, ((i, j), both) in enumerate(zip(pairs, flows, strict=True)):
+        flow[p] = both[0]
+        known = both_known(~hole[i : i + 1], ~hole[j : j + 1], both[:1])
+        valid[p] = (consistent(both[:1], both[1:]) & known)[0]
+    return FlowField(flow, valid)
+
+
+def both_known(
+    known_i: Bool[Tensor, "N 1 H W"], known_j: Bool[Tensor, "N 1 H W"], flow: Float[Tensor, "N 2 H W"]
+) -> Bool[Tensor, "N 1 H W"]:
+    """M^f = M_i and M_j(F_ij) of Eq. 4: i is known, and all four pixels that the sample in j is made of."""
+    return known_i & (warp(known_j.float(), flow) > 1 - 1e-4)
+
+
+def both_ways(frames: Shaped[Tensor, "2 3 H W"], estimator: str) -> Float[Tensor, "2 2 H W"]:
+    """The flow from the first of two pictures to the second, and back; nothing is hidden in them any more."""
+    if min(frames.shape[2:]) < LEAST_SIZE:
+        size = f"{frames.shape[3]}x{frames.shape[2]}"
+        raise InputError(f"frames are {size}", f"flow needs at least {LEAST_SIZE}x{LEAST_SIZE}", "enlarge the video")
+    if estimator == "dis":
+        return _dis(frames)
+    if estimator in RAFT:
+        return _raft(to_float(frames), estimator)
+    raise InputError(f"there is no flow estimator '{estimator}'", f"known are dis, {', '.join(RAFT)}", "choose one")
+
+
+LEAST_SIZE = 16  # pixels: DIS matches patches of 8 on at least two scales
+
+
+def gray(picture: Shaped[Tensor, "3 H W"]) -> UInt8[np.ndarray, "H W"]:
+    """The brightness of a picture, 0..255."""
+    levels = picture if picture.dtype == torch.uint8 else (picture * 255).round().clamp(0, 255).byte()
+    return cv2.cvtColor(np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy()), cv2.COLOR_RGB2GRAY)
+
+
+# DIS matches patches so far apart, closer in small pictures, which would have too few of them.
+PATCHES_APART_PX, LARGE_PX = 6, 160
+
+
+def _dis(frames: Shaped[Tensor, "2 3 H W"]) -> Float[Tensor, "2 2 H W"]:
+    """Dense inverse search (Kroeger et al. 2016), OpenCV's, medium preset: finer ones lock on to errors of the fill.
+
+    Without its variational refinement and with patches twice as far apart: faster, and better carried along.
+    """
+    a, b = gray(frames[0]), gray(frames[1])
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setVariationalRefinementIterations(0)
+    search.setPatchStride(PATCHES_APART_PX if min(a.shape) >= LARGE_PX else PATCHES_APART_PX - 2)
+    unset: np.ndarray = None  # type: ignore[assignment] - OpenCV's way to say "make the output"
+    flows = np.stack((search.calc(a, b, unset), search.calc(b, a, unset)))
+    return torch.from_numpy(flows).permute(0, 3, 1, 2).to(frames.device)
+
+
+RAFT = ("raft_small", "raft_large")
+
+
+def _raft(frames: Float[Tensor, "2 3 H W"], estimator: str) -> Float[Tensor, "2 2 H W"]:
+    """RAFT (Teed & Deng 2020), torchvision's, from weights the user has."""
+    network = _load_raft(estimator, frames.device)
+    height, width = frames.shape[2:]
+    # RAFT wants a multiple of 8 and features of at least 16 cells.
+    pad = (0, max(-width % 8, 128 - width), 0, max(-height % 8, 128 - height))
+    with torch.no_grad():
+        both = F.pad(frames * 2 - 1, pad, mode="replicate")
+        flow = network(both, both.flip(0))[-1]
+    return flow[..., :height, :width]
+
+
+@lru_cache(maxsize=1)
+def _load_raft(estimator: str, device: torch.device) -> torch.nn.Module:
+    from torchvision.models import optical_flow
+
+    network = getattr(optical_flow, estimator)(weights=None, progress=False)
+    network.load_state_dict(torch.load(find_weights(estimator), map_location="cpu", weights_only=True))
+    return network.eval().requires_grad_(False).to(device)

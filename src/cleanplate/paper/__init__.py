@@ -1,0 +1,1 @@
+"""An Internal Learning Approach to Video Inpainting (ICCV 2019)."""

@@ -1,0 +1,136 @@
+"""What a user has marked on a frame."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool
+
+from cleanplate.errors import InputError
+from cleanplate.runtime.files import existing
+from cleanplate.video.reader import is_image, read_image
+from cleanplate.video.timecode import moment
+
+WHITE = 127  # a painted pixel brighter than this is marked
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a thing is on one frame.
+
+    Raises:
+        InputError: a frame below 0, or an area that is empty or no picture.
+    """
+
+    frame: int
+    area: Bool[np.ndarray, "H W"]
+    firm: bool = True
+    """Whether the area is the thing itself (painted), or only holds it (a box, a polygon), and its outline is found."""
+
+    def __post_init__(self) -> None:
+        if self.frame < 0:
+            raise InputError(f"frame {self.frame} is marked", "frames are counted from 0", "correct it")
+        if self.area.ndim != 2 or not self.area.any():
+            raise InputError(f"nothing is marked on frame {self.frame}", "a thing to follow is needed", "mark it")
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The smallest box around it: left, top, width, height."""
+        left, top, width, height = cv2.boundingRect(self.area.astype(np.uint8))
+        return left, top, width, height
+
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+def box_area(box: Sequence[int], size: Size) -> Bool[np.ndarray, "H W"]:
+    """The pixels of a box: left, top, width, height.
+
+    Raises:
+        InputError: a box without an inside, or not wholly in the picture.
+    """
+    left, top, width, height = box
+    given = f"the box {left} {top} {width} {height}"
+    if width < 1 or height < 1:
+        raise InputError(f"{given} has no inside", "X Y W H with a width and a height of 1 or more", "correct it")
+    if left < 0 or top < 0 or left + width > size[1] or top + height > size[0]:
+        raise InputError(f"{given} is not in the picture", f"frames are {size[1]}x{size[0]}", "correct it")
+    area = np.zeros(size, bool)
+    area[top : top + height, left : left + width] = True
+    return area
+
+
+def polygon_area(numbers: Sequence[float], size: Size) -> Bool[np.ndarray, "H W"]:
+    """The pixels of a polygon: x, y of each corner.
+
+    Raises:
+        InputError: fewer than three corners, half a corner, a corner outside, or nothing inside.
+    """
+    if len(numbers) % 2 or len(numbers) < 6:
+        given = f"the polygon has {len(numbers)} numbers"
+        raise InputError(given, "X Y of three corners or more are needed", "give the corners one after the other")
+    corners = np.array(numbers, float).reshape(-1, 2)
+    outside = ~np.all((corners >= 0) & (corners <= (size[1], size[0])), axis=1)
+    if outside.any():
+        x, y = corners[outside][0]
+        given = f"the polygon's corner {x:g} {y:g} is not in the picture"
+        raise InputError(given, f"frames are {size[1]}x{size[0]}", "correct it")
+    area = cv2.fillPoly(np.zeros(size, np.uint8), [corners.round().astype(np.int32)], 1) > 0
+    if cv2.contourArea(corners.astype(np.float32)) < 1:
+        raise InputError("the polygon has no inside", "three corners that are not in a line are needed", "correct it")
+    return area
+
+
+def painted_area(path: Path, size: Size) -> Bool[np.ndarray, "H W"]:
+    """The white of a painted image.
+
+    Raises:
+        InputError: no image, an image of another size, or one without white.
+    """
+    if not is_image(existing(path)):
+        raise InputError(f"{path} is not an image", "a painted mask is a PNG or the like", "give one image a frame")
+    level = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
+    if level.shape != size:
+        given = f"{path} is {level.shape[1]}x{level.shape[0]}"
+        raise InputError(given, f"frames are {size[1]}x{size[0]}", "paint it in the size of the video")
+    area = level > WHITE
+    if not area.any():
+        given = f"{path} has no white: its brightest value is {level.max()}"
+        raise InputError(given, f"white (above {WHITE}) marks the thing", "paint it white")
+    return area
+
+
+_NUMBER = r"\d+(?:\.\d+)?"
+
+
+def frame_at(when: str, times_s: Sequence[float], fps: float) -> int:
+    """The frame shown at a moment (`moments.moment`).
+
+    Args:
+        when: as the user says it.
+        times_s: when each frame is first shown, seconds.
+        fps: of the frames that a timecode counts within a second.
+
+    Raises:
+        InputError: no moment at all, or beyond the clip.
+    """
+    at = moment(when, fps)
+    index = at if isinstance(at, int) else _shown(float(at), times_s)
+    if index >= len(times_s):
+        length_s = times_s[-1] + 1 / fps
+        raise InputError(
+            f"{when} is beyond the end", f"there are {len(times_s)} frames, {length_s:.2f} s", "correct it"
+        )
+    return index
+
+
+def _shown(time_s: float, times_s: Sequence[float]) -> int:
+    """Index of the last frame that has begun by then; the length if that is beyond the last frame."""
+    length = len(times_s)
+    last = (times_s[-1] - times_s[0]) / (length - 1) if length > 1 else 0.0
+    if time_s >= times_s[-1] + max(last, 1e-3) + 1e-3:
+        return length
+    return max(0, int(np.searchsorted(np.asarray(times_s), time_s + 1e-3, side="right")) - 1)

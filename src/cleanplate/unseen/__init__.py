@@ -1,0 +1,1 @@
+"""What no frame shows: made up once, and carried to the other frames."""

@@ -1,0 +1,154 @@
+"""Learn what is hidden: all of it, as the paper does, or only what no frame shows.
+
+After carrying, most of a hole is filled with real pixels. What is left is learned in one frame, the one with most of
+it, and then carried to the others as if that frame had shown it; then in the next frame, until nothing is left. What is
+made up is made up once, so it holds together over time.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool
+from torch import Tensor
+
+from cleanplate.carry.journal import Journal
+from cleanplate.carry.rounds import carry_on, stage
+from cleanplate.carry.trajectories import Held, unsafe_pixels
+from cleanplate.config import CarryConfig, Method
+from cleanplate.imaging.frame import Frame, box_around
+from cleanplate.imaging.pixels import to_like
+from cleanplate.imaging.smooth import dilate, paint, shrink
+from cleanplate.paper.budget import Budget, part_of
+from cleanplate.paper.fit import fit
+from cleanplate.progress import OnStep
+from cleanplate.runtime.checkpoint import Work
+from cleanplate.unseen.patches import add_detail
+
+
+def learn_unseen(
+    frames: Iterable[Held],
+    method: Method,
+    *,
+    seed: int = 0,
+    budget: Budget | None = None,
+    work: Work | None = None,
+    on_step: OnStep | None = None,
+    total: int = 0,
+) -> Iterator[Frame]:
+    """Fill what no frame shows.
+
+    Args:
+        frames: everything else known or carried, the unseen filled smoothly. Their pictures are changed in place.
+        method: all of it is read.
+        seed: of the first network; those of other frames count on from it.
+        budget: of all networks together; what it does not reach stays smooth. Waiting for frames counts too.
+        work: where to save, and what to go on from; of `carry` too.
+        on_step: told of every step.
+        total: how many frames will come, if that is known.
+    """
+    budget = budget or Budget()
+    journal = Journal(work, "learn", after=stage(method.carry.rounds - 1))
+    before: Held | None = None
+    passing = iter(frames)
+    for held in journal.replay(passing):
+        before = held
+        yield held.frame
+    if before is not None:
+        before = Held(before.frame.copy(), unsafe_pixels(before.frame.unseen))
+        budget = Budget(**journal.border["budget"])
+    number = journal.border.get("number", 0)
+    while block := budget.waited(lambda: window_of(passing, method.carry)):
+        earlier = [] if before is None else [before]
+        left = torch.stack([held.frame.unseen for held in earlier + block])
+        left[: len(earlier)] = False  # what was made up there is a source now
+        most = float(left.sum())
+        if earlier and most:
+            left &= ~carry_on(earlier + block, left, method.carry)
+        while most and not budget.spent and (key := key_frame(left, method.learn.thin_px)) is not None:
+            frame = (earlier + block)[key].frame
+            share = [1 - float(left.sum()) / most, 1 - float(left.sum() - left[key].sum()) / most]
+            of_all = [(journal.count + part * len(block)) / max(total, journal.count + len(block)) for part in share]
+            settings = {
+                "budget": budget,
+                "work": work,
+                "name": f"key-{number:03}",
+                "on_step": part_of(on_step, *of_all),
+            }
+            learn_frame(frame, left[key], method, seed=seed + number, **settings)
+            number += 1
+            left[key] = False
+            if bool(left.any()):
+                left &= ~carry_on(earlier + block, left, method.carry)
+        before = replace(block[-1], frame=block[-1].frame.copy(), forward=None)
+        more = len(block) == method.carry.window(block[-1].frame.size)
+        journal.note(block, more=more, number=number, budget=vars(budget), elapsed_s=budget.learned_s)
+        yield from (held.frame for held in block)
+
+
+def window_of(frames: Iterator[Held], config: CarryConfig) -> list[Held]:
+    """The next frames, as many as are learned together."""
+    block = list(islice(frames, 1))
+    return block + list(islice(frames, config.window(block[0].frame.size) - 1)) if block else []
+
+
+def key_frame(left: Bool[Tensor, "T 1 H W"], thin_px: int) -> int | None:
+    """The frame with the most to learn, of those with nearly as much the one in the middle; None if all is thin."""
+    # What is left when the seen has grown by thin_px from all sides; a border of the frame is no side.
+    deep = ~dilate(~left, thin_px)
+    size = torch.where(deep.flatten(1).any(1), left.flatten(1).sum(1), 0)
+    if not bool(size.any()):
+        return None
+    best = torch.nonzero(size >= NEARLY * size.max()).flatten().tolist()
+    return min(best, key=lambda index: abs(index - (len(left) - 1) / 2))
+
+
+NEARLY = 0.95
+
+
+def learn_frame(
+    frame: Frame,
+    unseen: Bool[Tensor, "1 H W"],
+    method: Method,
+    *,
+    seed: int,
+    budget: Budget,
+    work: Work | None = None,
+    name: str = "key",
+    on_step: OnStep | None = None,
+) -> None:
+    """Fill one frame, in place: a network decides what goes where, on a small crop; patches of it bring the detail."""
+    config = method.learn
+    rows, columns = crop_around(unseen[0], config.margin)
+    picture, hole = frame.part(rows, columns)[None], unseen[None, :, rows, columns]
+    small, small_hole = picture, hole
+    while small.shape[2] * small.shape[3] > config.network_px and min(small.shape[2:]) >= 2 * LEAST_PX:
+        small, small_hole = shrink(small, small_hole)
+    made = paint(small, small_hole)
+    if int(unseen.sum()) >= config.small * unseen.numel():
+        many, known = (one.expand(config.copies, -1, -1, -1).contiguous() for one in (small, ~small_hole))
+        done = fit(many, known, {}, method, seed=seed, work=work, name=name, on_step=on_step, **budget.share(1))
+        budget.spend(done)
+        made = torch.lerp(made, done.frames.mean(0, keepdim=True), config.boldness)
+    if config.patch_px:
+        settings = {"patch_px": config.patch_px, "texture": config.texture, "guidance": config.guidance}
+        filled = add_detail(picture, hole, made, **settings)
+    else:
+        filled = F.interpolate(made, picture.shape[2:], mode="bicubic", align_corners=False)
+    held = frame.picture[:, rows, columns]
+    held.copy_(torch.where(hole[0], to_like(filled[0].clamp(0, 1), held), held))
+
+
+LEAST_PX = 32  # a crop is not made smaller than this: the network needs it
+
+
+def crop_around(unseen: Bool[Tensor, "H W"], margin: float) -> tuple[slice, slice]:
+    """Rows and columns of the unseen region and of what is around it, `margin` of its size or enough to learn from."""
+    rows, columns = box_around(unseen, 0)
+    size = max(rows.stop - rows.start, columns.stop - columns.start) - 1
+    return box_around(unseen, max(LEAST_MARGIN_PX, round(margin * size)))
+
+
+LEAST_MARGIN_PX = 48

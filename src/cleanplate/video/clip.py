@@ -1,0 +1,96 @@
+"""A clip: frames, the hole to fill, and the frame rate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from cleanplate.errors import InputError
+from cleanplate.progress import OnStep
+from cleanplate.runtime.files import existing
+from cleanplate.video import reader
+from cleanplate.video.container import DEFAULT_FPS
+from cleanplate.video.shot import Shot
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Frames and the hole in them.
+
+    Raises:
+        InputError: shapes that disagree, no frame, nothing to fill, or nothing known to fill it from.
+    """
+
+    frames: Tensor
+    """(T, 3, H, W) float32, RGB, 0..1."""
+    hole: Tensor
+    """(T, 1, H, W) bool, True where it is to be filled."""
+    fps: float = DEFAULT_FPS
+
+    def __post_init__(self) -> None:
+        frames, hole = tuple(self.frames.shape), tuple(self.hole.shape)
+        if len(frames) != 4 or frames[1] != 3 or hole != (frames[0], 1, *frames[2:]):
+            raise InputError(
+                f"frames have the shape {frames} and the hole has {hole}",
+                "(T, 3, H, W) and (T, 1, H, W) are needed",
+                "permute or stack them",
+            )
+        if frames[0] == 0:
+            raise InputError("the clip has no frames", "at least one is needed", "check what was read")
+        if not bool(self.hole.any()):
+            raise InputError(
+                "the mask has no hole", "white marks what to remove", "paint that white (--dilate-px grows it)"
+            )
+        if bool(self.hole.all()):
+            raise InputError(
+                "the mask covers every pixel of every frame",
+                "a hole is filled from what is known around it",
+                "mark less, or swap black and white: white marks what to remove",
+            )
+
+    @property
+    def known(self) -> Bool[Tensor, "T 1 H W"]:
+        """The paper's M."""
+        return ~self.hole
+
+
+def read_clip(
+    video: str | Path,
+    mask: str | Path | Sequence[str | Path],
+    *,
+    size: tuple[int, int] | None = None,
+    frames: reader.Frames = None,
+    dilate_px: int = 4,
+    fps: float | None = None,
+    invert_mask: bool = False,
+    on_step: OnStep | None = None,
+) -> Clip:
+    """Read a video and its mask.
+
+    Args:
+        video: a video, a folder of images, or one image.
+        mask: a video, a folder of images, or one image for all frames; or several of them. White marks the hole.
+        size: (height, width) to resize and centre-crop to, as the paper does (App. B); None keeps the size.
+        frames: which frames to take: a slice, (first, end), or the first so many.
+        dilate_px: radius the hole is grown by, in pixels of the clip: masks are seldom drawn wide enough.
+        fps: frame rate where the input is a folder of images, which does not say (24 if not given).
+        invert_mask: black marks the hole.
+        on_step: told of every frame.
+
+    Raises:
+        InputError: what cannot be read, or does not fit together.
+    """
+    masks = (mask,) if isinstance(mask, str | Path) else tuple(mask)
+    span, rest = reader.as_span(frames)
+    settings = {"size": size, "dilate_px": dilate_px, "invert_mask": invert_mask}
+    shot = Shot(existing(video), tuple(map(existing, masks)), span, **settings)
+    read = [frame for frame, _ in shot.frames(on_step)][rest]
+    if not read:
+        raise InputError(f"{video} has no frames among {frames}", "at least one is needed", "check what you ask for")
+    pictures = torch.empty(len(read), 3, *shot.shape)
+    for index, frame in enumerate(read):  # frame by frame: no second copy of the video in floats
+        pictures[index] = frame.part()
+    return Clip(pictures, torch.stack([frame.hole for frame in read]), fps or shot.fps)

@@ -1,0 +1,146 @@
+"""Copy what a video has beside its pictures: sound and subtitles packet by packet, fonts, chapters, titles.
+
+Only sound that the new container cannot hold is encoded again; what else it cannot hold is named and left out.
+"""
+
+import logging
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av.error
+
+from cleanplate.errors import InputError
+from cleanplate.video.container import open_container
+
+log = logging.getLogger(__name__)
+
+TAGS = ("language", "title", "handler_name", "creation_time", "comment")
+"""What is said of a stream that is true of its copy too."""
+
+
+def kept_tags(stream: Any) -> dict[str, str]:
+    """What to say of a copy of a stream."""
+    return {name: stream.metadata[name] for name in TAGS if name in stream.metadata}
+
+
+class Sound:
+    """The sound of a file, and what goes with it, on its way into another.
+
+    Args:
+        out: the container that is written.
+        path: where the sound is; None for none.
+        whole: all of the file is taken; of a part there are no chapters.
+    """
+
+    def __init__(self, out: Any, path: Path | None, *, whole: bool = True):
+        self._out, self.path, self._whole, self._pending = out, path, whole, None
+        self._routes: dict[int, tuple[Any, bool]] = {}
+        self._context = None if path is None else open_container(path)
+        self.start_s: Fraction | float = 0
+        """What sounds before is left out; set before anything is copied."""
+
+    def __enter__(self) -> "Sound":
+        if self._context is None:
+            return self
+        self._source = source = self._context.__enter__()
+        self._out.metadata.update(source.metadata)
+        for stream in source.streams.audio:
+            self._route(stream, *self._target(stream))
+        for stream in source.streams.subtitles:
+            if self._holds(stream):
+                self._route(stream, self._out.add_stream_from_template(stream), True)
+        for stream in source.streams.attachments:
+            if self._out.format.name == "matroska":
+                self._out.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data)
+        if self._whole:
+            self._out.set_chapters(source.chapters())
+        if left := self._left_out():
+            log.warning("%s also has %s, which %s does not keep", self.path, ", ".join(left), self._out.format.name)
+        streams = [source.streams[index] for index in self._routes]
+        self._packets = source.demux(streams) if streams else iter(())
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._context is not None:
+            self._context.__exit__(*error)
+
+    def _target(self, stream: Any) -> tuple[Any, bool]:
+        """A stream for a sound, and whether it is a copy."""
+        if self._holds(stream):
+            return self._out.add_stream_from_template(stream), True
+        kind = "Opus" if self._out.format.name == "webm" else "AAC"
+        log.warning("%s sound cannot be kept in this container; it becomes %s", stream.codec_context.name, kind)
+        rate = 48000 if kind == "Opus" else stream.codec_context.sample_rate
+        return self._out.add_stream("libopus" if kind == "Opus" else "aac", rate=rate), False
+
+    def _route(self, stream: Any, target: Any, copied: bool) -> None:
+        target.metadata.update(kept_tags(stream))
+        target.disposition = stream.disposition
+        self._routes[stream.index] = target, copied
+
+    def _holds(self, stream: Any) -> bool:
+        context = stream.codec_context
+        return context is not None and context.codec.canonical_name in self._out.supported_codecs
+
+    def _left_out(self) -> list[str]:
+        """What is in the source and not in the copy, in words."""
+        left = ["another picture"] * (len(self._source.streams.video) > 1)
+        for stream in self._source.streams.subtitles:
+            if stream.index not in self._routes:
+                left.append(
+                    f"{stream.codec_context.codec.canonical_name if stream.codec_context else 'unknown'} subtitles"
+                )
+        left += ["data"] * bool(self._source.streams.data)
+        if self._out.format.name != "matroska":
+            left += [f"the attachment {stream.name}" for stream in self._source.streams.attachments]
+        return left
+
+    def copy_until(self, end_s: Fraction | float | None) -> None:
+        """Copy what begins before `end_s`; all that is left if None."""
+        while self._routes:
+            packet = self._pending or self._next()
+            self._pending = None
+            if packet is None:
+                break
+            if packet.pts is not None and end_s is not None and packet.pts * packet.time_base >= end_s:
+                self._pending = packet
+                break
+            self._copy(packet)
+
+    def _next(self) -> Any:
+        try:
+            return next(self._packets, None)
+        except (av.error.FFmpegError, OSError) as error:  # not to be taken for one of the file that is written
+            raise InputError(
+                f"the sound of {self.path} cannot be read ({error.strerror})", "a whole file is needed", "repair it"
+            ) from error
+
+    def _copy(self, packet: Any) -> None:
+        target, copied = self._routes[packet.stream.index]
+        if packet.pts is None:
+            return  # the demuxer's end mark
+        # What ends before our first frame: not of our part, or, where times cannot be negative, an encoder's priming.
+        early = (packet.pts + (packet.duration or 0)) * packet.time_base <= self.start_s
+        if early and (self.start_s or self._out.format.name in ("matroska", "webm")):
+            return
+        shift = round(self.start_s / packet.time_base)
+        if packet.stream.type == "subtitle" and packet.pts < shift:  # nothing may be shown before the first frame
+            packet.duration -= shift - packet.pts
+            packet.pts = packet.dts = shift
+        if copied:
+            packet.pts -= shift
+            packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+            packet.stream = target
+            self._out.mux(packet)
+        else:
+            for frame in packet.decode():
+                frame.pts = None if frame.pts is None else frame.pts - shift
+                self._out.mux(target.encode(frame))
+
+    def finish(self) -> None:
+        """Write what encoders still hold."""
+        for target, copied in self._routes.values():
+            if not copied:
+                self._out.mux(target.encode(None))
+        self._routes = {}
