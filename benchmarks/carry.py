@@ -15,9 +15,10 @@ from torch import Tensor
 
 from cleanplate import METHODS, InputError, inpaint
 from cleanplate.baselines.fillers import telea
-from cleanplate.carry.rounds import carry, painted
+from cleanplate.carry.rounds import carry
 from cleanplate.data.compose import read_composed, read_pairs
-from cleanplate.imaging.frame import LEARNED, Frame
+from cleanplate.imaging.frame import MADE_UP, Frame
+from cleanplate.imaging.paint import painted
 from cleanplate.metrics import psnr_db, warp_error
 from cleanplate.version import __version__
 
@@ -74,11 +75,11 @@ HEADINGS = ("hole dB", "full dB", "warp err", "s/frame", "Telea", "full", "oracl
 def oracle_plate(seen: Tensor, hole: Tensor, truth: Tensor) -> Tensor:
     """The same carrying along flow that was estimated on the truth."""
     known = (
-        Frame(index, picture.clone(), (hidden * LEARNED).byte(), motion=real)
-        for index, (picture, hidden, real) in enumerate(zip(seen, hole, truth, strict=True))
+        Frame(index, picture.clone(), (hidden * MADE_UP).byte())
+        for index, (picture, hidden) in enumerate(zip(seen, hole, strict=True))
     )
     config = replace(METHODS["carry"].carry, rounds=1)
-    return torch.stack([held.frame.picture for held in carry(painted(known), config)])
+    return torch.stack([one.frame.picture for one in carry(painted(known), config, known_pictures=truth.__getitem__)])
 
 
 def show(row: dict) -> None:

@@ -17,7 +17,7 @@ from benchmarks.carry import machine, peak_memory_mb, timed
 from cleanplate import Clip, inpaint
 from cleanplate.baselines.fillers import telea
 from cleanplate.data.compose import Composed, read_composed, read_pairs
-from cleanplate.imaging.frame import LEARNED
+from cleanplate.imaging.frame import MADE_UP
 from cleanplate.imaging.pixels import to_tensor
 from cleanplate.imaging.visualise import tint
 from cleanplate.metrics import psnr_db
@@ -79,7 +79,7 @@ def measure(composed: Composed, pictures: Path | None) -> dict | None:
     """Figures at the unseen pixels; None if there are next to none."""
     clip, truth = composed.clip, composed.truth
     carried = inpaint(clip, "carry", device="cpu")
-    unseen = carried.provenance == LEARNED
+    unseen = carried.provenance == MADE_UP
     if int(unseen.sum()) < LEAST_UNSEEN:
         return None
     ours, seconds = timed(lambda: inpaint(clip, "carry-learn", device="cpu").frames)

@@ -49,7 +49,7 @@ def benchmark_methods(
             if alone
             else replace(method.schedule, steps_per_batch=steps_per_batch, passes=steps)
         )
-        method = replace(method, schedule=schedule, fit=replace(method.fit, look_every=max(1, total // looks)))
+        method = replace(method, schedule=schedule, fit=replace(method.fit, eval_every=max(1, total // looks)))
         seen: dict[int, list[torch.Tensor]] = {}
 
         def look(step: Step, seen: dict[int, list[torch.Tensor]] = seen) -> None:

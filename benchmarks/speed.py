@@ -12,6 +12,7 @@ import torch
 
 from benchmarks.carry import machine
 from cleanplate.clean import clean
+from cleanplate.runtime.options import RunOptions
 from cleanplate.video.shot import Shot
 from cleanplate.video.timecode import Span
 from cleanplate.video.writer import open_writer
@@ -37,7 +38,7 @@ def benchmark_speed(data: Path, out: Path, *, method: str, only: tuple[str, ...]
                 rates, done = [], None
                 for _ in range(repeats):
                     started = time.perf_counter()
-                    done = clean(shot, Path(folder) / "clean.mp4", method, device="cpu")
+                    done = clean(shot, Path(folder) / "clean.mp4", method, RunOptions(device="cpu"))
                     rates.append(done.frames / (time.perf_counter() - started))
                 assert done is not None
                 row = {"shot": name, "size": f"{size[1]}x{size[0]}", "frames": done.frames, "hidden": done.hidden}

@@ -36,7 +36,7 @@ from cleanplate.batch.runner import BATCH, _check
 from cleanplate.data.compose import MANIFEST, read_composed, read_pairs
 from cleanplate.data.demo import write_tone
 from cleanplate.errors import InputError
-from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.files import existing
 from cleanplate.runtime.records import read_records
 from cleanplate.video.reader import read_frames, read_image, read_masks
@@ -91,7 +91,7 @@ def make_files(folder: Path) -> None:
     line = {"out": "a.mp4", "state": "done", "message": "", "settings": "x", "inputs": {"video": "v"}}
     line |= {"outputs": {"output": "o"}, "seconds": 1.5, "tries": 1}
     (folder / BATCH).write_text(f"{json.dumps(line)}\n" * 3)
-    work = Work(folder / "work")
+    work = WorkDir(folder / "work")
     work.begin(RUN)
     work.save("clip", {"elapsed_s": 1.0, "network": {"weight": torch.zeros(4, 3)}, "updates": 3})
 
@@ -131,7 +131,7 @@ def read_batch(path: Path, good: Path) -> None:
 
 
 def read_work(path: Path, good: Path) -> None:
-    work = Work(path.parent, resume=True)
+    work = WorkDir(path.parent, resume=True)
     work.begin(RUN)
     work.load("clip")
     work.log({"update": 1})

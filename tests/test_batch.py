@@ -121,7 +121,7 @@ def test_every_path_of_inpaint_is_known_to_be_read_or_written() -> None:
     """Whoever adds one says which: what is written stays in the batch's folder."""
     hints = typing.get_type_hints(Inpaint)
     assert {name for name, hint in hints.items() if _has(hint, Path) and not _has(hint, tuple)} == READ | WRITTEN
-    assert {"seed", "schedule.steps-per-batch", "fit.look-every", "provenance"} <= set(options())
+    assert {"seed", "schedule.steps-per-batch", "fit.eval-every", "provenance"} <= set(options())
 
 
 GOOD = "a.mp4,a-mask.mkv,"
@@ -356,7 +356,7 @@ def test_a_mistake_of_ours_is_one_line_and_its_traceback_is_kept(
 
 
 def ended(what: str) -> str:
-    """Work for a process."""
+    """WorkDir for a process."""
     if what == "raise":
         raise InputError("given", "needed", "fix")
     if what.isdigit():

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from cleanplate import METHODS, Clip, inpaint
+from cleanplate.carry.linking import nowhere
 from cleanplate.carry.motion import Field, Matches, corners, fit_both_ways, fit_homography, match
-from cleanplate.carry.rounds import carry, nowhere, painted
-from cleanplate.carry.trajectories import Held, Link, follow, gather, link, unsafe_pixels
+from cleanplate.carry.rounds import carry
+from cleanplate.carry.trajectories import FlowLink, LinkedFrame, boundary_pixels, follow, gather, link
 from cleanplate.config import CarryConfig
-from cleanplate.imaging.frame import CARRIED, LEARNED, Frame, box_around
+from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame, box_around
+from cleanplate.imaging.paint import painted
 from cleanplate.imaging.smooth import Cells, dilate
 from cleanplate.imaging.warp import pixel_grid
 from cleanplate.metrics import psnr_db, warp_error
@@ -23,64 +25,70 @@ def constant(step: tuple[float, float], level: float = 0.0) -> Field:
     return Field(None, Cells(torch.tensor([*step, level, level, level]).view(5, 1, 1), 1))
 
 
-def links(unsafe: list[torch.Tensor], size: tuple[int, int], step: tuple[float, float], level: float = 0.0) -> tuple:
+def links(boundary: list[torch.Tensor], size: tuple[int, int], step: tuple[float, float], level: float = 0.0) -> tuple:
     """The forward and the backward links of frames between which everything moves by `step`."""
     there, back = constant(step, level), constant((-step[0], -step[1]), -level)
-    forward = [link(mine, size[1], (0, 0), there, back, size) for mine in unsafe[:-1]]
-    backward = [link(mine, size[1], (0, 0), back, there, size) for mine in unsafe[1:]]
+    forward = [link(mine, size[1], (0, 0), there, back, size) for mine in boundary[:-1]]
+    backward = [link(mine, size[1], (0, 0), back, there, size) for mine in boundary[1:]]
     return [*forward, None], [None, *backward]
 
 
 def into_the_future(
-    unsafe: list[torch.Tensor], size: tuple[int, int], step: tuple[float, float], level: float = 0.0
+    boundary: list[torch.Tensor], size: tuple[int, int], step: tuple[float, float], level: float = 0.0
 ) -> list:
-    """The trails of all frames."""
-    forward, _ = links(unsafe, size, step, level)
-    return follow(range(len(unsafe))[::-1], forward[::-1], unsafe[::-1], size)[::-1]
+    """The trajectories of all frames."""
+    forward, _ = links(boundary, size, step, level)
+    return follow(range(len(boundary))[::-1], forward[::-1], boundary[::-1], size)[::-1]
 
 
 def test_whole_pixels_followed_along_the_true_flow_are_copied_exactly() -> None:
     frames, hole = panning(8), walking_hole(8)
-    unsafe = [unsafe_pixels(one) for one in hole]
-    futures = into_the_future(unsafe, (64, 96), (-3.0, -1.0))
-    _, backward = links(unsafe, (64, 96), (-3.0, -1.0))
-    pasts = follow(range(8), backward, unsafe, (64, 96))
+    boundary = [boundary_pixels(one) for one in hole]
+    futures = into_the_future(boundary, (64, 96), (-3.0, -1.0))
+    _, backward = links(boundary, (64, 96), (-3.0, -1.0))
+    pasts = follow(range(8), backward, boundary, (64, 96))
     spoilt = dict(enumerate(torch.where(hole, 0.0, frames)))
     for i in range(8):
-        hidden = hole[i].flatten()[unsafe[i]]
+        hidden = hole[i].flatten()[boundary[i]]
         reached, colours = gather(spoilt, (futures[i], pasts[i]), hidden, CarryConfig())
         assert torch.equal(reached, hidden)
-        torch.testing.assert_close(colours.T, frames[i].flatten(1)[:, unsafe[i][reached]], atol=1e-6, rtol=0)
+        torch.testing.assert_close(colours.T, frames[i].flatten(1)[:, boundary[i][reached]], atol=1e-6, rtol=0)
 
 
-def test_trails_know_their_source_and_distance() -> None:
+def test_trajectories_know_their_source_and_distance() -> None:
     hole = torch.zeros(4, 1, 32, 32, dtype=torch.bool)
     hole[1:3, 0, 10:20, 10:20] = True  # hidden in frames 1 and 2, nothing moves
-    unsafe = [torch.nonzero(one.flatten()).flatten() for one in hole]
-    futures = into_the_future(unsafe, (32, 32), (0.0, 0.0), level=0.1)
+    boundary = [torch.nonzero(one.flatten()).flatten() for one in hole]
+    futures = into_the_future(boundary, (32, 32), (0.0, 0.0), level=0.1)
     assert set(futures[1].source.tolist()) == {3}
     assert set(futures[1].distance.tolist()) == {2.0}
     assert set(futures[2].distance.tolist()) == {1.0}
-    torch.testing.assert_close(futures[1].level, torch.full_like(futures[1].level, 0.2), atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        futures[1].brightness_offset, torch.full_like(futures[1].brightness_offset, 0.2), atol=1e-3, rtol=0
+    )
 
 
 def test_positions_add_up_between_the_pixels() -> None:
     hole = torch.zeros(3, 1, 32, 32, dtype=torch.bool)
     hole[:2, 0, 10:20, 10:20] = True  # known only in frame 2
-    unsafe = [torch.nonzero(one.flatten()).flatten() for one in hole]
-    futures = into_the_future(unsafe, (32, 32), (0.3, -0.4))
-    y, x = unsafe[0] // 32, unsafe[0] % 32
+    boundary = [torch.nonzero(one.flatten()).flatten() for one in hole]
+    futures = into_the_future(boundary, (32, 32), (0.3, -0.4))
+    y, x = boundary[0] // 32, boundary[0] % 32
     torch.testing.assert_close(futures[0].xy, torch.stack((x + 0.6, y - 0.8), 1))
 
 
 def test_the_worst_error_on_the_way_counts_and_leaving_the_picture_ends_it() -> None:
-    unsafe = [torch.tensor([5]), torch.tensor([5, 6]), torch.tensor([], dtype=torch.long)]
+    boundary = [torch.tensor([5]), torch.tensor([5, 6]), torch.tensor([], dtype=torch.long)]
     xy, level = torch.tensor([[6.0, 0.0], [7.0, 0.0]]), torch.zeros(2, 3).half()
-    ways = [Link(xy[:1], torch.tensor([2.0]).half(), level[:1]), Link(xy, torch.tensor([0.5, 1.0]).half(), level), None]
-    far = follow((2, 1, 0), ways[::-1], unsafe[::-1], (4, 16))[-1]
+    ways = [
+        FlowLink(xy[:1], torch.tensor([2.0]).half(), level[:1]),
+        FlowLink(xy, torch.tensor([0.5, 1.0]).half(), level),
+        None,
+    ]
+    far = follow((2, 1, 0), ways[::-1], boundary[::-1], (4, 16))[-1]
     assert (far.source.tolist(), far.error.tolist(), far.distance.tolist()) == ([2.0], [2.0], [2.0])
     out = replace(ways[1], xy=xy + 20)
-    assert follow((2, 1, 0), [None, out, ways[0]], unsafe[::-1], (4, 16))[-1].source.tolist() == [-1.0]
+    assert follow((2, 1, 0), [None, out, ways[0]], boundary[::-1], (4, 16))[-1].source.tolist() == [-1.0]
 
 
 def test_a_box_is_around_what_is_marked_and_stays_in_the_picture() -> None:
@@ -103,7 +111,7 @@ def test_a_link_of_a_window_is_that_of_the_frame() -> None:
     part = link(pixels, 50, (8, 4), field(0, *window), field(1, *window), (22, 36))
     torch.testing.assert_close(whole.xy, part.xy)
     torch.testing.assert_close(whole.error, part.error, atol=2e-3, rtol=0)
-    torch.testing.assert_close(whole.level, part.level, atol=2e-3, rtol=0)
+    torch.testing.assert_close(whole.brightness_offset, part.brightness_offset, atol=2e-3, rtol=0)
 
 
 def test_the_fit_reaches_over_a_share_of_the_frame_whatever_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +121,7 @@ def test_the_fit_reaches_over_a_share_of_the_frame_whatever_the_window(monkeypat
         reaches.add(reach_px)
         return constant((0.0, 0.0)), constant((0.0, 0.0))
 
-    monkeypatch.setattr("cleanplate.carry.rounds.fit_both_ways", spy)
+    monkeypatch.setattr("cleanplate.carry.linking.fit_both_ways", spy)
     hole = torch.zeros(2, 1, 200, 240, dtype=torch.bool)
     hole[:, 0, 4:8, 4:8] = True  # the window ends long before the frame
     list(carry(moving(panning(2, (200, 240)), hole), CarryConfig(reach=0.1)))
@@ -122,7 +130,7 @@ def test_the_fit_reaches_over_a_share_of_the_frame_whatever_the_window(monkeypat
 
 def moving(frames: torch.Tensor, hole: torch.Tensor) -> Iterator[Frame]:
     """The frames of a clip as they come."""
-    return painted(Frame(i, f.clone(), (h * LEARNED).byte()) for i, (f, h) in enumerate(zip(frames, hole, strict=True)))
+    return painted(Frame(i, f.clone(), (h * MADE_UP).byte()) for i, (f, h) in enumerate(zip(frames, hole, strict=True)))
 
 
 def windowed(window: int) -> object:
@@ -183,7 +191,7 @@ def test_support_is_high_within_a_shot_and_next_to_nothing_over_a_cut(monkeypatc
 def test_frames_that_hide_nothing_cost_no_flow(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     monkeypatch.setattr(
-        "cleanplate.carry.rounds.both_ways", lambda seen, _: calls.append(1) or torch.zeros(2, 2, *seen.shape[2:])
+        "cleanplate.carry.linking.both_ways", lambda seen, _: calls.append(1) or torch.zeros(2, 2, *seen.shape[2:])
     )
     hole = torch.zeros(9, 1, 64, 96, dtype=torch.bool)
     hole[0, 0, 30:34, 30:34] = True
@@ -216,11 +224,11 @@ def test_matches_know_what_they_touch_and_how_sure_they_are() -> None:
     found = matched(flow, near, levels)
     x, y = found.start.unbind(1)
     assert torch.equal(found.known, ~((y == 10) | ((x > 5) & (x < 7)) | ((x + 3 > 8) & (x + 3 < 10))))
-    assert found.trust[(x < 20)].min() == pytest.approx(1)
-    assert found.trust[(x >= 22) & (x < 34)].max() == pytest.approx(math.exp(-1), abs=1e-4)
-    assert float(found.trust[x > 36].max()) == 0  # out of the picture
-    torch.testing.assert_close(found.level, torch.full_like(found.level, 0.1), atol=1e-6, rtol=0)
-    torch.testing.assert_close(found.back.level, -found.level)
+    assert found.confidence[(x < 20)].min() == pytest.approx(1)
+    assert found.confidence[(x >= 22) & (x < 34)].max() == pytest.approx(math.exp(-1), abs=1e-4)
+    assert float(found.confidence[x > 36].max()) == 0  # out of the picture
+    torch.testing.assert_close(found.brightness, torch.full_like(found.brightness, 0.1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(found.back.brightness, -found.brightness)
 
 
 def test_a_pan_is_carried() -> None:
@@ -251,7 +259,7 @@ def test_motion_in_the_hole_is_completed_from_around_it_both_ways() -> None:
     truth = torch.tensor([2.5, -0.5])
     flow = torch.stack((truth.view(2, 1, 1).expand(2, 64, 96), -truth.view(2, 1, 1).expand(2, 64, 96))).clone()
     flow[near.expand(-1, 2, -1, -1)] = 11.0
-    settings = {"trust_filled": 0.0, "reach_px": 11, "flow_tolerance_px": 0.25, "level_tolerance": 0.025}
+    settings = {"filled_weight": 0.0, "reach_px": 11, "flow_tolerance_px": 0.25, "brightness_tolerance": 0.025}
     there, back = fit_both_ways(matched(flow, near), (64, 96), **settings)
     hidden = torch.nonzero(near[0, 0]).flip(1).float()
     assert float((there.at(hidden)[0] - truth).abs().max()) < 0.05
@@ -271,9 +279,9 @@ def test_links_are_kept_where_nothing_was_reached() -> None:
     frames = torch.from_numpy(texture(48, 64)).permute(2, 0, 1).expand(3, -1, -1, -1)
     hole = torch.zeros(3, 1, 48, 64, dtype=torch.bool)
     hole[..., 20:30, 20:40] = True
-    held: list[Held] = list(carry(moving(frames, hole), CarryConfig()))
+    held: list[LinkedFrame] = list(carry(moving(frames, hole), CarryConfig()))
     for one, before, after in zip(held, (False, True, True), (True, True, False), strict=True):
-        assert len(one.unsafe) == 14 * 24
+        assert len(one.boundary) == 14 * 24
         assert [link is not None for link in (one.backward, one.forward)] == [before, after]
 
 

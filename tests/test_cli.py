@@ -254,7 +254,7 @@ def test_logs_and_pictures(shot: Path, capsys: pytest.CaptureFixture[str]) -> No
     words = (
         "inpaint shot.mp4 mask.mkv dip-vid-flow -o out.mkv --loss.perceptual 0 --network.channels 8 16 --max-steps 6 "
     )
-    code, _, err = command(words + "--log-dir events --pictures looks --fit.look-every 3", shot, capsys)
+    code, _, err = command(words + "--log-dir events --pictures looks --fit.eval-every 3", shot, capsys)
     assert (code, err) == (0, "")
     events = EventAccumulator(str(shot / "events"))
     events.Reload()

@@ -42,7 +42,7 @@ from cleanplate.experiments.results import (
 from cleanplate.metrics import psnr_db
 from cleanplate.paper.model import Model
 from cleanplate.paper.schedule import n_steps
-from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.processes import Report
 from tests.conftest import panning, refused, walking_hole
 
@@ -312,20 +312,20 @@ def test_a_cell_ended_between_its_last_step_and_its_line(
     (tmp_path / "alone").mkdir()
     (tmp_path / "ended").mkdir()
     alone = run_cell(cell, out=tmp_path / "alone", **options)
-    save = Work.save
+    save = WorkDir.save
 
     def end(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    def end_before_done(self: Work, name: str, state: Any) -> None:
+    def end_before_done(self: WorkDir, name: str, state: Any) -> None:
         end() if name.endswith("-done") else save(self, name, state)
 
     with monkeypatch.context() as patch:
         if "plate" in ended:
             patch.setattr(cells, "save_plate", end)
         else:
-            patch.setattr(Work, "due", lambda self: self.folder is not None)  # after every step
-            patch.setattr(Work, "save", end_before_done)
+            patch.setattr(WorkDir, "due", lambda self: self.folder is not None)  # after every step
+            patch.setattr(WorkDir, "save", end_before_done)
         with pytest.raises(KeyboardInterrupt):
             run_cell(cell, out=tmp_path / "ended", **options)
     again = run_cell(cell, out=tmp_path / "ended", **options)

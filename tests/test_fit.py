@@ -15,7 +15,8 @@ from cleanplate.paper.fit import fit
 from cleanplate.paper.model import Model
 from cleanplate.paper.objective import Objective
 from cleanplate.paper.schedule import Batch
-from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.checkpoint import WorkDir
+from cleanplate.runtime.options import RunOptions
 from tests.conftest import panning, walking_hole
 
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
@@ -25,7 +26,7 @@ FEW = {"dip": 4, "dip-vid": 30, "dip-vid-3dcn": 4, "dip-vid-flow": 30}
 def small(name: str) -> Method:
     """A method of the paper with a network for small clips, that needs no weights, and looks often."""
     method = METHODS[name]
-    looks = replace(method.fit, look_every=2) if name == "dip" else method.fit
+    looks = replace(method.fit, eval_every=2) if name == "dip" else method.fit
     return replace(
         method,
         network=replace(method.network, channels=(8, 16, 16)),
@@ -70,7 +71,7 @@ def test_the_loss_falls(clip: Clip) -> None:
         clip.known,
         {},
         replace(small("dip-vid"), schedule=schedule),
-        on_step=lambda s: seen.append(s.losses["image"]),
+        RunOptions(on_step=lambda s: seen.append(s.losses["image"])),
     )
     assert done.steps == 150
     assert sum(seen[-20:]) < 0.5 * sum(seen[:20])
@@ -85,7 +86,7 @@ def test_dip_keeps_the_look_of_lowest_known_loss(clip: Clip, monkeypatch: pytest
     shown = iter(looks)
     monkeypatch.setattr(Model, "infer", lambda _: (next(shown), None))
     method = small("dip")
-    method = replace(method, schedule=Schedule(1, (1,), (1,), 18, 1), fit=replace(method.fit, look_every=5))
+    method = replace(method, schedule=Schedule(1, (1,), (1,), 18, 1), fit=replace(method.fit, eval_every=5))
     done = fit(frames, known, {}, method)  # after 5, 10, 15 and, at the end, 18 steps
     assert torch.equal(done.frames, looks[2])
     assert next(shown, None) is None
@@ -102,7 +103,9 @@ def test_a_mean_is_of_the_last_fifth_of_the_steps(clip: Clip, monkeypatch: pytes
         return out
 
     monkeypatch.setattr(Model, "make", record)
-    method = replace(small("dip"), schedule=Schedule(1, (1,), (1,), 20, 1), fit=FitConfig(keep="mean", jitter=0.03))
+    method = replace(
+        small("dip"), schedule=Schedule(1, (1,), (1,), 20, 1), fit=FitConfig(output="mean", input_noise_std=0.03)
+    )
     done = fit(clip.frames[:1], clip.known[:1], {}, method)
     torch.testing.assert_close(done.frames, torch.stack(made[16:]).mean(0))
 
@@ -110,7 +113,7 @@ def test_a_mean_is_of_the_last_fifth_of_the_steps(clip: Clip, monkeypatch: pytes
 def test_flow_is_measured_in_units_of_the_largest_and_given_in_pixels(clip: Clip) -> None:
     shown: list[Step] = []
     method = small("dip-vid-flow")
-    method = replace(method, fit=replace(method.fit, look_every=5))
+    method = replace(method, fit=replace(method.fit, eval_every=5))
     flows = {field: estimate(clip.frames, clip.hole, *field) for field in method.schedule.fields}
     objective = Objective(clip.frames, clip.known, flows, method)
     assert 1 <= objective.scale_px[1] < 4
@@ -124,7 +127,7 @@ def test_flow_is_measured_in_units_of_the_largest_and_given_in_pixels(clip: Clip
         8,
         10,
     ]
-    fit(clip.frames, clip.known, flows, method, max_steps=5, on_step=shown.append)
+    fit(clip.frames, clip.known, flows, method, RunOptions(max_steps=5, on_step=shown.append))
     assert shown[-1].flows[3, -1].shape == (7, 2, 32, 48)
     assert set(shown[-1].losses) == {"image", "flow", "consistency"}
 
@@ -171,16 +174,17 @@ def test_a_budget_is_shared_by_the_frames_of_dip(clip: Clip) -> None:
     assert bool(few.frames.isfinite().all())
 
 
-def run(clip: Clip, name: str, work: Work | None = None, stop_after: int | None = None) -> Plate:
+def run(clip: Clip, name: str, work: WorkDir | None = None, stop_after: int | None = None) -> Plate:
     """A method with something to save in every step, or that is stopped after some."""
     method, told = (METHODS[name] if name == "carry-learn" else small(name)), 0
 
-    def on_step(step: Step) -> object:
+    def on_step(step: Step) -> None:
         nonlocal told
         told += step.stage == "learn"
-        return Cancelled if told == stop_after else None
+        if told == stop_after:
+            raise Cancelled
 
-    return inpaint(clip, method, max_steps=28, work=work, on_step=on_step, device="cpu", seed=2)
+    return inpaint(clip, method, max_steps=28, work_dir=work, on_step=on_step, device="cpu", seed=2)
 
 
 @pytest.mark.parametrize("name", [*PAPERS, "carry-learn"])
@@ -188,12 +192,12 @@ def test_a_run_that_was_stopped_and_resumed_gives_the_same_plate(name: str, clip
     if name == "carry-learn":
         clip = Clip(clip.frames, clip.hole[3:4].expand(7, -1, -1, -1).contiguous())
         clip.hole[:, :, 4:30, 10:40] = True
-    left_alone = run(clip, name, Work(tmp_path / "alone"))
+    left_alone = run(clip, name, WorkDir(tmp_path / "alone"))
     rng = random.Random(name)
     for _ in range(3):
         with pytest.raises(Cancelled):
-            run(clip, name, Work(tmp_path / "work", resume=True, every_s=0), rng.randint(2, 7))
-    resumed = run(clip, name, last := Work(tmp_path / "work", resume=True, every_s=0))
+            run(clip, name, WorkDir(tmp_path / "work", resume=True, every_s=0), rng.randint(2, 7))
+    resumed = run(clip, name, last := WorkDir(tmp_path / "work", resume=True, every_s=0))
     assert 0 < last.earlier_s < resumed.elapsed_s
     assert torch.equal(resumed.frames, left_alone.frames)
     alone, again = (
@@ -209,30 +213,37 @@ def test_a_run_that_was_stopped_and_resumed_gives_the_same_plate(name: str, clip
 def test_a_work_folder_is_of_one_run(clip: Clip, tmp_path: Path) -> None:
     folder = tmp_path / "work"
     with pytest.raises(Cancelled):
-        run(clip, "dip-vid", Work(folder, every_s=0), 3)
+        run(clip, "dip-vid", WorkDir(folder, every_s=0), 3)
     with pytest.raises(InputError, match="holds an unfinished run"):
-        run(clip, "dip-vid", Work(folder))
+        run(clip, "dip-vid", WorkDir(folder))
     with pytest.raises(InputError, match="holds a run of another method"):
-        run(clip, "dip-vid-3dcn", Work(folder, resume=True))
+        run(clip, "dip-vid-3dcn", WorkDir(folder, resume=True))
     other = Clip(clip.frames.flip(3), clip.hole)
     with pytest.raises(InputError, match="holds a run of another clip"):
-        run(other, "dip-vid", Work(folder, resume=True))
+        run(other, "dip-vid", WorkDir(folder, resume=True))
     (folder / "notes.txt").write_text("somebody's own")
-    work = Work(folder, overwrite=True)
+    work = WorkDir(folder, overwrite=True)
     run(other, "dip-vid", work)
-    assert work.unfinished
-    work.finish()
-    assert not work.unfinished
-    assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", "steps.jsonl"]
+    assert work.begun
+    work.finish(tmp_path / "losses.jsonl")
+    assert not work.begun
+    assert sorted(path.name for path in folder.iterdir()) == ["notes.txt"]
+    assert len((tmp_path / "losses.jsonl").read_text().splitlines()) == 28
 
 
 def test_no_folder_is_made_when_nothing_is_learned(moving_clip: Clip, tmp_path: Path) -> None:
-    inpaint(moving_clip, work=Work(tmp_path / "work"), device="cpu")
+    inpaint(moving_clip, work_dir=WorkDir(tmp_path / "work"), device="cpu")
     assert not (tmp_path / "work").exists()
 
 
 def test_what_makes_no_fit() -> None:
-    for wrong in ({"learning_rate": 0.0}, {"jitter": -1.0}, {"decay": 2.0}, {"look_every": -1}, {"keep": "best"}):
+    for wrong in (
+        {"learning_rate": 0.0},
+        {"input_noise_std": -1.0},
+        {"lr_decay_share": 2.0},
+        {"eval_every": -1},
+        {"output": "best"},
+    ):
         with pytest.raises(InputError, match=f"fit.{next(iter(wrong))} is"):
             FitConfig(**wrong)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"network\.channels"):
@@ -245,8 +256,8 @@ def test_a_small_network_keeps_to_one_thread_and_gives_the_others_back(clip: Cli
     before, seen = torch.get_num_threads(), set()
     torch.set_num_threads(2)
     try:
-        options = {"max_steps": 3, "on_step": lambda step: seen.add(torch.get_num_threads())}
-        fit(clip.frames, clip.known, {}, small("dip-vid"), **options)
+        run = RunOptions(max_steps=3, on_step=lambda step: seen.add(torch.get_num_threads()))
+        fit(clip.frames, clip.known, {}, small("dip-vid"), run)
         assert seen == {1}
         assert torch.get_num_threads() == 2
     finally:

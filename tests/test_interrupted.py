@@ -23,8 +23,9 @@ from cleanplate.clean import clean
 from cleanplate.config import Encoding
 from cleanplate.pipeline import enough_memory
 from cleanplate.progress import Step
-from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.files import whole
+from cleanplate.runtime.options import RunOptions
 from cleanplate.video.reader import read_frames
 from cleanplate.video.shot import Shot
 from cleanplate.video.writer import open_writer
@@ -126,9 +127,8 @@ def test_killed_while_carrying_and_run_again(short: Path) -> None:
     hole[..., 20:44, 30:60] = True
     cv2.imwrite(str(short / "still.png"), to_bytes(hole.float())[0])
     write_video(short / "still", panning(1).expand(6, -1, -1, -1))
-    words = (
-        "inpaint still still.png --max-steps 2 --network.channels 8 16 --learn.copies 2 --learn.patch-px 0 --device cpu"
-    )
+    words = "inpaint still still.png --max-steps 2 --network.channels 8 16 --device cpu"
+    words += " --learn.ensemble-size 2 --learn.patch-px 0"
     alone = start(f"{words} -o alone", short)
     assert alone.communicate(timeout=60)[1] == ""
     killed = start(f"{words} -o killed --resume", short)
@@ -205,12 +205,12 @@ def test_the_command_on_a_full_disk(
 
 def test_a_full_disk_keeps_the_last_save(small_disk: Callable[[int], Path]) -> None:
     disk = small_disk(512)
-    work = Work(disk / "work")
+    work = WorkDir(disk / "work")
     work.begin({"clip": "a"})
     work.save("clip", {"elapsed_s": 1.0, "weights": torch.zeros(30_000)})
     with pytest.raises(InputError, match=r"clip\.pt cannot be written"):
         work.save("clip", {"elapsed_s": 2.0, "weights": torch.zeros(120_000)})
-    again = Work(disk / "work", resume=True)
+    again = WorkDir(disk / "work", resume=True)
     again.begin({"clip": "a"})
     assert again.load("clip")["elapsed_s"] == 1.0
 
@@ -222,7 +222,7 @@ def test_a_file_that_may_not_grow(short: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
         with pytest.raises(InputError, match=r"out\.mkv cannot be written \(File too large\)"):
-            clean(Shot(short / "shot.mkv", (short / "mask.png",)), short / "out.mkv", "carry", device="cpu")
+            clean(Shot(short / "shot.mkv", (short / "mask.png",)), short / "out.mkv", "carry", RunOptions(device="cpu"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
@@ -259,7 +259,7 @@ def test_an_input_that_goes_while_it_is_read(short: Path, harm: Callable[[Path],
     if moment == "before":
         harm(short / name)
     with pytest.raises(InputError) as error:
-        clean(shot, short / "out.mkv", "carry", device="cpu", on_step=on_step)
+        clean(shot, short / "out.mkv", "carry", RunOptions(device="cpu", on_step=on_step))
     assert name in str(error.value)
     assert "out.mkv" not in str(error.value)
     assert not list(short.glob("*out.mkv*"))
@@ -273,7 +273,7 @@ def test_an_image_that_goes_while_its_folder_is_read(short: Path) -> None:
         (short / "frames/00007.png").unlink(missing_ok=True)
 
     with pytest.raises(InputError, match=r"00007\.png cannot be read|frames has changed"):
-        clean(shot, short / "out", "carry", device="cpu", on_step=on_step)
+        clean(shot, short / "out", "carry", RunOptions(device="cpu", on_step=on_step))
     assert not list(short.glob("*out*"))
 
 

@@ -10,12 +10,13 @@ import torch
 
 from cleanplate import METHODS, Clip, InputError, Method, inpaint, write_video
 from cleanplate.carry.journal import Journal
-from cleanplate.carry.rounds import Round
-from cleanplate.carry.trajectories import Held
+from cleanplate.carry.linking import Linker
+from cleanplate.carry.rounds import CarryBorder
+from cleanplate.carry.trajectories import LinkedFrame
 from cleanplate.config import LEAST_WINDOW
 from cleanplate.errors import Cancelled
 from cleanplate.progress import Step
-from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.checkpoint import WorkDir
 from tests.conftest import panning, to_bytes, walking_hole
 from tests.test_interrupted import start, until
 
@@ -40,14 +41,14 @@ def quick(name: str) -> Method:
         given,
         carry=replace(given.carry, window_frames=WINDOW),
         network=replace(given.network, channels=(8, 16)),
-        learn=replace(given.learn, copies=2),
+        learn=replace(given.learn, ensemble_size=2),
     )
 
 
 CARRY, CARRY_LEARN = quick("carry"), quick("carry-learn")
 
 
-def run(clip: Clip, method: Method, work: Work | None = None, end: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def run(clip: Clip, method: Method, work: WorkDir | None = None, end: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """Frames and provenance; the run is ended when it was told of so many steps."""
     count = 0
 
@@ -57,7 +58,7 @@ def run(clip: Clip, method: Method, work: Work | None = None, end: int = 0) -> t
         if count == end:
             raise Cancelled("enough")
 
-    plate = inpaint(clip, method, device="cpu", max_steps=12, work=work, on_step=listen)
+    plate = inpaint(clip, method, device="cpu", max_steps=12, work_dir=work, on_step=listen)
     return plate.frames, plate.provenance
 
 
@@ -74,36 +75,35 @@ def test_ended_at_random_moments(
     rng, ended = random.Random(seed), 0
     for _ in range(3):
         try:
-            run(clip, method, Work(tmp_path / "work", resume=True, every_s=0), rng.randint(30, 2 * COUNT))
+            run(clip, method, WorkDir(tmp_path / "work", resume=True, every_s=0), rng.randint(30, 2 * COUNT))
         except Cancelled:
             ended += 1
     assert ended >= 2
-    frames, provenance = run(clip, method, work := Work(tmp_path / "work", resume=True, every_s=0))
+    frames, provenance = run(clip, method, work := WorkDir(tmp_path / "work", resume=True, every_s=0))
     assert torch.equal(frames, alone[method][0])
     assert torch.equal(provenance, alone[method][1])
     work.finish()
-    # The losses stay, if there are any; nothing else does.
-    assert [path.name for path in tmp_path.glob("work/*")] == ["steps.jsonl"] * method.learns
+    assert not (tmp_path / "work").exists()
 
 
 def test_nothing_is_done_twice(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     method = CARRY_LEARN
     linked: list[int] = []
-    link_pair = Round._link_pair
+    link_pair = Linker.__call__
 
-    def listen(self: Round, pair: tuple[Held, Held]) -> object:
+    def listen(self: Linker, pair: tuple[LinkedFrame, LinkedFrame]) -> object:
         linked.append(pair[0].frame.index)
         return link_pair(self, pair)
 
-    monkeypatch.setattr(Round, "_link_pair", listen)
+    monkeypatch.setattr(Linker, "__call__", listen)
     run(clip, method)
     whole = sorted(linked)
     assert whole == sorted([*range(COUNT - 1)] * method.carry.rounds)
     linked.clear()
     with pytest.raises(Cancelled):
-        run(clip, method, Work(tmp_path / "work"), 2 * COUNT - 5)
+        run(clip, method, WorkDir(tmp_path / "work"), 2 * COUNT - 5)
     linked.clear()
-    run(clip, method, Work(tmp_path / "work", resume=True))
+    run(clip, method, WorkDir(tmp_path / "work", resume=True))
     # All of the first round but what lies beyond its last border is there, and half a window less of the second.
     assert len(linked) < 0.4 * len(whole)
     # What only an earlier stage needs is not kept: it would grow with the shot.
@@ -114,7 +114,7 @@ def test_nothing_is_done_twice(clip: Clip, tmp_path: Path, monkeypatch: pytest.M
 def test_what_is_done_is_told_of_as_done(clip: Clip, tmp_path: Path) -> None:
     """A bar that counts from nothing again would be wrong, and one that does not come to its end too."""
 
-    def told(work: Work, end: int = 0) -> list[tuple[int, int]]:
+    def told(work: WorkDir, end: int = 0) -> list[tuple[int, int]]:
         heard: list[tuple[int, int]] = []
 
         def listen(step: Step) -> None:
@@ -123,42 +123,42 @@ def test_what_is_done_is_told_of_as_done(clip: Clip, tmp_path: Path) -> None:
                 if len(heard) == end:
                     raise Cancelled("enough")
 
-        inpaint(clip, CARRY, device="cpu", max_steps=2, work=work, on_step=listen)
+        inpaint(clip, CARRY, device="cpu", max_steps=2, work_dir=work, on_step=listen)
         return heard
 
     with pytest.raises(Cancelled):
-        told(Work(tmp_path / "work"), 110)
-    heard = told(Work(tmp_path / "work", resume=True))
+        told(WorkDir(tmp_path / "work"), 110)
+    heard = told(WorkDir(tmp_path / "work", resume=True))
     total = COUNT * CARRY.carry.rounds
     assert heard == [(done, total) for done in range(1, total + 1)]
 
 
 def test_a_short_shot_leaves_no_folder(clip: Clip, tmp_path: Path) -> None:
     short = Clip(clip.frames[: LEAST_WINDOW - 1], clip.hole[: LEAST_WINDOW - 1], clip.fps)
-    run(short, CARRY, Work(tmp_path / "work"))
+    run(short, CARRY, WorkDir(tmp_path / "work"))
     assert not (tmp_path / "work").exists()
 
 
 @pytest.mark.parametrize("harm", ["a state", "a block"])
 def test_a_damaged_file_is_named(clip: Clip, tmp_path: Path, harm: str) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkDir(tmp_path / "work")
     with pytest.raises(Cancelled):
         run(clip, CARRY, work, COUNT)
     path = tmp_path / "work/carry-0.pt" if harm == "a state" else min(work.folder.glob("carry-*-*-*.pt"))  # type: ignore
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match=rf"{path.name} is broken .*--overwrite"):
-        run(clip, CARRY, Work(tmp_path / "work", resume=True))
+        run(clip, CARRY, WorkDir(tmp_path / "work", resume=True))
     with pytest.raises(Cancelled):
-        run(clip, CARRY, Work(tmp_path / "work", overwrite=True), 5)  # it has begun anew
+        run(clip, CARRY, WorkDir(tmp_path / "work", overwrite=True), 5)  # it has begun anew
 
 
 def test_a_block_whose_end_was_not_noted_is_made_again(tmp_path: Path, clip: Clip) -> None:
     """Killed between its two files."""
-    work = Work(tmp_path / "work")
+    work = WorkDir(tmp_path / "work")
     work.begin({"clip": "this"})
     work.save_piece("carry-0-0000000-0000032", [{"fill": {}}] * 32)
-    assert Journal(work, "carry-0").count == 0
-    assert list(Journal(work, "carry-0").replay(iter(()))) == []
+    assert Journal(work, "carry-0", CarryBorder).count == 0
+    assert list(Journal(work, "carry-0", CarryBorder).replay(iter(()))) == []
 
 
 # The command, killed for real

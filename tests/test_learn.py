@@ -94,7 +94,9 @@ def test_detail_continues_a_pattern_that_the_network_made_soft() -> None:
     hole = box(1, (64, 96), slice(20, 44), slice(30, 62))
     soft = paint(torch.where(hole, float("nan"), truth), hole)
     made, _ = shrink(soft, torch.zeros_like(hole))
-    out = add_detail(torch.where(hole, float("nan"), truth), hole, made, patch_px=7, texture=1.0, guidance=0.0)
+    out = add_detail(
+        torch.where(hole, float("nan"), truth), hole, made, patch_px=7, texture_weight=1.0, guide_weight=0.0
+    )
     assert torch.equal(torch.where(hole, 0.0, out), torch.where(hole, 0.0, truth))
     assert psnr_db(out, truth, hole) > psnr_db(soft, truth, hole) + 10
 
@@ -106,7 +108,7 @@ def test_detail_follows_the_network_where_surroundings_would_do_otherwise() -> N
     hole = box(1, (48, 96), slice(12, 36), slice(32, 64))
     for level in (0.0, 1.0):
         made = torch.where(hole, level, frame)
-        out = add_detail(frame, hole, made, patch_px=7, texture=0.0, guidance=1.0)
+        out = add_detail(frame, hole, made, patch_px=7, texture_weight=0.0, guide_weight=1.0)
         assert float(out[hole.expand_as(out)].mean()) == pytest.approx(level, abs=0.1)
 
 
@@ -117,7 +119,7 @@ def test_the_liveliness_of_the_surroundings_has_a_say() -> None:
     smooth = paint(frame, hole)
 
     def spread(texture: float) -> float:
-        out = add_detail(frame, hole, smooth, patch_px=7, texture=texture, guidance=0.0)
+        out = add_detail(frame, hole, smooth, patch_px=7, texture_weight=texture, guide_weight=0.0)
         return float(out[hole.expand_as(out)].std())
 
     assert spread(30.0) > 1.02 * spread(0.0)  # the flattest patches are not taken
@@ -131,7 +133,7 @@ def test_of_patches_that_look_alike_the_one_with_the_networks_colour_is_taken(
     monkeypatch.setattr(Level, "vote", lambda self, *args, **more: levels.append(self) or vote(self, *args, **more))
     frame, hole = torch.full((1, 3, 40, 80), 0.5), box(1, (40, 80), slice(12, 28), slice(30, 46))
     made = torch.where(hole, 0.9, torch.linspace(0, 1, 80).expand(1, 3, 40, 80))
-    add_detail(frame, hole, made, patch_px=5, texture=0.0, guidance=1.0)
+    add_detail(frame, hole, made, patch_px=5, texture_weight=0.0, guide_weight=1.0)
     level = levels[0]
     inner = (
         (level.targets % 80 > 32) & (level.targets % 80 < 43) & (level.targets // 80 > 14) & (level.targets // 80 < 25)
@@ -145,7 +147,7 @@ def test_detail_without_a_whole_known_patch_is_the_networks_picture() -> None:
     frame, made = torch.rand(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.25)
     hole = torch.ones(1, 1, 8, 8, dtype=torch.bool)
     hole[..., 0] = False
-    out = add_detail(frame, hole, made, patch_px=7, texture=1.0, guidance=1.0)
+    out = add_detail(frame, hole, made, patch_px=7, texture_weight=1.0, guide_weight=1.0)
     assert torch.equal(out, torch.where(hole, made, frame))
 
 
@@ -167,6 +169,13 @@ def test_large_regions_are_searched_near_what_the_coarser_size_found(
 
 
 def test_what_makes_no_learning() -> None:
-    for wrong in ({"margin": 0.0}, {"patch_px": 4}, {"copies": 1}, {"small": 2.0}, {"texture": -1.0}, {"thin_px": -1}):
+    for wrong in (
+        {"margin": 0.0},
+        {"patch_px": 4},
+        {"ensemble_size": 1},
+        {"min_area_share": 2.0},
+        {"texture_weight": -1.0},
+        {"thin_px": -1},
+    ):
         with pytest.raises(InputError, match=f"learn.{next(iter(wrong))} is"):
             LearnConfig(**wrong)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from cleanplate.errors import Undefined
 from cleanplate.imaging.flow import FlowField
 from cleanplate.metrics import (
     METRICS,
-    Judged,
+    Comparison,
     complexity,
     deep,
     fid,
@@ -294,12 +294,12 @@ def test_every_metric_that_needs_no_weights_by_name() -> None:
     hole = walking_hole(3)
     provenance = hole.to(torch.uint8)
     names = [name for name in METRICS if name not in ("fid", "frechet_vgg16", "lpips", "hole_lpips")]
-    values = measure(Judged(result, truth, hole, provenance, patch_px=9, search_px=2), names)
+    values = measure(Comparison(result, truth, hole, provenance, patch_px=9, search_px=2), names)
     assert list(values) == names
     assert values["hole_psnr_db"] == values["carried_psnr_db"] == psnr_db(result, truth, hole)
     assert values["learned_psnr_db"] is None
     assert all(value is not None for name, value in values.items() if name != "learned_psnr_db")
-    alone = measure(Judged(result[:1], truth[:1], hole[:1]), ["psnr_db", "warp_error", "consistency_ssim"])
+    alone = measure(Comparison(result[:1], truth[:1], hole[:1]), ["psnr_db", "warp_error", "consistency_ssim"])
     assert alone["warp_error"] is alone["consistency_ssim"] is None
 
 
@@ -312,7 +312,7 @@ def test_bad_input() -> None:
     with pytest.raises(Undefined, match="mask is empty"):
         ssim(truth, truth, torch.zeros(3, 1, 64, 96, dtype=torch.bool))
     with pytest.raises(InputError, match="did you mean 'psnr_db'"):
-        measure(Judged(truth, truth, walking_hole(3)), ["psnr"])
+        measure(Comparison(truth, truth, walking_hole(3)), ["psnr"])
     with pytest.raises(Undefined, match="96x64 and patches 80x80"):
         patch_consistency(truth, walking_hole(3), patch_px=80)
     with pytest.raises(Undefined, match="no frame that has a next one"):

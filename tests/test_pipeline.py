@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from cleanplate import METHODS, Cancelled, Clip, InputError, Step, inpaint
-from cleanplate.imaging.frame import CARRIED, LEARNED, Frame
+from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame
 from cleanplate.imaging.pixels import to_float
 from cleanplate.imaging.visualise import flow_picture, tint
 from cleanplate.pipeline import fill
+from cleanplate.runtime.options import RunOptions
 from tests.conftest import panning
 
 
@@ -85,16 +86,16 @@ def test_colours_are_put_where_they_belong_also_in_a_part_of_a_picture(like: tor
     whole = torch.zeros(3, 6, 8, dtype=like)
     origin = torch.zeros(1, 6, 8, dtype=torch.uint8)
     part = Frame(0, whole[:, 2:5, 3:8], origin[:, 2:5, 3:8])
-    part.put(torch.tensor([7]), torch.tensor([[0.2, 0.6, 1.0]]))  # row 1, column 2 of 5
-    part.put(torch.tensor([11]), torch.tensor([[1.0, 1.0, 1.0]]))  # row 2, column 1
+    part.set_pixels(torch.tensor([7]), torch.tensor([[0.2, 0.6, 1.0]]))  # row 1, column 2 of 5
+    part.set_pixels(torch.tensor([11]), torch.tensor([[1.0, 1.0, 1.0]]))  # row 2, column 1
     assert whole[:, 4, 4].float().tolist() == [255 if like == torch.uint8 else 1] * 3
     whole[:, 4, 4] = 0
-    part.mark(torch.tensor([7]), CARRIED)
+    part.set_provenance(torch.tensor([7]), CARRIED)
     assert whole[:, 3, 5].float().tolist() == pytest.approx(
         [51, 153, 255] if like == torch.uint8 else [0.2, 0.6, 1], abs=1e-3
     )
     torch.testing.assert_close(
-        part.part(slice(1, 2), slice(2, 3)).flatten(), torch.tensor([0.2, 0.6, 1.0]), atol=1e-3, rtol=0
+        part.crop(slice(1, 2), slice(2, 3)).flatten(), torch.tensor([0.2, 0.6, 1.0]), atol=1e-3, rtol=0
     )
     assert int((whole != 0).sum()) == 3
     assert int(origin.sum()) == int(origin[0, 3, 5]) == CARRIED
@@ -104,14 +105,14 @@ def test_bytes_give_the_plate_that_floats_give_and_are_not_touched_elsewhere(mov
     plate = inpaint(moving_clip, "carry", device="cpu")
     pictures = (moving_clip.frames * 255).round().byte()
     frames = [
-        Frame(i, p.clone(), (h * LEARNED).byte())
+        Frame(i, p.clone(), (h * MADE_UP).byte())
         for i, (p, h) in enumerate(zip(pictures, moving_clip.hole, strict=True))
     ]
-    filled = list(fill(frames, METHODS["carry"], total=len(frames)))
+    filled = list(fill(frames, METHODS["carry"], RunOptions(), total=len(frames)))
     for frame in filled:
         known = moving_clip.known[frame.index].expand(3, -1, -1)
         assert torch.equal(frame.picture[known], pictures[frame.index][known])
-        assert torch.equal(frame.origin, plate.provenance[frame.index])
+        assert torch.equal(frame.provenance, plate.provenance[frame.index])
         assert float((to_float(frame.picture) - plate.frames[frame.index]).abs().max()) < 0.02
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,15 +12,19 @@ import torch
 
 from cleanplate.config import DEFAULT_METHOD, Encoding, Method, find_method
 from cleanplate.errors import InputError
-from cleanplate.imaging.frame import CARRIED, LEARNED, Frame
+from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame
 from cleanplate.imaging.pixels import levels
 from cleanplate.pipeline import describe, enough_memory, fill, find_device
-from cleanplate.progress import OnStep, tell
-from cleanplate.runtime.checkpoint import Work
+from cleanplate.progress import tell
 from cleanplate.runtime.files import sha256
+from cleanplate.runtime.options import RunOptions
 from cleanplate.video.reader import image_files
 from cleanplate.video.shot import Shot
 from cleanplate.video.writer import open_writer
+
+PROVENANCE_GREY = np.array([0, 128, 255], np.uint8)
+"""Known, carried and made up, as they are written."""
+DEFAULT_RUN = RunOptions()
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,10 @@ def clean(
     shot: Shot,
     output: Path,
     method: str | Method = DEFAULT_METHOD,
+    run: RunOptions = DEFAULT_RUN,
     *,
     provenance: Path | None = None,
     encoding: Encoding | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    max_steps: int | None = None,
-    max_seconds: float | None = None,
-    work: Work | None = None,
-    on_step: OnStep | None = None,
     on_frame: Callable[[Frame], None] | None = None,
 ) -> Cleaned:
     """Fill the holes of a shot and write it.
@@ -58,70 +56,47 @@ def clean(
     Args:
         shot: what to read.
         output: what to write; see `video.writer.open_writer`.
+        method: as `pipeline.inpaint` takes it.
+        run: seed, device, budget, work folder, and who is told of every step.
         provenance: where to write where each pixel comes from: black known, grey (128) carried, white made up.
         encoding: codec and quality.
-        method: as `pipeline.inpaint` takes it, and all of the following.
-        seed: of everything random.
-        device: where to compute.
-        max_steps: learn for so many updates at most.
-        max_seconds: learn until so long after the start.
-        work: a folder to keep what is done in, and to go on from.
-        on_step: told of every step.
         on_frame: given every frame as it is read. Its picture changes in place as it is filled, until it is written.
 
     Raises:
         InputError: files that cannot be read or written, and whatever `pipeline.inpaint` refuses.
-        Cancelled: the callback said so.
+        Cancelled: `run.on_step` has raised it.
     """
     started = time.perf_counter()
     method = find_method(method) if isinstance(method, str) else method
-    place, work = find_device(device), work or Work()
-    if work.folder is not None:
-        work.begin(describe(digest(shot), method, seed, place, max_steps, max_seconds))
-    passing: deque[Frame] = deque()
+    place = find_device(run.device)
+    if run.work_dir.folder is not None:
+        run.work_dir.begin(describe(digest(shot), method, run, place))
 
     def frames() -> Iterator[Frame]:
-        for frame, whole in shot.frames(on_step):
-            passing.append(whole)
-            if place.type != "cpu":
-                frame = Frame(frame.index, frame.picture.to(place), frame.origin.to(place))
+        for frame in shot.frames(run.on_step):
+            frame = frame.on(place)
             if on_frame is not None:
                 on_frame(frame)
             yield frame
 
-    counts = torch.zeros(3, dtype=torch.long)
-    number = 0
-    settings = {"max_steps": max_steps, "max_seconds": max_seconds, "work": work, "on_step": on_step}
+    counts, number = torch.zeros(3, dtype=torch.long), 0
     with enough_memory(), ExitStack() as stack:
         like = {"like": shot.video, "span": shot.span, "fps": shot.fps}
         out = stack.enter_context(open_writer(output, encoding=encoding, **like))
-        kinds = provenance and stack.enter_context(open_writer(provenance, keep=False, **like))
-        for number, frame in enumerate(fill(frames(), method, seed=seed, total=shot.total, **settings), 1):
-            whole = passing.popleft()
-            if place.type != "cpu":
-                _put_back(frame, whole, shot)
-            wide = whole.picture.dtype != torch.uint8
-            out.write(levels(whole.picture, wide=wide), whole.hole[0].numpy())
-            if kinds:
-                kinds.write(np.repeat(KINDS[whole.origin[0].numpy()][..., None], 3, axis=-1))
-            counts += torch.bincount(whole.origin.flatten(), minlength=3)
-            tell(on_step, "write", number, max(shot.total, number))
+        grey = provenance and stack.enter_context(open_writer(provenance, keep=False, **like))
+        for number, frame in enumerate(fill(frames(), method, run, total=shot.total), 1):
+            whole = frame.pasted()
+            out.write(levels(whole.picture, wide=whole.picture.dtype != torch.uint8), whole.hole[0].numpy())
+            if grey:
+                grey.write(np.repeat(PROVENANCE_GREY[whole.provenance[0].numpy()][..., None], 3, axis=-1))
+            counts += torch.bincount(whole.provenance.flatten(), minlength=3)
+            tell(run.on_step, "write", number, max(shot.total, number))
         if not number:
             raise InputError(f"{shot.video} has no frames", "at least one is needed", "check the file")
     hidden = int(counts[1:].sum())
-    carried, made_up = (int(counts[kind]) / max(1, hidden) for kind in (CARRIED, LEARNED))
-    elapsed_s = time.perf_counter() - started + work.earlier_s
+    carried, made_up = (int(counts[kind]) / max(1, hidden) for kind in (CARRIED, MADE_UP))
+    elapsed_s = time.perf_counter() - started + run.work_dir.earlier_s
     return Cleaned(number, shot.shape, hidden / int(counts.sum()), carried, made_up, elapsed_s)
-
-
-KINDS = np.array([0, 128, 255], np.uint8)
-
-
-def _put_back(frame: Frame, whole: Frame, shot: Shot) -> None:
-    """Copy what was filled elsewhere to where it came from."""
-    x, y, w, h = shot.region or (0, 0, whole.size[1], whole.size[0])
-    whole.picture[:, y : y + h, x : x + w] = frame.picture.cpu()
-    whole.origin[:, y : y + h, x : x + w] = frame.origin.cpu()
 
 
 def digest(shot: Shot) -> str:

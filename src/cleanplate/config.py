@@ -23,15 +23,15 @@ class CarryConfig:
     rounds: int = 2
     """Times flow is estimated: first on the painted-over frames, then again on the filled ones."""
     margin_px: int = 3
-    """Flow this near to a hole has seen what was painted into it, and is not trusted."""
+    """Flow this near to a hole has seen what was painted into it, and is not used."""
     reach: float = 0.17
     """Width (sigma) of the window that motion is completed from, as a share of the frame's shorter side."""
     flow_tolerance_px: float = 0.25
-    """Deviation from the local motion at which a flow vector loses half its say."""
-    trust_filled: float = 0.2
-    """Say of a flow vector estimated on filled pixels, beside 1 for one on known pixels (rounds after the first)."""
-    level_tolerance: float = 0.025
-    """Deviation from the local brightness change at which a pixel loses half its say."""
+    """Residual from the local motion at which the weight of a flow vector halves (Cauchy scale)."""
+    filled_weight: float = 0.2
+    """Weight of a flow vector estimated on filled pixels, beside 1 on known pixels (rounds after the first)."""
+    brightness_tolerance: float = 0.025
+    """Residual from the local change of brightness at which the weight of a match halves (Cauchy scale)."""
     max_error_px: float = 3.0
     """A trajectory whose forward and backward flow disagree by more than this is given up."""
     fade_frames: float = 5.0
@@ -54,7 +54,7 @@ class CarryConfig:
     def __post_init__(self) -> None:
         for name, least in (("rounds", 1), ("margin_px", 0), ("window_frames", 2)):
             _check(f"carry.{name}", getattr(self, name), getattr(self, name) >= least, f"at least {least}")
-        for name in ("reach", "flow_tolerance_px", "level_tolerance", "max_error_px", "fade_frames", "window_mpx"):
+        for name in ("reach", "flow_tolerance_px", "brightness_tolerance", "max_error_px", "fade_frames", "window_mpx"):
             _check(f"carry.{name}", getattr(self, name), getattr(self, name) > 0, "a number above 0")
 
 
@@ -158,14 +158,14 @@ class FitConfig:
 
     learning_rate: float = 0.01
     """Of Adam."""
-    look_every: int = 0
-    """Make all frames every so many steps, to show them and to keep the best; 0: at the end only."""
-    keep: Literal["last", "best", "mean"] = "last"
+    eval_every: int = 0
+    """Make all frames every so many steps, to show them and to output the best; 0: at the end only."""
+    output: Literal["last", "best", "mean"] = "last"
     """last: what the trained network makes; best: of all looks, the one of lowest loss on the known pixels (App. C.1);
     mean: the mean of what was made over the last fifth of the steps."""
-    jitter: float = 0.0
+    input_noise_std: float = 0.0
     """Standard deviation of the noise added to the input at every step."""
-    decay: float = 0.0
+    lr_decay_share: float = 0.0
     """Share of the steps, the last, over which the learning rate falls to zero."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """Of the convolutions; auto is bfloat16 where the device is fast at it."""
@@ -174,11 +174,11 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         _check("fit.learning_rate", self.learning_rate, self.learning_rate > 0, "a number above 0")
-        _check("fit.look_every", self.look_every, self.look_every >= 0, "0 or more")
-        good = self.keep != "best" or self.look_every > 0
-        _check("fit.keep", "best and fit.look_every 0", good, "a look at what is kept")
-        _check("fit.jitter", self.jitter, self.jitter >= 0, "0 or more")
-        _check("fit.decay", self.decay, 0 <= self.decay <= 1, "a share from 0 to 1")
+        _check("fit.eval_every", self.eval_every, self.eval_every >= 0, "0 or more")
+        good = self.output != "best" or self.eval_every > 0
+        _check("fit.output", "best and fit.eval_every 0", good, "a look at what is kept")
+        _check("fit.input_noise_std", self.input_noise_std, self.input_noise_std >= 0, "0 or more")
+        _check("fit.lr_decay_share", self.lr_decay_share, 0 <= self.lr_decay_share <= 1, "a share from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -189,17 +189,17 @@ class LearnConfig:
     """Around the unseen region, as a share of its size: what the network and the patches learn from."""
     network_px: int = 6000
     """The crop is halved until it has no more pixels than this; at that size the network decides what goes where."""
-    small: float = 0.005
+    min_area_share: float = 0.005
     """An unseen region below this share of the frame leaves a network nothing to decide: patches alone fill it."""
-    copies: int = 4
+    ensemble_size: int = 4
     """Of the frame, each with a noise of its own; what the network makes of them is averaged."""
-    boldness: float = 0.5
+    network_blend: float = 0.5
     """Share of the network's picture in what decides; the rest is the smooth fill, which is never far wrong."""
     patch_px: int = 7
     """Side of the patches of the shot that supply detail; 0 leaves it to the network."""
-    texture: float = 4.0
+    texture_weight: float = 4.0
     """How much a patch must be as lively as its surroundings, beside being of the colours that are there so far."""
-    guidance: float = 1.0
+    guide_weight: float = 1.0
     """How much a patch must be of the colour that was decided on there."""
     thin_px: int = 2
     """What is left unseen within this distance of seen pixels is filled smoothly."""
@@ -207,13 +207,13 @@ class LearnConfig:
     def __post_init__(self) -> None:
         _check("learn.margin", self.margin, self.margin > 0, "a number above 0")
         _check("learn.network_px", self.network_px, self.network_px >= 1024, "at least 1024")
-        _check("learn.small", self.small, 0 <= self.small <= 1, "a share from 0 to 1")
-        _check("learn.copies", self.copies, self.copies >= 2, "at least 2")
+        _check("learn.min_area_share", self.min_area_share, 0 <= self.min_area_share <= 1, "a share from 0 to 1")
+        _check("learn.ensemble_size", self.ensemble_size, self.ensemble_size >= 2, "at least 2")
         good = self.patch_px == 0 or (self.patch_px >= 3 and self.patch_px % 2 == 1)
         _check("learn.patch_px", self.patch_px, good, "0 or an odd size of at least 3")
-        _check("learn.boldness", self.boldness, 0 <= self.boldness <= 1, "a share from 0 to 1")
-        _check("learn.texture", self.texture, self.texture >= 0, "0 or more")
-        _check("learn.guidance", self.guidance, self.guidance >= 0, "0 or more")
+        _check("learn.network_blend", self.network_blend, 0 <= self.network_blend <= 1, "a share from 0 to 1")
+        _check("learn.texture_weight", self.texture_weight, self.texture_weight >= 0, "0 or more")
+        _check("learn.guide_weight", self.guide_weight, self.guide_weight >= 0, "0 or more")
         _check("learn.thin_px", self.thin_px, self.thin_px >= 0, "0 or more")
 
 
@@ -274,13 +274,13 @@ METHODS: dict[str, Method] = {
             channels=(16, 32, 64, 64), decoder_kernels=(3, 1), padding="reflect", noise_channels=8, noise_level=1.0
         ),
         schedule=Schedule(4, (1,), (1,), steps_per_batch=300, passes=1),
-        fit=FitConfig(keep="mean", jitter=0.1, decay=0.4),
+        fit=FitConfig(output="mean", input_noise_std=0.1, lr_decay_share=0.4),
     ),
     "carry": Method(learns=False),
     "dip": Method(
         carries=False,
         schedule=Schedule(1, (1,), (1,), steps_per_batch=5000, passes=1, each_frame_alone=True),
-        fit=FitConfig(look_every=100, keep="best"),
+        fit=FitConfig(eval_every=100, output="best"),
     ),
     "dip-vid": _DIP_VID,
     "dip-vid-3dcn": replace(_DIP_VID, network=NetworkConfig(kind="3d")),

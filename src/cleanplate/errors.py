@@ -24,4 +24,4 @@ class Undefined(InputError):
 
 
 class Cancelled(Exception):
-    """Raised or returned by an `on_step` callback to end the run."""
+    """Raised by an `on_step` callback to end the run."""

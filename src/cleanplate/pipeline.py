@@ -12,14 +12,15 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from cleanplate.carry.rounds import carry, painted
+from cleanplate.carry.rounds import carry
 from cleanplate.config import DEFAULT_METHOD, Method, find_method
 from cleanplate.errors import InputError
-from cleanplate.imaging.frame import LEARNED, Frame
-from cleanplate.paper.budget import Budget
+from cleanplate.imaging.frame import MADE_UP, Frame
+from cleanplate.imaging.paint import painted
 from cleanplate.paper.methods import learn_all
 from cleanplate.progress import OnStep
-from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.checkpoint import WorkDir
+from cleanplate.runtime.options import RunOptions
 from cleanplate.unseen.learn import learn_unseen
 from cleanplate.version import __version__
 from cleanplate.video.clip import Clip
@@ -47,7 +48,7 @@ def inpaint(
     device: str = "auto",
     max_steps: int | None = None,
     max_seconds: float | None = None,
-    work: Work | None = None,
+    work_dir: WorkDir | None = None,
     on_step: OnStep | None = None,
 ) -> Plate:
     """Fill the hole of a clip.
@@ -55,45 +56,35 @@ def inpaint(
     Args:
         clip: see `read_clip`. What is under its hole is never looked at.
         method: a name in METHODS, or a Method.
-        seed: of everything random; `carry` has nothing random in it.
-        device: "cpu", "cuda", "mps", or "auto" for the fastest there is.
-        max_steps: learn for so many updates at most, at least 1; the best plate so far is the result.
+        seed: see `RunOptions`, as for all that follow.
+        device: where to compute.
+        max_steps: learn for so many updates at most.
         max_seconds: learn until so long after the start.
-        work: a folder to keep what is done in, and to go on from.
-        on_step: told of every step; ends the run by returning or raising `Cancelled`.
+        work_dir: where to keep what is done, and what to go on from.
+        on_step: told of every step.
 
     Raises:
         InputError: an unknown method or device, frames too small, missing weights, a work folder of another run.
-        Cancelled: the callback said so.
+        Cancelled: `on_step` has raised it.
     """
     started = time.perf_counter()
     method = find_method(method) if isinstance(method, str) else method
-    place, work = find_device(device), work or Work()
-    if work.folder is not None:
-        work.begin(describe(digest(clip), method, seed, place, max_steps, max_seconds))
+    run = RunOptions(seed, device, max_steps, max_seconds, work_dir or WorkDir(), on_step)
+    place = find_device(device)
+    if run.work_dir.folder is not None:
+        run.work_dir.begin(describe(digest(clip), method, run, place))
     plate = Plate(clip.frames.clone(), torch.zeros_like(clip.hole, dtype=torch.uint8), method, seed, 0.0)
     frames = (
-        Frame(index, picture.to(place, copy=True), (hole * LEARNED).to(place, torch.uint8))
+        Frame(index, picture.to(place, copy=True), (hole * MADE_UP).to(place, torch.uint8))
         for index, (picture, hole) in enumerate(zip(clip.frames, clip.hole, strict=True))
     )
-    settings = {"max_steps": max_steps, "max_seconds": max_seconds, "work": work, "on_step": on_step}
     with enough_memory():
-        for frame in fill(frames, method, seed=seed, total=len(clip.frames), **settings):
-            plate.frames[frame.index], plate.provenance[frame.index] = frame.picture, frame.origin
-    return replace(plate, elapsed_s=time.perf_counter() - started + work.earlier_s)
+        for frame in fill(frames, method, run, total=len(clip.frames)):
+            plate.frames[frame.index], plate.provenance[frame.index] = frame.picture, frame.provenance
+    return replace(plate, elapsed_s=time.perf_counter() - started + run.work_dir.earlier_s)
 
 
-def fill(
-    frames: Iterable[Frame],
-    method: Method,
-    *,
-    seed: int = 0,
-    max_steps: int | None = None,
-    max_seconds: float | None = None,
-    work: Work | None = None,
-    on_step: OnStep | None = None,
-    total: int = 0,
-) -> Iterator[Frame]:
+def fill(frames: Iterable[Frame], method: Method, run: RunOptions, *, total: int = 0) -> Iterator[Frame]:
     """Fill the holes of frames as they come: what other frames show is carried, the rest is learned, or either alone.
 
     Where everything is learned, as in the paper, all frames are held; otherwise a window of them.
@@ -101,23 +92,16 @@ def fill(
     Args:
         frames: their pictures are changed in place.
         method: what to do.
-        seed: see `inpaint`, as for the following.
-        max_steps: learn for so many updates at most.
-        max_seconds: learn until so long after the start.
-        work: a folder to keep what is done in, and to go on from; `begin` was called.
-        on_step: told of every step.
+        run: how; `begin` of its work folder was called.
         total: how many frames will come, if that is known.
     """
-    check_budget(max_steps, max_seconds)
-    check_seed(seed)
-    learning = {"seed": seed, "budget": Budget(max_steps, max_seconds), "work": work, "on_step": on_step}
     frames = painted(frames)
     if not method.carries:
-        return learn_all(frames, method, **learning)
-    carried = carry(frames, method.carry, work=work, on_step=on_step, total=total, to_be_learned=method.learns)
+        return learn_all(frames, method, run)
+    carried = carry(frames, method.carry, run, total=total, to_be_learned=method.learns)
     if not method.learns:
-        return (held.frame for held in carried)
-    return learn_unseen(carried, method, total=total, **learning)
+        return (linked.frame for linked in carried)
+    return learn_unseen(carried, method, run, total=total)
 
 
 @contextlib.contextmanager
@@ -146,19 +130,6 @@ NO_MEMORY = re.compile(
 )
 
 
-def check_seed(seed: int) -> None:
-    """Refuse a seed that torch's generator would not take."""
-    if not 0 <= seed < 2**63:
-        raise InputError(f"the seed is {seed}", "0 to 2^63 - 1 is needed", "choose another")
-
-
-def check_budget(max_steps: int | None, max_seconds: float | None) -> None:
-    """Refuse a budget that is none."""
-    for name, value in (("max_steps", max_steps), ("max_seconds", max_seconds)):
-        if value is not None and not value > 0:
-            raise InputError(f"{name} is {value}", "a number above 0 is needed", "raise it")
-
-
 def digest(clip: Clip) -> str:
     """What the result of a clip depends on; what is under its hole does not belong to it."""
     seen = hashlib.blake2b(digest_size=16)
@@ -168,14 +139,14 @@ def digest(clip: Clip) -> str:
     return f"{tuple(clip.frames.shape)} {seen.hexdigest()}"
 
 
-def describe(clip: str, method: Method, seed: int, device: torch.device, *budget: object) -> dict[str, str]:
+def describe(clip: str, method: Method, run: RunOptions, device: torch.device) -> dict[str, str]:
     """What a result depends on, in words."""
     return {
         "clip": clip,
         "method": repr(method),
-        "seed": str(seed),
+        "seed": str(run.seed),
         "device": str(device),
-        "budget": " ".join(map(str, budget)),
+        "budget": f"{run.max_steps} {run.max_seconds}",
         "version": f"cleanplate {__version__}, torch {torch.__version__}",
     }
 

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cleanplate.errors import Cancelled
-
 
 @dataclass(frozen=True)
 class Step:
@@ -21,20 +19,17 @@ class Step:
     losses: Mapping[str, float] = field(default_factory=dict)
     """Of a step that learns: the terms of Eq. 2, before they are weighted."""
     frames: Any = None
-    """At a look (`fit.look_every`): all frames as the network makes them now, (T, 3, H, W)."""
+    """At an evaluation (`fit.eval_every`): all frames as the network makes them now, (T, 3, H, W)."""
     flows: Mapping[tuple[int, int], Any] = field(default_factory=dict)
-    """At a look: the flow that the network makes, (T, 2, H, W) in pixels, by stride and direction."""
-    look: Callable[[int], Any] | None = None
-    """Of a step that learns: what the network makes of a frame now, (3, H, W), for who cannot wait for a look."""
+    """At an evaluation: the flow that the network makes, (T, 2, H, W) in pixels, by stride and direction."""
+    preview: Callable[[int], Any] | None = None
+    """Of a step that learns: what the network makes of a frame now, (3, H, W), for a preview."""
 
 
 OnStep = Callable[[Step], Any]
 
 
 def tell(on_step: OnStep | None, stage: str, done: int, total: int, **more: Any) -> None:
-    """Report progress; ends the run by `Cancelled` when the callback raises or returns that."""
-    if on_step is None:
-        return
-    answer = on_step(Step(stage, done, total, **more))
-    if answer is Cancelled or isinstance(answer, Cancelled):
-        raise Cancelled
+    """Report progress. A callback ends the run by raising `Cancelled`."""
+    if on_step is not None:
+        on_step(Step(stage, done, total, **more))

@@ -139,7 +139,7 @@ def stamps(outputs: Mapping[str, Path]) -> dict[str, str]:
 
 def attempt(job: Job) -> Line:
     """Run a job in this process: what is new in its line. What it says is kept, for it is one of many."""
-    from cleanplate.commands.parse import parse
+    from cleanplate.commands.parse import parse_inpaint
 
     said, asides = io.StringIO(), io.StringIO()
     line: Line = {"state": "failed"}
@@ -148,7 +148,7 @@ def attempt(job: Job) -> Line:
             with writing(job.output):
                 for path in job.written:
                     path.parent.mkdir(parents=True, exist_ok=True)
-            parse(job.words).run()
+            parse_inpaint(job.words[1:]).run()
         line |= {"state": "done", "message": " ".join(said.getvalue().removeprefix(f"{job.output}: ").split())}
     except InputError as error:
         line["message"] = str(error)

@@ -20,16 +20,16 @@ from cleanplate.imaging.warp import read
 
 # A homography is fitted to so many matches at most, and believed if a third of them agree on it.
 HOMOGRAPHY_MOST, HOMOGRAPHY_LEAST, HOMOGRAPHY_TOLERANCE_PX, HOMOGRAPHY_SUPPORT = 1000, 50, 1.0, 1 / 3
-# Forward-backward error at which trust in a match has fallen to 1/e.
-TRUSTED_ERROR_PX = 0.5
-# Trust at which a match may vote for the homography: forward and backward flow agree to within a pixel or so.
-SURE = 0.02
+# Forward-backward error at which the confidence in a match has fallen to 1/e.
+CONFIDENCE_SCALE_PX = 0.5
+# Confidence from which a match may vote for the homography: forward and backward flow agree to within a pixel or so.
+VOTES_FROM = 0.02
 # Matches that the support of a pair of frames is judged by, at least.
 LEAST_KNOWN = 50
 # Points are the best corners of squares of half a cell of the fit: flow is best where there is texture.
 POINTS_PER_CELL = 2
 # Colours are compared over squares of this side. Smaller than the margin that is kept from a hole.
-LEVEL_PX = 5
+COLOUR_PX = 5
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,23 @@ class Matches:
 
     start: Float[Tensor, "n 2"]
     end: Float[Tensor, "n 2"]
-    trust: Float[Tensor, " n"]
+    confidence: Float[Tensor, " n"]
     """0..1, falling with the forward-backward error; 0 if it leaves the picture."""
     known: Bool[Tensor, " n"]
     """Neither end is near a hole."""
-    level: Float[Tensor, "n 3"]
+    brightness: Float[Tensor, "n 3"]
     """By how much i is brighter than j there."""
 
     @property
     def support(self) -> float:
-        """Mean trust in what is known, 1 if hardly anything is: above a half within a shot, next to 0 over a cut."""
+        """Mean confidence of known matches, 1 if there are hardly any: above 0.5 within a shot, near 0 over a cut."""
         known = int(self.known.sum())
-        return float(self.trust[self.known].mean()) if known >= LEAST_KNOWN else 1.0
+        return float(self.confidence[self.known].mean()) if known >= LEAST_KNOWN else 1.0
 
     @property
     def back(self) -> "Matches":
         """From j to i."""
-        return replace(self, start=self.end, end=self.start, level=-self.level)
+        return replace(self, start=self.end, end=self.start, brightness=-self.brightness)
 
 
 def corners(gray: UInt8[np.ndarray, "h w"], spacing_px: int) -> Float[Tensor, "n 2"]:
@@ -89,21 +89,21 @@ def match(
     last = end.new_tensor([flow.shape[3] - 1, flow.shape[2] - 1])
     inside = ((end >= 0) & (end <= last)).all(1)
     touches = (read(near[0].float(), points) > 1e-4) | (read(near[1].float(), end) > 1e-4)
-    first, second = (to_float(_calm(frame)) for frame in frames)
+    first, second = (to_float(_local_means(frame)) for frame in frames)
     return Matches(
         start=points,
         end=end,
-        trust=inside * torch.exp(-(error / TRUSTED_ERROR_PX).square()),
+        confidence=inside * torch.exp(-(error / CONFIDENCE_SCALE_PX).square()),
         known=~touches[:, 0],
-        level=read(first, points) - read(second, end),
+        brightness=read(first, points) - read(second, end),
     )
 
 
-def _calm(picture: Shaped[Tensor, "3 h w"]) -> Shaped[Tensor, "3 h w"]:
+def _local_means(picture: Shaped[Tensor, "3 h w"]) -> Shaped[Tensor, "3 h w"]:
     """Means over small squares."""
     pixels = picture if picture.dtype == torch.uint8 else picture.float()  # OpenCV blurs no half floats
     pixels = np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())
-    return torch.from_numpy(cv2.blur(pixels, (LEVEL_PX, LEVEL_PX))).permute(2, 0, 1).to(picture.device)
+    return torch.from_numpy(cv2.blur(pixels, (COLOUR_PX, COLOUR_PX))).permute(2, 0, 1).to(picture.device)
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,10 @@ def fit_both_ways(
     matches: Matches,
     size: tuple[int, int],
     *,
-    trust_filled: float,
+    filled_weight: float,
     reach_px: float,
     flow_tolerance_px: float,
-    level_tolerance: float,
+    brightness_tolerance: float,
 ) -> tuple[Field, Field]:
     """The fields of a pair of frames, from the first to the second and back, fitted over `reach_px` (sigma).
 
@@ -137,33 +137,33 @@ def fit_both_ways(
     Args:
         matches: from the first to the second.
         size: height and width of both.
-        trust_filled: the say of a match whose end is not known, beside 1 of one that is.
+        filled_weight: weight of a match whose end is not known, beside 1 of one that is.
         reach_px: width of the window of the local fits.
-        flow_tolerance_px: deviation from the local motion at which a match loses half its say.
-        level_tolerance: the same from the local brightness change.
+        flow_tolerance_px: deviation from the local motion at which the weight of a match halves (Cauchy scale).
+        brightness_tolerance: the same from the local brightness change.
     """
-    known = matches.trust * matches.known
-    weight = torch.maximum(known, trust_filled * matches.trust)
-    camera = fit_homography(matches.start, matches.end, known > SURE, size)
+    known = matches.confidence * matches.known
+    weight = torch.maximum(known, filled_weight * matches.confidence)
+    camera = fit_homography(matches.start, matches.end, known > VOTES_FROM, size)
 
     def fit(way: Matches, camera: Tensor | None) -> Field:
         rest = way.end - way.start - camera_motion(camera, way.start)
         options = {"xy": way.start, "size": size, "sigma_px": reach_px}
         motion = local_fit(rest, weight=weight, tolerance=flow_tolerance_px, **options)
-        level = local_fit(way.level, weight=known, tolerance=level_tolerance, iterations=3, **options)
-        return Field(camera, Cells(torch.cat((motion.values, level.values)), motion.cell_px))
+        brightness = local_fit(way.brightness, weight=known, tolerance=brightness_tolerance, iterations=3, **options)
+        return Field(camera, Cells(torch.cat((motion.values, brightness.values)), motion.cell_px))
 
     return fit(matches, camera), fit(matches.back, None if camera is None else torch.linalg.inv(camera))
 
 
 def fit_homography(
-    start: Float[Tensor, "n 2"], end: Float[Tensor, "n 2"], sure: Bool[Tensor, " n"], size: tuple[int, int]
+    start: Float[Tensor, "n 2"], end: Float[Tensor, "n 2"], confident: Bool[Tensor, " n"], size: tuple[int, int]
 ) -> Float[Tensor, "3 3"] | None:
-    """The homography that most sure matches agree on (RANSAC), None if there is none.
+    """The homography that most confident matches agree on (RANSAC), None if there is none.
 
     It is the exact motion of a plane, and of anything under a camera that only turns (Hartley & Zisserman, Sec. 8.4).
     """
-    at = torch.nonzero(sure).flatten()
+    at = torch.nonzero(confident).flatten()
     at = at[:: max(1, len(at) // HOMOGRAPHY_MOST)]
     if len(at) < HOMOGRAPHY_LEAST:
         return None

@@ -1,10 +1,10 @@
 """Follow hidden pixels from frame to frame until they land on a known one.
 
 What is followed is a position, not a colour, so the colour is sampled once, however far it comes from. All of it is for
-the *unsafe* pixels of a frame: those of its hole, and a rim around it where a cubic sample would read what is in the
-hole. Links and trails are rows in their order.
+the *boundary pixels* of a frame: those of its hole, and a rim around it where a cubic sample would read what is in the
+hole. Links and trajectories are rows in their order.
 
-Letters: a frame has n unsafe pixels.
+Letters: a frame has n boundary pixels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,48 +22,59 @@ from cleanplate.imaging.smooth import dilate
 from cleanplate.imaging.warp import read_sharply
 
 # A cubic sample reads two pixels around it; so near to a hole it would read the fill.
-UNSAFE_PX = 2
+BOUNDARY_PX = 2
 
 
-def unsafe_pixels(hole: Bool[Tensor, "1 H W"]) -> Int[Tensor, " n"]:
+def boundary_pixels(hole: Bool[Tensor, "1 H W"]) -> Int[Tensor, " n"]:
     """The pixels of a frame, counted row by row, that a colour must not be taken from."""
-    return torch.nonzero(dilate(hole[None], UNSAFE_PX).flatten()).flatten()
+    return torch.nonzero(dilate(hole[None], BOUNDARY_PX).flatten()).flatten()
 
 
 @dataclass(frozen=True)
-class Link:
-    """Where the unsafe pixels of a frame land in its neighbour. Many are held at once: half precision where it does."""
+class FlowLink:
+    """Where the boundary pixels of a frame land in its neighbour.
+
+    Many are held at once: half precision where that does.
+    """
 
     xy: Float[Tensor, "n 2"]
     error: Float16[Tensor, " n"]
     """Forward-backward error in pixels."""
-    level: Float16[Tensor, "n 3"]
+    brightness_offset: Float16[Tensor, "n 3"]
     """What is to be added to the colour that is found there."""
 
-    def at(self, rows: Int[Tensor, " m"]) -> "Link":
+    def at(self, rows: Int[Tensor, " m"]) -> "FlowLink":
         """Of some of its pixels."""
-        return Link(self.xy[rows], self.error[rows], self.level[rows])
+        return FlowLink(self.xy[rows], self.error[rows], self.brightness_offset[rows])
+
+    def to(self, device: torch.device) -> "FlowLink":
+        """On a device."""
+        return FlowLink(self.xy.to(device), self.error.to(device), self.brightness_offset.to(device))
+
+    def cpu(self) -> "FlowLink":
+        """Where it can be saved."""
+        return self.to(torch.device("cpu"))
 
 
 def link(
-    unsafe: Int[Tensor, " n"], width: int, corner: tuple[int, int], there: Field, back: Field, size: tuple[int, int]
-) -> Link:
-    """The link of a frame's unsafe pixels, from the fields of a window with its `corner` (top, left) and `size`.
+    boundary: Int[Tensor, " n"], width: int, corner: tuple[int, int], there: Field, back: Field, size: tuple[int, int]
+) -> FlowLink:
+    """The link of a frame's boundary pixels, from the fields of a window with its `corner` (top, left) and `size`.
 
     Pixels are counted, and landings given, in the whole frame, which is `width` pixels wide.
     """
-    origin = torch.tensor([corner[1], corner[0]], dtype=torch.float32, device=unsafe.device)
-    xy = torch.stack((unsafe % width, unsafe // width), 1) - origin
-    motion, level = there.at(xy)
+    origin = torch.tensor([corner[1], corner[0]], dtype=torch.float32, device=boundary.device)
+    xy = torch.stack((boundary % width, boundary // width), 1) - origin
+    motion, brightness = there.at(xy)
     last = xy.new_tensor([size[1] - 1, size[0] - 1])
     landing = xy + motion
     error = (motion + back.at(torch.minimum(landing.clamp(min=0), last))[0]).norm(dim=1)
-    return Link(landing + origin, error.half(), level.half())
+    return FlowLink(landing + origin, error.half(), brightness.half())
 
 
 @dataclass(frozen=True)
-class Trails:
-    """Where the unsafe pixels of a frame end up when they are followed in one direction until they are known."""
+class Trajectories:
+    """Where the boundary pixels of a frame end up when they are followed in one direction until they are known."""
 
     rows: Float[Tensor, "n 8"]
     """Index of the source frame, x, y, distance in frames, worst error met, and the sum of the brightness changes.
@@ -92,7 +103,7 @@ class Trails:
         return self.rows[:, 4]
 
     @property
-    def level(self) -> Float[Tensor, "n 3"]:
+    def brightness_offset(self) -> Float[Tensor, "n 3"]:
         """To be added to the source's colour."""
         return self.rows[:, 5:]
 
@@ -103,54 +114,54 @@ class Trails:
 
 
 @dataclass
-class Held:
-    """A frame in a window, and what leads from its unsafe pixels to its neighbours."""
+class LinkedFrame:
+    """A frame in a window, and what leads from its boundary pixels to its neighbours."""
 
     frame: Frame
-    unsafe: Int[Tensor, " n"]
-    forward: Link | None = None
+    boundary: Int[Tensor, " n"]
+    forward: FlowLink | None = None
     """To the next frame."""
-    backward: Link | None = None
+    backward: FlowLink | None = None
     """To the one before."""
 
-    def of(self, unsafe: Int[Tensor, " m"]) -> "Held":
-        """The same at some of its unsafe pixels."""
-        rows = torch.searchsorted(self.unsafe, unsafe)
+    def at(self, boundary: Int[Tensor, " m"]) -> "LinkedFrame":
+        """The same at some of its boundary pixels."""
+        rows = torch.searchsorted(self.boundary, boundary)
         forward, backward = (link and link.at(rows) for link in (self.forward, self.backward))
-        return Held(self.frame, unsafe, forward, backward)
+        return LinkedFrame(self.frame, boundary, forward, backward)
 
 
-def no_trails(unsafe: Int[Tensor, " n"]) -> Trails:
-    """Trails of pixels from which nothing leads on."""
-    rows = torch.zeros(len(unsafe), 8, device=unsafe.device)
+def no_trajectories(boundary: Int[Tensor, " n"]) -> Trajectories:
+    """Trajectories of pixels from which nothing leads on."""
+    rows = torch.zeros(len(boundary), 8, device=boundary.device)
     rows[:, 0] = -1
-    return Trails(rows)
+    return Trajectories(rows)
 
 
 def follow(
     chain: Sequence[int],
-    links: Sequence[Link | None],
-    unsafe: Sequence[Int[Tensor, " _"]],
+    links: Sequence[FlowLink | None],
+    boundary: Sequence[Int[Tensor, " _"]],
     size: tuple[int, int],
-    end: Trails | None = None,
-) -> list[Trails]:
-    """Where the unsafe pixels of all frames of a chain lead.
+    end: Trajectories | None = None,
+) -> list[Trajectories]:
+    """Where the boundary pixels of all frames of a chain lead.
 
     Args:
         chain: indices of the frames, the one where it ends first.
         links: of each frame to the one before it in the chain, the first is not read; None leads nowhere.
-        unsafe: the unsafe pixels of each.
+        boundary: the boundary pixels of each.
         size: height and width of the frames.
-        end: the trails of the first frame, if something is known of them.
+        end: the trajectories of the first frame, if something is known of them.
     """
     height, width = size
-    trails = [no_trails(unsafe[0]) if end is None else end]
-    last = torch.tensor([width - 1, height - 1], device=unsafe[0].device)
+    trajectories = [no_trajectories(boundary[0]) if end is None else end]
+    last = torch.tensor([width - 1, height - 1], device=boundary[0].device)
     # Row in the frame before, by pixel; -1 where it is known.
-    row_of = torch.full((height * width,), -1, dtype=torch.int32, device=unsafe[0].device)
-    for source, before, here, pixels in zip(chain, unsafe, links[1:], unsafe[1:], strict=False):
+    row_of = torch.full((height * width,), -1, dtype=torch.int32, device=boundary[0].device)
+    for source, before, here, pixels in zip(chain, boundary, links[1:], boundary[1:], strict=False):
         if here is None or not len(pixels):
-            trails.append(no_trails(pixels))
+            trajectories.append(no_trajectories(pixels))
             continue
         cell = here.xy.round()
         lands = ((here.xy >= 0) & (here.xy <= last)).all(1)
@@ -159,28 +170,33 @@ def follow(
         row = row_of[at]
         row_of[before] = -1
         known = (row < 0)[:, None]
-        step = torch.cat((torch.ones_like(here.xy[:, :1]), here.error[:, None].float(), here.level.float()), 1)
+        step = torch.cat(
+            (torch.ones_like(here.xy[:, :1]), here.error[:, None].float(), here.brightness_offset.float()), 1
+        )
         first = torch.cat((torch.full_like(here.xy[:, :1], source), here.xy, step), 1)
         if len(before):
-            on = trails[-1].rows[row.clamp(min=0).long()]
+            on = trajectories[-1].rows[row.clamp(min=0).long()]
             on[:, 1:3] += here.xy - cell
             on[:, 3] += 1
             on[:, 4] = torch.maximum(on[:, 4], step[:, 1])
             on[:, 5:] += step[:, 2:]
             first = torch.where(known, first, on)
         first[:, 0] = torch.where(lands, first[:, 0], -1)
-        trails.append(Trails(first))
-    return trails
+        trajectories.append(Trajectories(first))
+    return trajectories
 
 
 def gather(
-    pictures: Mapping[int, Tensor], trails: Sequence[Trails], wanted: Bool[Tensor, " n"], config: CarryConfig
+    pictures: Mapping[int, Tensor],
+    trajectories: Sequence[Trajectories],
+    wanted: Bool[Tensor, " n"],
+    config: CarryConfig,
 ) -> tuple[Bool[Tensor, " n"], Float[Tensor, "m 3"]]:
-    """Colours from the ends of the trails, weighted.
+    """Colours from the ends of the trajectories, weighted.
 
     Args:
         pictures: by frame.
-        trails: of the same pixels into the future and into the past.
+        trajectories: of the same pixels into the future and into the past.
         wanted: which of the pixels.
         config: see CarryConfig.
 
@@ -189,13 +205,13 @@ def gather(
     """
     total = torch.zeros(len(wanted), 3, device=wanted.device)
     weights = torch.zeros(len(wanted), device=wanted.device)
-    for trail in trails:
-        weight = trail.weight(config) * wanted
+    for trajectory in trajectories:
+        weight = trajectory.weight(config) * wanted
         rows = torch.nonzero(weight).flatten()
-        sources, order = trail.source[rows].long().sort()
+        sources, order = trajectory.source[rows].long().sort()
         found, counts = sources.unique_consecutive(return_counts=True)
         for source, some in zip(found.tolist(), rows[order].split(counts.tolist()), strict=True):
-            ends = trail.rows[some]
+            ends = trajectory.rows[some]
             colours = _colours(pictures[source], ends[:, 1:3]) + ends[:, 5:]
             total[some] += colours * weight[some, None]
         weights += weight
@@ -206,6 +222,6 @@ def gather(
 def _colours(picture: Tensor, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 3"]:
     """From the part of a picture that holds these positions: only that is made floats of."""
     first, last = xy.amin(0).floor().long().tolist(), xy.amax(0).ceil().long().tolist()
-    left, top = (max(0, at - UNSAFE_PX) for at in first)
-    part = to_float(picture[:, top : last[1] + UNSAFE_PX + 1, left : last[0] + UNSAFE_PX + 1])
+    left, top = (max(0, at - BOUNDARY_PX) for at in first)
+    part = to_float(picture[:, top : last[1] + BOUNDARY_PX + 1, left : last[0] + BOUNDARY_PX + 1])
     return read_sharply(part, xy - xy.new_tensor([left, top]))

@@ -35,7 +35,7 @@ class Evaluate:
     def run(self) -> None:
         """Print the figures."""
         from cleanplate.imaging.pixels import to_tensor
-        from cleanplate.metrics import METRICS, NEEDS, OF_PROVENANCE, Judged, find_metrics, measure
+        from cleanplate.metrics import METRICS, NEEDS, OF_PROVENANCE, Comparison, find_metrics, measure
         from cleanplate.runtime.files import existing
         from cleanplate.video.clip import read_clip
         from cleanplate.video.reader import read_frames, read_masks
@@ -50,7 +50,7 @@ class Evaluate:
         kinds = None
         if self.provenance is not None:
             kinds = to_provenance(read_masks(self.provenance), tuple(clip.hole.shape), self.provenance)
-        figures = measure(Judged(clip.frames, truth, clip.hole, kinds, seed=self.seed), names)
+        figures = measure(Comparison(clip.frames, truth, clip.hole, kinds, seed=self.seed), names)
         if kinds is None and not self.metrics:
             figures = {name: value for name, value in figures.items() if name not in OF_PROVENANCE}
         figures |= {"hole_share": float(clip.hole.float().mean()), "n_frames": len(truth)}

@@ -1,14 +1,27 @@
 """The command `inpaint`: from files to files."""
 
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import Output, progress
 from cleanplate.config import DEFAULT_METHOD, METHODS, Encoding, Method
 from cleanplate.errors import Cancelled, InputError
+from cleanplate.progress import OnStep
+
+if TYPE_CHECKING:
+    from cleanplate.clean import Cleaned
+    from cleanplate.imaging.frame import Frame
+    from cleanplate.runtime.checkpoint import WorkDir
+    from cleanplate.video.shot import Shot
+    from cleanplate.video.timecode import Span
+
+log = logging.getLogger(__name__)
 
 ENCODING = Encoding()
 
@@ -57,7 +70,7 @@ class Inpaint:
     save_every_s: float = 60.0
     """Time between saves to OUTPUT.work while learning; what is carried is kept at once, if a shot is long."""
     log_dir: Annotated[Path | None, arg(metavar="PATH")] = None
-    """Where to write the losses, and what the network makes at each look (--fit.look-every), for TensorBoard."""
+    """Where to write the losses, and what the network makes at each look (--fit.eval-every), for TensorBoard."""
     pictures: Annotated[Path | None, arg(metavar="PATH")] = None
     """Folder for what the network makes at each look: frames, and flow as colour (hue direction, value magnitude)."""
     settings_file: Annotated[Path | None, arg(metavar="FILE")] = None
@@ -66,13 +79,9 @@ class Inpaint:
 
     def run(self) -> None:
         """Read, fill, write, and say what was done."""
-        from cleanplate.clean import clean
         from cleanplate.commands.logs import each_of, logs
-        from cleanplate.runtime.checkpoint import Work
+        from cleanplate.runtime.checkpoint import WorkDir
         from cleanplate.runtime.files import existing
-        from cleanplate.video.reader import fps_of
-        from cleanplate.video.shot import Shot
-        from cleanplate.video.timecode import Span, moment
         from cleanplate.video.writer import check_output
 
         outputs = [self.output] if self.provenance is None else [self.output, self.provenance]
@@ -82,35 +91,59 @@ class Inpaint:
         check_output(self.output, overwrite=self.overwrite, sources=sources, encoding=self.encoding)
         if self.provenance is not None:
             check_output(self.provenance, overwrite=self.overwrite, sources=sources)
-        fps = fps_of(self.video)
-        span = Span(moment(self.start, fps), None if self.end is None else moment(self.end, fps))
-        work = Work(
-            self.output.with_name(f"{self.output.name}.work"),
-            resume=self.resume,
-            overwrite=self.overwrite,
-            every_s=self.save_every_s,
-        )
-        reading = {
-            "size": self.size,
-            "region": self.region,
-            "dilate_px": self.dilate_px,
-            "invert_mask": self.invert_mask,
-        }
-        writing = {"provenance": self.provenance, "encoding": self.encoding, "work": work}
-        budget = {"max_steps": self.max_steps, "max_seconds": self.max_seconds}
-        try:
-            with progress() as bar, logs(self.log_dir, self.pictures) as records:
-                on_step = each_of(bar, *records)
-                shot = Shot(self.video, (self.mask, *self.also), span, **reading)
-                options = {"seed": self.seed, "device": self.device, "on_step": on_step}
-                done = clean(shot, self.output, self.settings, **options, **writing, **budget)
-        except (Cancelled, KeyboardInterrupt):
-            if not work.unfinished:
-                raise
-            raise Cancelled(f"what is done is in {work.folder}; the same command with --resume goes on") from None
-        work.finish()
+        folder = self.output.with_name(f"{self.output.name}.work")
+        work_dir = WorkDir(folder, resume=self.resume, overwrite=self.overwrite, every_s=self.save_every_s)
+        with progress() as bar, logs(self.log_dir, self.pictures) as records, _kept(work_dir):
+            done = self.clean(work_dir, each_of(bar, *records))
+        work_dir.finish(losses=self.log_dir and self.log_dir / "steps.jsonl")
         height, width = done.size
         print(
             f"{self.output}: {done.frames} frames of {width}x{height}; {done.hidden:.1%} was hidden, of it "
             f"{done.carried:.1%} carried from other frames and {done.made_up:.1%} made up; {done.elapsed_s:.1f} s"
         )
+
+    def clean(
+        self, work_dir: "WorkDir", on_step: OnStep, on_frame: "Callable[[Frame], None] | None" = None
+    ) -> "Cleaned":
+        """Do what these options say, but for looking at what is in the way and telling of what was done."""
+        from cleanplate.clean import clean
+        from cleanplate.runtime.options import RunOptions
+
+        run = RunOptions(self.seed, self.device, self.max_steps, self.max_seconds, work_dir, on_step)
+        more = {"provenance": self.provenance, "encoding": self.encoding, "on_frame": on_frame}
+        return clean(self.shot(), self.output, self.settings, run, **more)
+
+    def shot(self) -> "Shot":
+        """The video and its masks."""
+        from cleanplate.video.shot import Shot
+
+        reading = {"size": self.size, "region": self.region, "dilate_px": self.dilate_px}
+        return Shot(self.video, (self.mask, *self.also), self.span(), **reading, invert_mask=self.invert_mask)
+
+    def span(self) -> "Span":
+        """The part of the video."""
+        from cleanplate.video.reader import fps_of
+        from cleanplate.video.timecode import Span, moment
+
+        fps = fps_of(self.video)
+        return Span(moment(self.start, fps), None if self.end is None else moment(self.end, fps))
+
+
+@contextlib.contextmanager
+def _kept(work_dir: "WorkDir") -> Iterator[None]:
+    """However a run ends before it is done: say where what it has done is."""
+    try:
+        yield
+    except (Cancelled, KeyboardInterrupt):
+        if not work_dir.begun:
+            raise
+        raise Cancelled(f"what is done is in {work_dir.folder}; the same command with --resume goes on") from None
+    except InputError as error:
+        if not work_dir.begun:
+            raise
+        fix = f"{error.fix}; what is done is in {work_dir.folder}, and the same command with --resume goes on from it"
+        raise InputError(error.given, error.needed, fix) from error
+    except Exception:  # a defect: its traceback follows
+        if work_dir.begun:
+            log.warning("what is done is in %s; the same command with --resume goes on from it", work_dir.folder)
+        raise

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from cleanplate.errors import Cancelled, InputError
+from cleanplate.errors import InputError
 from cleanplate.imaging.visualise import flow_picture
 from cleanplate.progress import OnStep, Step
 from cleanplate.runtime.files import writing
@@ -13,11 +13,12 @@ from cleanplate.video.writer import write_png
 
 
 def each_of(*callbacks: OnStep | None) -> OnStep:
-    """Tell all of them; the run ends when one of them says so."""
+    """Tell all of them."""
 
-    def on_step(step: Step) -> object:
-        answers = [callback(step) for callback in callbacks if callback is not None]
-        return next((answer for answer in answers if answer is Cancelled or isinstance(answer, Cancelled)), None)
+    def on_step(step: Step) -> None:
+        for callback in callbacks:
+            if callback is not None:
+                callback(step)
 
     return on_step
 

@@ -34,15 +34,16 @@ from cleanplate.experiments.results import (
     save_plate,
     settings_of,
 )
-from cleanplate.imaging.frame import KNOWN, LEARNED
+from cleanplate.imaging.frame import KNOWN, MADE_UP
 from cleanplate.imaging.pixels import as_bytes, to_tensor
-from cleanplate.metrics import EXACT_DB, Judged, complexity, measure, psnr_db, ssim
+from cleanplate.metrics import EXACT_DB, Comparison, complexity, measure, psnr_db, ssim
 from cleanplate.paper.fit import fit
 from cleanplate.paper.methods import known_flows
 from cleanplate.pipeline import find_device, inpaint
 from cleanplate.progress import Step
-from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.files import writing
+from cleanplate.runtime.options import RunOptions
 from cleanplate.version import __version__
 from cleanplate.video.clip import Clip
 from cleanplate.video.reader import read_frames
@@ -68,8 +69,10 @@ def run_cell(cell: Cell, *, data: Path, out: Path, metrics: Sequence[str], devic
         record |= {"memory_before_mb": before, "peak_memory_mb": peak_memory_mb()}
         save_plate(kept, settings, made, record)
         for folder in (out / "work").glob(f"{cell.name}-*"):  # not before: what is saved there is all there is
-            Work(folder).finish()
-    judged = Judged(made.frames, composed.truth, composed.clip.hole, made.provenance, scale.patch_px, scale.search_px)
+            WorkDir(folder).finish()
+    judged = Comparison(
+        made.frames, composed.truth, composed.clip.hole, made.provenance, scale.patch_px, scale.search_px
+    )
     values = measure(judged, metrics)
     if made.generated is not None:
         # Of frames with a hole: others are in no piece that was learned where pieces are short.
@@ -125,9 +128,9 @@ def _in_windows(cell: Cell, clip: Clip, out: Path, device: str) -> Made:
 
         # What was seen on the way is not saved: a run that is to show it begins anew.
         # Nor does one go on with what other sources have begun.
-        work = Work() if cell.looks > 1 else _work(out / "work" / f"{cell.name}-{code_digest()[:8]}-{first}")
+        work = WorkDir() if cell.looks > 1 else _work(out / "work" / f"{cell.name}-{code_digest()[:8]}-{first}")
         budget = share_of(cell.updates(count), method, len(piece.frames), count)
-        plate = inpaint(piece, method, seed=cell.seed, device=device, max_steps=budget, work=work, on_step=listen)
+        plate = inpaint(piece, method, seed=cell.seed, device=device, max_steps=budget, work_dir=work, on_step=listen)
         frames[part], provenance[part] = plate.frames, plate.provenance
         seconds, updates = seconds + plate.elapsed_s, updates + sum(step.update for step in last.values())
         if generated is not None:
@@ -136,10 +139,10 @@ def _in_windows(cell: Cell, clip: Clip, out: Path, device: str) -> Made:
     return Made(frames, provenance, seconds, updates or None, generated, look_arrays(looks) if looks else {})
 
 
-def _work(folder: Path) -> Work:
+def _work(folder: Path) -> WorkDir:
     with writing(folder.parent):
         folder.parent.mkdir(exist_ok=True)
-    return Work(folder, resume=True, overwrite=True)
+    return WorkDir(folder, resume=True, overwrite=True)
 
 
 def _compare(cell: Cell, clip: Clip, device: str) -> Made:
@@ -148,11 +151,11 @@ def _compare(cell: Cell, clip: Clip, device: str) -> Made:
     place, started = find_device(device), time.perf_counter()
     frames, hole = clip.frames.to(place), clip.hole.to(place)
     flows = known_flows(frames, hole, method)
-    fitted = fit(frames, ~hole, flows, method, seed=cell.seed, max_steps=cell.updates(len(frames)))
+    fitted = fit(frames, ~hole, flows, method, RunOptions(cell.seed, device, cell.updates(len(frames))))
     assert fitted.model is not None  # there is no work folder that it could have been found in
     made = torch.where(hole, fitted.frames, frames).cpu()
     arrays = similarities(fitted.model, frames, hole)
-    provenance = torch.where(clip.hole, LEARNED, KNOWN).to(torch.uint8)
+    provenance = torch.where(clip.hole, MADE_UP, KNOWN).to(torch.uint8)
     return Made(made, provenance, time.perf_counter() - started, fitted.steps, arrays=arrays)
 
 

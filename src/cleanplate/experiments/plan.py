@@ -113,17 +113,17 @@ def method_at(name: str, scale: Scale, n_frames: int, looks: int = 0) -> Method:
     """A method with the budget of a scale."""
     method = METHODS[name]
     if method.carries or scale.updates is None:
-        every = max(1, n_steps(n_frames, method.schedule) // looks) if looks else method.fit.look_every
-        return replace(method, fit=replace(method.fit, look_every=every))
+        every = max(1, n_steps(n_frames, method.schedule) // looks) if looks else method.fit.eval_every
+        return replace(method, fit=replace(method.fit, eval_every=every))
     loss, schedule, fit = method.loss, method.schedule, method.fit
     if schedule.each_frame_alone:
         updates = frames_alone(scale.updates, n_frames)
         schedule = replace(schedule, steps_per_batch=updates)
-        fit = replace(fit, look_every=max(1, updates // 50))  # 50 looks, as the paper's 5,000 steps have
+        fit = replace(fit, eval_every=max(1, updates // 50))  # 50 looks, as the paper's 5,000 steps have
     else:
         schedule = replace(schedule, steps_per_batch=scale.steps_per_batch, passes=scale.updates)
         if looks:
-            fit = replace(fit, look_every=max(1, scale.updates // looks))
+            fit = replace(fit, eval_every=max(1, scale.updates // looks))
     if loss.perceptual and scale.perceptual_frames is not None:
         off = scale.perceptual_frames == 0
         loss = replace(loss, perceptual=0.0) if off else replace(loss, perceptual_frames=scale.perceptual_frames)

@@ -15,8 +15,8 @@ from cleanplate.experiments.results import Line, load_plate, plate_path
 from cleanplate.experiments.run import run
 from cleanplate.imaging.pixels import as_bytes
 from cleanplate.metrics import METRICS, find_metrics, missing
-from cleanplate.pipeline import check_seed
 from cleanplate.progress import OnStep
+from cleanplate.runtime.options import RunOptions
 
 
 def reproduce(
@@ -61,7 +61,7 @@ def reproduce(
     if (figure := experiment.startswith("fig")) and importlib.util.find_spec("matplotlib") is None:
         raise InputError("matplotlib is not installed", "figures need it", 'pip install "cleanplate[experiments]"')
     for seed in (seeds := tuple(dict.fromkeys(seeds))):
-        check_seed(seed)
+        RunOptions(seed)  # refused before the work, not after
     if workers < 1:
         raise InputError(f"workers {workers}", "at least 1 is needed", "correct it")
     folders = read_external_names(external)

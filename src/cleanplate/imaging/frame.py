@@ -2,64 +2,95 @@
 
 Frames travel one by one, so that what is held at a time depends on the methods' windows and not on the video. A picture
 stays in the bytes it was decoded to until somebody computes with a part of it.
+
+A frame belongs to the stage that it is in, which may change it in place until it passes it on. What a stage wants to
+keep of a frame beyond that is a copy.
 """
 
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
 from cleanplate.imaging.pixels import to_float, to_like
 
-KNOWN, CARRIED, LEARNED = 0, 1, 2
-"""Where a pixel comes from."""
+KNOWN, CARRIED, MADE_UP = 0, 1, 2
+"""Where a pixel comes from; MADE_UP also what is only filled smoothly so far."""
+
+Region = tuple[int, int, int, int]
+"""x, y, width, height in pixels."""
 
 
 @dataclass
 class Frame:
-    """A picture, and of each of its pixels where it comes from."""
+    """A picture, of each of its pixels where it comes from, and what it is a part of."""
 
     index: int
     picture: Tensor
     """(3, H, W) RGB, uint8 or a float type in 0..1. What its hole holds is the fill so far."""
-    origin: UInt8[Tensor, "1 H W"]
-    """KNOWN, CARRIED or LEARNED; LEARNED also for what is only filled smoothly so far."""
-    motion: Float[Tensor, "3 H W"] | None = None
-    """What to take the flow from instead of the picture, as if nothing were hidden in it (see `carry`)."""
+    provenance: UInt8[Tensor, "1 H W"]
+    """KNOWN, CARRIED or MADE_UP."""
+    canvas: "Frame | None" = None
+    """The frame that this is a region of, or a copy of on another device; None if it is that itself."""
+    corner: tuple[int, int] = (0, 0)
+    """x, y of the region on the canvas."""
 
     @property
     def hole(self) -> Bool[Tensor, "1 H W"]:
         """What is to be filled."""
-        return self.origin != KNOWN
+        return self.provenance != KNOWN
 
     @property
     def unseen(self) -> Bool[Tensor, "1 H W"]:
         """What no frame shows."""
-        return self.origin == LEARNED
+        return self.provenance == MADE_UP
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
         return self.picture.shape[1], self.picture.shape[2]
 
-    def part(self, rows: slice = slice(None), columns: slice = slice(None)) -> Float[Tensor, "3 h w"]:
-        """A part of the picture in 0..1; not a copy if that is what it holds already."""
+    def region(self, region: Region) -> "Frame":
+        """A part of it to be worked on by itself. Outside it nothing is hole any more."""
+        x, y, width, height = region
+        inside = (slice(None), slice(y, y + height), slice(x, x + width))
+        part = self.provenance[inside].clone()
+        self.provenance.zero_()
+        return Frame(self.index, self.picture[inside].clone(), part, self, (x, y))
+
+    def on(self, device: torch.device) -> "Frame":
+        """The frame where it is to be worked on."""
+        if self.picture.device == device:
+            return self
+        return Frame(self.index, self.picture.to(device), self.provenance.to(device), self)
+
+    def pasted(self) -> "Frame":
+        """The whole frame, with what was done to this part of it."""
+        if self.canvas is None:
+            return self
+        (x, y), (height, width) = self.corner, self.size
+        for mine, theirs in ((self.picture, self.canvas.picture), (self.provenance, self.canvas.provenance)):
+            theirs[:, y : y + height, x : x + width] = mine.to(theirs.device)
+        return self.canvas.pasted()
+
+    def crop(self, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+        """A part of the picture, (3, h, w) float32 in 0..1; not a copy if that is what it holds already."""
         return to_float(self.picture[:, rows, columns])
 
-    def put(self, pixels: Int[Tensor, " n"], colours: Float[Tensor, "n 3"]) -> None:
-        """Set these pixels, counted row by row."""
+    def set_pixels(self, pixels: Int[Tensor, " n"], colours: Tensor) -> None:
+        """Give these pixels, counted row by row, their colours: (n, 3) in 0..1."""
         width = self.picture.shape[2]
         self.picture[:, pixels // width, pixels % width] = to_like(colours.T, self.picture)
 
-    def mark(self, pixels: Int[Tensor, " n"], origin: int) -> None:
+    def set_provenance(self, pixels: Int[Tensor, " n"], provenance: int) -> None:
         """Say where these pixels come from."""
         width = self.picture.shape[2]
-        self.origin[:, pixels // width, pixels % width] = origin
+        self.provenance[:, pixels // width, pixels % width] = provenance
 
-    def copy(self, **changes: object) -> "Frame":
-        """Another frame with a picture and origins of its own."""
-        return replace(self, **({"picture": self.picture.clone(), "origin": self.origin.clone()} | changes))
+    def copy(self) -> "Frame":
+        """Another frame with a picture and a provenance of its own."""
+        return replace(self, picture=self.picture.clone(), provenance=self.provenance.clone())
 
 
 def box_around(mask: Bool[Tensor, "H W"], margin_px: int) -> tuple[slice, slice]:

@@ -21,9 +21,9 @@ from cleanplate.weights import find_weights
 __all__ = [
     "EXACT_DB",
     "METRICS",
+    "Comparison",
     "Complexity",
     "Consistency",
-    "Judged",
     "complexity",
     "fid",
     "find_metrics",
@@ -41,7 +41,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Judged:
+class Comparison:
     """A result, and what it is measured against."""
 
     frames: Tensor
@@ -60,23 +60,23 @@ class Judged:
 Values = dict[str, float | None]
 
 
-def _consistency(of: Judged) -> Values:
+def _consistency(of: Comparison) -> Values:
     found = patch_consistency(of.frames, of.hole, of.seed, patch_px=of.patch_px, search_px=of.search_px)
     return {"consistency_psnr_db": found.psnr_db, "consistency_ssim": found.ssim}
 
 
-def _by_provenance(of: Judged) -> Values:
+def _by_provenance(of: Comparison) -> Values:
     return {} if of.provenance is None else psnr_by_provenance(of.frames, of.truth, of.provenance)
 
 
-def _one(name: str, function: Callable[[Judged], float]) -> tuple[tuple[str, ...], Callable[[Judged], Values]]:
+def _one(name: str, function: Callable[[Comparison], float]) -> tuple[tuple[str, ...], Callable[[Comparison], Values]]:
     return (name,), lambda of: {name: function(of)}
 
 
 OF_PROVENANCE = ("carried_psnr_db", "learned_psnr_db")
 """Those that are of nothing without a provenance."""
 
-_TABLE: tuple[tuple[tuple[str, ...], Callable[[Judged], Values]], ...] = (
+_TABLE: tuple[tuple[tuple[str, ...], Callable[[Comparison], Values]], ...] = (
     _one("hole_psnr_db", lambda of: psnr_db(of.frames, of.truth, of.hole)),
     _one("psnr_db", lambda of: psnr_db(of.frames, of.truth)),
     _one("hole_ssim", lambda of: ssim(of.frames, of.truth, of.hole)),
@@ -127,7 +127,7 @@ def missing(name: str) -> InputError | None:
     return None
 
 
-def measure(of: Judged, names: Iterable[str]) -> Values:
+def measure(of: Comparison, names: Iterable[str]) -> Values:
     """These metrics of a result; None for those that are not defined on it (no learned pixel, a single frame).
 
     Raises:

@@ -11,7 +11,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from cleanplate.errors import InputError, Undefined
-from cleanplate.imaging.frame import CARRIED, LEARNED
+from cleanplate.imaging.frame import CARRIED, MADE_UP
 
 SSIM_WINDOW_PX = 7
 EXACT_DB = 100.0  # the most that a frame or a patch counts
@@ -21,7 +21,7 @@ def psnr_by_provenance(
     result: Float[Tensor, "T 3 H W"], truth: Float[Tensor, "T 3 H W"], provenance: UInt8[Tensor, "T 1 H W"]
 ) -> dict[str, float | None]:
     """PSNR of what was carried and of what was learned apart, as `psnr_db`; None where there is none of a kind."""
-    kinds = {"carried_psnr_db": CARRIED, "learned_psnr_db": LEARNED}
+    kinds = {"carried_psnr_db": CARRIED, "learned_psnr_db": MADE_UP}
     return {
         name: psnr_db(result, truth, provenance == kind) if bool((provenance == kind).any()) else None
         for name, kind in kinds.items()

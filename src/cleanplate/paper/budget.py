@@ -3,10 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeVar
 
 from cleanplate.paper.fit import Fit
 from cleanplate.progress import OnStep, Step
+from cleanplate.runtime.options import RunOptions
+
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -23,7 +26,7 @@ class Budget:
         """Whether nothing is left."""
         return (self.steps is not None and self.steps < 1) or (self.seconds is not None and self.seconds <= 0)
 
-    def waited(self, work: Callable[[], Any]) -> Any:
+    def waited(self, work: Callable[[], Result]) -> Result:
         """Do something else, and take off the time it took."""
         started = time.perf_counter()
         out = work()
@@ -31,12 +34,13 @@ class Budget:
             self.seconds -= time.perf_counter() - started
         return out
 
-    def share(self, parts: int) -> dict[str, Any]:
-        """One of so many equal parts of what is left, at least a step, as arguments of `fit`."""
-        return {
-            "max_steps": None if self.steps is None else max(1, self.steps // parts),
-            "max_seconds": None if self.seconds is None else max(1e-3, self.seconds / parts),
-        }
+    def share(self, run: RunOptions, parts: int) -> RunOptions:
+        """The run with one of so many equal parts of what is left, at least a step."""
+        return replace(
+            run,
+            max_steps=None if self.steps is None else max(1, self.steps // parts),
+            max_seconds=None if self.seconds is None else max(1e-3, self.seconds / parts),
+        )
 
     def spend(self, done: Fit) -> None:
         """Take off what a fit took."""
@@ -52,9 +56,9 @@ def part_of(on_step: OnStep | None, first: float, last: float) -> OnStep | None:
     if on_step is None:
         return None
 
-    def told(step: Step) -> Any:
+    def told(step: Step) -> None:
         share = first + (last - first) * step.done / step.total
-        return on_step(replace(step, done=round(share * PARTS), total=PARTS))
+        on_step(replace(step, done=round(share * PARTS), total=PARTS))
 
     return told
 

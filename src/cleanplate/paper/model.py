@@ -45,12 +45,12 @@ class Model:
         self.half = settings.precision == "bfloat16" or (settings.precision == "auto" and _fast_bfloat16(self.device))
 
     def make(
-        self, indices: Sequence[int], jitter: float = 0.0
+        self, indices: Sequence[int], input_noise_std: float = 0.0
     ) -> tuple[Float[Tensor, "N 3 H W"], Float[Tensor, "N F H W"] | None]:
         """These frames and their flow, as the network has them now."""
         noise = self.noise[list(indices)]
-        if jitter:
-            noise = noise + jitter * torch.randn(noise.shape, generator=self.generator).to(self.device)
+        if input_noise_std:
+            noise = noise + input_noise_std * torch.randn(noise.shape, generator=self.generator).to(self.device)
         with self.autocast():
             return self.run(noise)
 
@@ -81,7 +81,7 @@ class Model:
         return frames, flow
 
     @torch.no_grad()
-    def look(self, index: int) -> Float[Tensor, "3 H W"]:
+    def preview(self, index: int) -> Float[Tensor, "3 H W"]:
         """One frame, in the middle of its window where that can be."""
         count = len(self.noise)
         size = min(self.window, count)

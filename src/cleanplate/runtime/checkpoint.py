@@ -9,6 +9,7 @@ goes on first cuts off the lines after its last save.
 import contextlib
 import io
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ STEPS, RUN = "steps.jsonl", "run.json"
 T = TypeVar("T")
 
 
-class Work:
+class WorkDir:
     """A work folder; with `folder=None` there is none: nothing is saved, nothing is found.
 
     Args:
@@ -55,27 +56,26 @@ class Work:
             return
         path = self.folder / RUN
         held = _read_run(path) if path.is_file() else None
-        self._run, self._fresh = dict(run), False
-        if held is None or (self.overwrite and not (self.resume and held == run)):
-            self._fresh = True
-        elif not self.resume:
+        fresh = held is None or (self.overwrite and not (self.resume and held == run))
+        if not fresh and not self.resume:
             raise InputError(
                 f"{self.folder} holds an unfinished run",
                 "it is not thrown away unasked",
                 "pass --resume to go on with it, or --overwrite to start anew",
             )
-        elif held != run:
-            other = ", ".join(key for key in held | self._run if held.get(key) != run.get(key))
+        if held is not None and not fresh and held != run:
+            other = ", ".join(key for key in held | dict(run) if held.get(key) != run.get(key))
             raise InputError(
                 f"{self.folder} holds a run of another {other}",
                 "only the same run can be continued",
                 "give what was given then, or pass --overwrite to start anew",
             )
+        self._run, self._fresh = dict(run), fresh
 
     @property
-    def unfinished(self) -> bool:
-        """Whether there is something to go on from."""
-        return self.folder is not None and (self.folder / RUN).is_file()
+    def begun(self) -> bool:
+        """Whether this run has left something to go on from."""
+        return self.folder is not None and bool(self._run) and not self._fresh and (self.folder / RUN).is_file()
 
     def _made(self) -> Path:
         """The folder, with this run's name on it."""
@@ -162,19 +162,25 @@ class Work:
             lines.seek(0, io.SEEK_END)
             lines.write(json.dumps(line).encode() + b"\n")
 
-    def finish(self) -> None:
-        """Remove what was only needed to go on. The losses stay, if anything was learned."""
-        if self.folder is None or not self.unfinished:
+    def finish(self, losses: Path | None = None) -> None:
+        """Remove what was only needed to go on.
+
+        Args:
+            losses: where the losses of all steps go, if they are wanted.
+        """
+        if self.folder is None or not (self.folder / RUN).is_file():
             return
+        if losses is not None:
+            with writing(losses):
+                shutil.copyfile(self.folder / STEPS, losses)
         self._clear()
-        if not (self.folder / STEPS).stat().st_size:
-            (self.folder / STEPS).unlink()
-            with contextlib.suppress(OSError):  # something else lies there
-                self.folder.rmdir()
+        with contextlib.suppress(OSError):  # something else lies there
+            self.folder.rmdir()
 
     def _clear(self) -> None:
         assert self.folder is not None
-        for path in (self.folder / RUN, *self.folder.glob("*.pt"), *self.folder.glob("*.partial")):
+        ours = (self.folder / RUN, self.folder / STEPS, *self.folder.glob("*.pt"), *self.folder.glob("*.partial"))
+        for path in ours:
             path.unlink(missing_ok=True)
 
 

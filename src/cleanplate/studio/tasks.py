@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from cleanplate.clean import clean
 from cleanplate.commands.inpaint import Inpaint
 from cleanplate.commands.mask import look_through, write_masks
 from cleanplate.data.demo import make_demo, write_tone
@@ -19,13 +18,12 @@ from cleanplate.errors import InputError
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import levels, to_bytes, to_float
 from cleanplate.progress import OnStep, Step, tell
-from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.studio import thumbnails as pictures
 from cleanplate.track.marks import Mark
 from cleanplate.track.tracker import track
 from cleanplate.video.reader import fps_of, peek, stream_frames, stream_masks
-from cleanplate.video.shot import Shot
-from cleanplate.video.timecode import Span, moment
+from cleanplate.video.timecode import Span
 from cleanplate.video.writer import write_video
 
 MOST_FRAMES = 5000
@@ -158,27 +156,11 @@ def clean_shot(options: Inpaint, saved: Path, facts: Facts, *, on_step: OnStep) 
         facts: of the shot.
         on_step: told of every step.
     """
-    folder, fps = options.output.parent, fps_of(options.video)
-    span = Span(moment(options.start, fps), None if options.end is None else moment(options.end, fps))
-    reading = {"size": options.size, "region": options.region, "dilate_px": options.dilate_px}
-    shot = Shot(options.video, (options.mask, *options.also), span, **reading, invert_mask=options.invert_mask)
+    folder = options.output.parent
     watch = Watch(folder / PREVIEW, facts.total // 2, on_step, whole=not options.settings.carries)
-    work = Work(saved, resume=True, overwrite=True, every_s=20.0)
-    done = clean(
-        shot,
-        options.output,
-        options.settings,
-        provenance=folder / PROVENANCE_FILE,
-        encoding=options.encoding,
-        seed=options.seed,
-        device=options.device,
-        max_steps=options.max_steps,
-        max_seconds=options.max_seconds,
-        work=work,
-        on_step=watch,
-        on_frame=watch.see,
-    )
-    work.finish()
+    work_dir = WorkDir(saved, resume=True, overwrite=True, every_s=20.0)
+    done = replace(options, provenance=folder / PROVENANCE_FILE).clean(work_dir, watch, watch.see)
+    work_dir.finish()
     _emptied(folder / AFTER)
     _emptied(folder / WHERE)
     both = zip(stream_frames(options.output), stream_masks(folder / PROVENANCE_FILE), strict=True)
@@ -186,7 +168,8 @@ def clean_shot(options: Inpaint, saved: Path, facts: Facts, *, on_step: OnStep) 
         pictures.write_frame(folder / AFTER, index, to_bytes(picture))
         pictures.write_provenance(pictures.numbered(folder / WHERE, index, ".png"), where)
         tell(on_step, "show", index + 1, done.frames)
-    first = span.start if isinstance(span.start, int) else round(span.start * Fraction(fps))
+    start = options.span().start
+    first = start if isinstance(start, int) else round(start * Fraction(fps_of(options.video)))
     return Result(
         options.output.name, done.frames, first, done.size, done.hidden, done.carried, done.made_up, done.elapsed_s
     )
@@ -212,18 +195,18 @@ class Watch:
         if frame.index <= self.middle:
             self.frame = frame
 
-    def __call__(self, step: Step) -> Any:
+    def __call__(self, step: Step) -> None:
         """Told of a step."""
         # While frames are being read, the hole may not be painted over yet.
         if self.frame is not None and step.stage != "read" and time.monotonic() - self.seen_s >= PREVIEW_S:
             pictures.write_jpeg(self.path, self._now(self.frame, step))
             self.seen_s = time.monotonic()
-        return self.on_step(step)
+        self.on_step(step)
 
     def _now(self, frame: Frame, step: Step) -> UInt8[np.ndarray, "H W 3"]:
         picture = to_float(frame.picture.cpu())
-        if self.whole and step.look is not None and not step.fit.startswith("frame-"):
-            picture = picture.where(~frame.hole.cpu(), step.look(frame.index).cpu().clamp(0, 1))
+        if self.whole and step.preview is not None and not step.fit.startswith("frame-"):
+            picture = picture.where(~frame.hole.cpu(), step.preview(frame.index).cpu().clamp(0, 1))
         return levels(picture)
 
 

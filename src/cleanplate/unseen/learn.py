@@ -6,8 +6,9 @@ made up is made up once, so it holds together over time.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,79 +17,77 @@ from torch import Tensor
 
 from cleanplate.carry.journal import Journal
 from cleanplate.carry.rounds import carry_on, stage
-from cleanplate.carry.trajectories import Held, unsafe_pixels
+from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.config import CarryConfig, Method
 from cleanplate.imaging.frame import Frame, box_around
 from cleanplate.imaging.pixels import to_like
 from cleanplate.imaging.smooth import dilate, paint, shrink
 from cleanplate.paper.budget import Budget, part_of
 from cleanplate.paper.fit import fit
-from cleanplate.progress import OnStep
-from cleanplate.runtime.checkpoint import Work
+from cleanplate.runtime.options import RunOptions
 from cleanplate.unseen.patches import add_detail
 
 
-def learn_unseen(
-    frames: Iterable[Held],
-    method: Method,
-    *,
-    seed: int = 0,
-    budget: Budget | None = None,
-    work: Work | None = None,
-    on_step: OnStep | None = None,
-    total: int = 0,
-) -> Iterator[Frame]:
+@dataclass(frozen=True)
+class LearnBorder:
+    """What must be known to go on after the frames that are done."""
+
+    number: int
+    """Key frames so far."""
+    budget: Budget
+
+    @classmethod
+    def load(cls, state: dict[str, Any]) -> "LearnBorder":
+        """From what was saved."""
+        return cls(state["number"], Budget(**state["budget"]))
+
+
+def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions, *, total: int = 0) -> Iterator[Frame]:
     """Fill what no frame shows.
 
     Args:
         frames: everything else known or carried, the unseen filled smoothly. Their pictures are changed in place.
         method: all of it is read.
-        seed: of the first network; those of other frames count on from it.
-        budget: of all networks together; what it does not reach stays smooth. Waiting for frames counts too.
-        work: where to save, and what to go on from; of `carry` too.
-        on_step: told of every step.
+        run: its seed is of the first network, those of other frames count on from it. Its budget is of all networks
+            together; what it does not reach stays smooth, and waiting for frames counts too.
         total: how many frames will come, if that is known.
     """
-    budget = budget or Budget()
-    journal = Journal(work, "learn", after=stage(method.carry.rounds - 1))
-    before: Held | None = None
+    journal = Journal(run.work_dir, "learn", LearnBorder, after=stage(method.carry.rounds - 1))
+    before: LinkedFrame | None = None
     passing = iter(frames)
-    for held in journal.replay(passing):
-        before = held
-        yield held.frame
+    for linked in journal.replay(passing):
+        before = linked
+        yield linked.frame
     if before is not None:
-        before = Held(before.frame.copy(), unsafe_pixels(before.frame.unseen))
-        budget = Budget(**journal.border["budget"])
-    number = journal.border.get("number", 0)
+        before = LinkedFrame(before.frame.copy(), boundary_pixels(before.frame.unseen))
+    border = journal.border or LearnBorder(0, Budget(run.max_steps, run.max_seconds))
+    number, budget = border.number, border.budget
     while block := budget.waited(lambda: window_of(passing, method.carry)):
         earlier = [] if before is None else [before]
-        left = torch.stack([held.frame.unseen for held in earlier + block])
+        left = torch.stack([linked.frame.unseen for linked in earlier + block])
         left[: len(earlier)] = False  # what was made up there is a source now
         most = float(left.sum())
         if earlier and most:
             left &= ~carry_on(earlier + block, left, method.carry)
         while most and not budget.spent and (key := key_frame(left, method.learn.thin_px)) is not None:
             frame = (earlier + block)[key].frame
-            share = [1 - float(left.sum()) / most, 1 - float(left.sum() - left[key].sum()) / most]
-            of_all = [(journal.count + part * len(block)) / max(total, journal.count + len(block)) for part in share]
-            settings = {
-                "budget": budget,
-                "work": work,
-                "name": f"key-{number:03}",
-                "on_step": part_of(on_step, *of_all),
-            }
-            learn_frame(frame, left[key], method, seed=seed + number, **settings)
+            shares = [1 - float(left.sum()) / most, 1 - float(left.sum() - left[key].sum()) / most]
+            first, last = (
+                (journal.count + share * len(block)) / max(total, journal.count + len(block)) for share in shares
+            )
+            mine = replace(run, seed=run.seed + number, on_step=part_of(run.on_step, first, last))
+            learn_frame(frame, left[key], method, mine, budget, name=f"key-{number:03}")
             number += 1
             left[key] = False
             if bool(left.any()):
                 left &= ~carry_on(earlier + block, left, method.carry)
-        before = replace(block[-1], frame=block[-1].frame.copy(), forward=None)
+        before = LinkedFrame(block[-1].frame.copy(), block[-1].boundary, backward=block[-1].backward)
         more = len(block) == method.carry.window(block[-1].frame.size)
-        journal.note(block, more=more, number=number, budget=vars(budget), elapsed_s=budget.learned_s)
-        yield from (held.frame for held in block)
+        journal.note(block, LearnBorder(number, budget) if more else None, elapsed_s=budget.learned_s)
+        yield from (linked.frame for linked in block)
 
 
-def window_of(frames: Iterator[Held], config: CarryConfig) -> list[Held]:
+def window_of(frames: Iterator[LinkedFrame], config: CarryConfig) -> list[LinkedFrame]:
     """The next frames, as many as are learned together."""
     block = list(islice(frames, 1))
     return block + list(islice(frames, config.window(block[0].frame.size) - 1)) if block else []
@@ -112,28 +111,30 @@ def learn_frame(
     frame: Frame,
     unseen: Bool[Tensor, "1 H W"],
     method: Method,
-    *,
-    seed: int,
+    run: RunOptions,
     budget: Budget,
-    work: Work | None = None,
-    name: str = "key",
-    on_step: OnStep | None = None,
+    *,
+    name: str,
 ) -> None:
     """Fill one frame, in place: a network decides what goes where, on a small crop; patches of it bring the detail."""
     config = method.learn
     rows, columns = crop_around(unseen[0], config.margin)
-    picture, hole = frame.part(rows, columns)[None], unseen[None, :, rows, columns]
+    picture, hole = frame.crop(rows, columns)[None], unseen[None, :, rows, columns]
     small, small_hole = picture, hole
     while small.shape[2] * small.shape[3] > config.network_px and min(small.shape[2:]) >= 2 * LEAST_PX:
         small, small_hole = shrink(small, small_hole)
     made = paint(small, small_hole)
-    if int(unseen.sum()) >= config.small * unseen.numel():
-        many, known = (one.expand(config.copies, -1, -1, -1).contiguous() for one in (small, ~small_hole))
-        done = fit(many, known, {}, method, seed=seed, work=work, name=name, on_step=on_step, **budget.share(1))
+    if int(unseen.sum()) >= config.min_area_share * unseen.numel():
+        many, known = (one.expand(config.ensemble_size, -1, -1, -1).contiguous() for one in (small, ~small_hole))
+        done = fit(many, known, {}, method, budget.share(run, 1), name=name)
         budget.spend(done)
-        made = torch.lerp(made, done.frames.mean(0, keepdim=True), config.boldness)
+        made = torch.lerp(made, done.frames.mean(0, keepdim=True), config.network_blend)
     if config.patch_px:
-        settings = {"patch_px": config.patch_px, "texture": config.texture, "guidance": config.guidance}
+        settings = {
+            "patch_px": config.patch_px,
+            "texture_weight": config.texture_weight,
+            "guide_weight": config.guide_weight,
+        }
         filled = add_detail(picture, hole, made, **settings)
     else:
         filled = F.interpolate(made, picture.shape[2:], mode="bicubic", align_corners=False)

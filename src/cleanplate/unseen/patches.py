@@ -25,8 +25,8 @@ REPEATS = (8, 5, 3, 2)
 ALL_PAIRS, AT_ONCE = 40_000_000, 2048
 # A hole's pixel counts so much less for every pixel that it is farther from what is known.
 CONFIDENCE = 1.3
-# Liveliness is averaged over a square of this radius.
-LIVELY_PX = 8
+# gradient energy is averaged over a square of this radius.
+ENERGY_PX = 8
 
 Found = tuple[Int[Tensor, " n"], Float[Tensor, " n"]]
 """For each patch that touches the hole the known one, and the squared distance between them."""
@@ -38,8 +38,8 @@ def add_detail(
     made: Float[Tensor, "1 3 h w"],
     *,
     patch_px: int,
-    texture: float,
-    guidance: float,
+    texture_weight: float,
+    guide_weight: float,
 ) -> Float[Tensor, "1 3 H W"]:
     """Fill the hole with what the network made, in the detail of the frame.
 
@@ -48,8 +48,8 @@ def add_detail(
         hole: what to fill.
         made: the network's picture of the frame, halved no, one or several times.
         patch_px: side of a patch, odd.
-        texture: weight of liveliness beside colour.
-        guidance: weight of the network's picture beside colour.
+        texture_weight: weight of gradient energy beside colour.
+        guide_weight: weight of the network's picture beside colour.
     """
     levels = [(frame, hole)]
     while levels[-1][0].shape[2] > made.shape[2]:
@@ -59,7 +59,7 @@ def add_detail(
         if depth > 0:
             filled, guide = _double(filled, picture), _double(guide, picture)
         filled = torch.where(mask, filled, picture)
-        also = torch.cat((texture**0.5 * _liveliness(filled[0], mask[0, 0]), guidance**0.5 * guide[0]))
+        also = torch.cat((texture_weight**0.5 * _gradient_energy(filled[0], mask[0, 0]), guide_weight**0.5 * guide[0]))
         level = Level(filled[0], mask[0, 0], patch_px, also)
         if not level.able:  # nothing known is as large as a patch: the network's picture has to do
             coarser = found = None
@@ -189,15 +189,15 @@ class Level:
 DECIDED = 0.1  # the last vote of a size: the nearest patch nearly alone
 
 
-def _liveliness(picture: Float[Tensor, "3 h w"], hole: Bool[Tensor, "h w"]) -> Float[Tensor, "2 h w"]:
+def _gradient_energy(picture: Float[Tensor, "3 h w"], hole: Bool[Tensor, "h w"]) -> Float[Tensor, "2 h w"]:
     """Mean change of brightness from pixel to pixel, along each axis, completed smoothly in the hole."""
     gray, known = picture.mean(0), ~hole
     across = F.pad((gray[:, 1:] - gray[:, :-1]).abs(), (0, 1))
     along = F.pad((gray[1:] - gray[:-1]).abs(), (0, 0, 0, 1))
     # A difference is known if both its pixels are, and those beside them: the fill must not be felt.
     sure = (~dilate((~known)[None, None], 2)).float()
-    side = 2 * LIVELY_PX + 1
-    sums = F.avg_pool2d(torch.cat((torch.stack((across, along))[None] * sure, sure), 1), side, 1, LIVELY_PX)
+    side = 2 * ENERGY_PX + 1
+    sums = F.avg_pool2d(torch.cat((torch.stack((across, along))[None] * sure, sure), 1), side, 1, ENERGY_PX)
     share = sums[:, 2:]
     return pull_push(sums[:, :2] / share.clamp(min=1e-6), (share > 0.1).float())[0]
 

@@ -87,10 +87,10 @@ def read_clip(
     span, rest = reader.as_span(frames)
     settings = {"size": size, "dilate_px": dilate_px, "invert_mask": invert_mask}
     shot = Shot(existing(video), tuple(map(existing, masks)), span, **settings)
-    read = [frame for frame, _ in shot.frames(on_step)][rest]
+    read = list(shot.frames(on_step))[rest]
     if not read:
         raise InputError(f"{video} has no frames among {frames}", "at least one is needed", "check what you ask for")
     pictures = torch.empty(len(read), 3, *shot.shape)
     for index, frame in enumerate(read):  # frame by frame: no second copy of the video in floats
-        pictures[index] = frame.part()
+        pictures[index] = frame.crop()
     return Clip(pictures, torch.stack([frame.hole for frame in read]), fps or shot.fps)

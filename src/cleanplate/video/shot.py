@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, UInt8
 
 from cleanplate.errors import InputError
-from cleanplate.imaging.frame import KNOWN, LEARNED, Frame
+from cleanplate.imaging.frame import KNOWN, MADE_UP, Frame, Region
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import stamp
 from cleanplate.video import reader
@@ -28,9 +28,6 @@ WHITE = 127  # a mask pixel brighter than this is a hole
 SAME_ASPECT = 0.01  # a mask of another size is resized if the aspect ratios differ by less than this share
 SPECK_PX = 16  # in a mask of more than two levels, as JPEG makes of them, spots of fewer pixels are dirt
 MOST_HIDDEN = 0.9  # share of all pixels; a mask of more is black where it should be white
-
-Region = tuple[int, int, int, int]
-"""x, y, width, height in pixels of the video."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +131,8 @@ class Shot:
                 marked = reader.resize_and_crop(marked * np.uint8(255), self.size) > WHITE
             yield grow(marked, self.dilate_px)
 
-    def frames(self, on_step: OnStep | None = None) -> Iterator[tuple[Frame, Frame]]:
-        """The frames to be filled, and the whole frames that they are the region of, in the same memory.
+    def frames(self, on_step: OnStep | None = None) -> Iterator[Frame]:
+        """The frames to be filled; those of a region hold the whole ones that they are to be pasted into.
 
         Args:
             on_step: told of every frame.
@@ -170,20 +167,13 @@ class Shot:
                 given = f"{path} has {'changed' if path.exists() else 'gone'} while it was read"
                 raise InputError(given, "what is read must stay as it is until all is done", "start again")
 
-    def _frame(self, index: int, picture: np.ndarray, hole: Bool[np.ndarray, "H W"]) -> tuple[Frame, Frame]:
+    def _frame(self, index: int, picture: np.ndarray, hole: Bool[np.ndarray, "H W"]) -> Frame:
         planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
         if planes.dtype == np.uint16:
             planes = (planes.astype(np.float32) / 65535).astype(np.float16)  # 11 bits: enough for video of 10
-        origin = np.where(hole, LEARNED, KNOWN).astype(np.uint8)[None]
-        if self.region is None:
-            whole = Frame(index, torch.from_numpy(planes), torch.from_numpy(origin))
-            return whole, whole
-        x, y, w, h = self.region
-        inside = np.s_[:, y : y + h, x : x + w]
-        kept = np.zeros_like(origin)
-        kept[inside] = origin[inside]
-        whole = Frame(index, torch.from_numpy(planes), torch.from_numpy(kept))
-        return Frame(index, whole.picture[inside], whole.origin[inside]), whole
+        provenance = torch.from_numpy(np.where(hole, MADE_UP, KNOWN).astype(np.uint8)[None])
+        frame = Frame(index, torch.from_numpy(planes), provenance)
+        return frame if self.region is None else frame.region(self.region)
 
     def _unequal(self, mask: Path) -> InputError:
         self._check_unchanged()

@@ -1,0 +1,84 @@
+"""Link two neighbouring frames: where the boundary pixels of each land in the other.
+
+Flow is estimated in a window around the holes, followed at scattered points, and completed in the hole (motion.py).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cleanplate.carry.motion import Field, corners, fit_both_ways, match, spacing
+from cleanplate.carry.trajectories import FlowLink, LinkedFrame, link
+from cleanplate.config import CarryConfig
+from cleanplate.imaging.flow import LEAST_SIZE, both_ways, gray
+from cleanplate.imaging.frame import box_around
+from cleanplate.imaging.smooth import Cells, dilate
+from cleanplate.imaging.warp import pixel_grid
+
+# Flow is estimated in a window around the holes that goes on for so many widths of the fit's own window.
+MARGIN = 2.0
+
+KnownPictures = Callable[[int], Float[Tensor, "3 H W"]]
+"""The picture of a frame, by its index, as it would be if nothing were hidden in it."""
+
+
+@dataclass(frozen=True)
+class Linker:
+    """Links pairs of frames along the flow as it is seen now."""
+
+    config: CarryConfig
+    filled_weight: float
+    """Weight of flow that was estimated on filled pixels; 0 where they are only painted over."""
+    known_pictures: KnownPictures | None = None
+    """Take the flow from these, and do not complete it: to measure what knowing the motion would give."""
+
+    def __call__(self, pair: tuple[LinkedFrame, LinkedFrame]) -> tuple[FlowLink, FlowLink]:
+        """The links of a frame to the next and back."""
+        config, (one, other) = self.config, pair
+        if not len(one.boundary) + len(other.boundary):
+            return nowhere(one.boundary), nowhere(other.boundary)
+        frames, size = [linked.frame for linked in pair], one.frame.size
+        hole = torch.stack([frame.hole for frame in frames])
+        reach_px = config.reach * min(size)  # of the frame, whatever the window
+        margin_px = config.margin_px + max(LEAST_SIZE, round(MARGIN * reach_px))
+        rows, columns = box_around(hole.any(0)[0], margin_px)
+        pictures = seen = torch.stack([frame.picture[:, rows, columns] for frame in frames])
+        if self.known_pictures is not None:
+            seen = torch.stack([self.known_pictures(frame.index)[:, rows, columns] for frame in frames])
+        flow = both_ways(seen, config.estimator)
+        near = dilate(hole[..., rows, columns], config.margin_px)
+        points = corners(gray(seen[0]), spacing(reach_px)).to(flow.device)
+        matches = match(pictures, flow, near, points)
+        if matches.support < config.least_support:
+            return nowhere(one.boundary), nowhere(other.boundary)
+        window = (near.shape[2], near.shape[3])
+        fields = fit_both_ways(
+            matches,
+            window,
+            filled_weight=self.filled_weight,
+            reach_px=reach_px,
+            flow_tolerance_px=config.flow_tolerance_px,
+            brightness_tolerance=config.brightness_tolerance,
+        )
+        if self.known_pictures is not None:
+            fields = [known_motion(way, fitted) for way, fitted in zip(flow, fields, strict=True)]
+        corner, (there, back) = (rows.start, columns.start), fields
+        return (
+            link(one.boundary, size[1], corner, there, back, window),
+            link(other.boundary, size[1], corner, back, there, window),
+        )
+
+
+def known_motion(flow: Float[Tensor, "2 h w"], fitted: Field) -> Field:
+    """The flow as it is, and the brightness that was fitted."""
+    _, brightness = fitted.at(pixel_grid(flow.shape[1], flow.shape[2], flow.device).flatten(1).T)
+    return Field(None, Cells(torch.cat((flow, brightness.T.view(3, *flow.shape[1:]))), 1))
+
+
+def nowhere(boundary: Int[Tensor, " n"]) -> FlowLink:
+    """The link of a frame whose neighbour shows nothing of it."""
+    none = torch.zeros(len(boundary), 3, device=boundary.device)
+    return FlowLink(none[:, :2].contiguous(), torch.full_like(none[:, 0], torch.inf).half(), none.half())
