@@ -13,7 +13,7 @@ import torch
 from cleanplate.config import DEFAULT_METHOD, Encoding, Method, find_method
 from cleanplate.errors import InputError
 from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame
-from cleanplate.imaging.pixels import levels
+from cleanplate.imaging.pixels import to_samples
 from cleanplate.pipeline import describe, enough_memory, fill, find_device
 from cleanplate.progress import tell
 from cleanplate.runtime.files import sha256
@@ -86,7 +86,7 @@ def clean(
         grey = provenance and stack.enter_context(open_writer(provenance, keep=False, **like))
         for number, frame in enumerate(fill(frames(), method, run, total=shot.total), 1):
             whole = frame.pasted()
-            out.write(levels(whole.picture, wide=whole.picture.dtype != torch.uint8), whole.hole[0].numpy())
+            out.write(to_samples(whole.picture, wide=whole.picture.dtype != torch.uint8), whole.hole[0].numpy())
             if grey:
                 grey.write(np.repeat(PROVENANCE_GREY[whole.provenance[0].numpy()][..., None], 3, axis=-1))
             counts += torch.bincount(whole.provenance.flatten(), minlength=3)

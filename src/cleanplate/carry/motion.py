@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
+from cleanplate.imaging.homography import ransac_homography
 from cleanplate.imaging.pixels import to_float
 from cleanplate.imaging.smooth import Cells, cell_size, local_fit
 from cleanplate.imaging.warp import read
@@ -168,8 +169,11 @@ def fit_homography(
     if len(at) < HOMOGRAPHY_LEAST:
         return None
     from_, to = start[at].cpu().numpy(), end[at].cpu().numpy()
-    matrix, agree = cv2.findHomography(from_, to, cv2.RANSAC, HOMOGRAPHY_TOLERANCE_PX, maxIters=500)
-    if matrix is None or agree.mean() < HOMOGRAPHY_SUPPORT or abs(np.linalg.det(matrix)) < 1e-6:
+    found = ransac_homography(from_, to, tolerance_px=HOMOGRAPHY_TOLERANCE_PX, max_iters=500)
+    if found is None:
+        return None
+    matrix, agree = found
+    if agree.mean() < HOMOGRAPHY_SUPPORT or abs(np.linalg.det(matrix)) < 1e-6:
         return None
     camera = torch.from_numpy(matrix).float().to(start.device)
     # Far from the points it was fitted to, a plane may be seen edge on, and its motion has no bound.

@@ -175,10 +175,10 @@ def look_through(path: Path) -> Shot:
 
 def read(path: Path) -> "Iterator[np.ndarray]":
     """The frames in RGB, one after the other."""
-    from cleanplate.imaging.pixels import to_bytes
+    from cleanplate.imaging.pixels import narrow
     from cleanplate.video.reader import stream_frames
 
-    return map(to_bytes, stream_frames(path))
+    return map(narrow, stream_frames(path))
 
 
 def write_masks(path: Path, masks: "Iterable[np.ndarray]", shot: Shot, on_step: OnStep | None) -> None:

@@ -35,7 +35,7 @@ from cleanplate.experiments.results import (
     settings_of,
 )
 from cleanplate.imaging.frame import KNOWN, MADE_UP
-from cleanplate.imaging.pixels import as_bytes, to_tensor
+from cleanplate.imaging.pixels import all_samples, to_tensor
 from cleanplate.metrics import EXACT_DB, Comparison, complexity, measure, psnr_db, ssim
 from cleanplate.paper.fit import fit
 from cleanplate.paper.methods import known_flows
@@ -172,7 +172,7 @@ def look_arrays(looks: Sequence[Step]) -> dict[str, np.ndarray]:
     middle = len(looks[0].frames) // 2
     return {
         "look_updates": np.array([step.update for step in looks]),
-        "look_frames": np.concatenate([as_bytes(step.frames[middle : middle + 1]) for step in looks]),
+        "look_frames": np.concatenate([all_samples(step.frames[middle : middle + 1]) for step in looks]),
         "look_flows": np.stack([step.flows[1, 1][middle].cpu().numpy() for step in looks]),
     }
 

@@ -15,7 +15,7 @@ from cleanplate.errors import InputError
 from cleanplate.experiments.plan import WINDOWS
 from cleanplate.experiments.report import TITLES, caption, complexities
 from cleanplate.experiments.results import Line
-from cleanplate.imaging.pixels import as_bytes
+from cleanplate.imaging.pixels import all_samples
 from cleanplate.imaging.visualise import flow_picture
 from cleanplate.runtime.files import whole
 
@@ -33,7 +33,7 @@ def fig5(plates: Plates, composed: Composed, lines: Sequence[Line]) -> Figure:
 
     The row is the one with the most hidden pixels; time runs downwards.
     """
-    truth, hole = as_bytes(composed.truth), composed.clip.hole[:, 0].numpy()
+    truth, hole = all_samples(composed.truth), composed.clip.hole[:, 0].numpy()
     row = int(hole.sum((0, 2)).argmax())
     middle = len(truth) // 2
     shown = truth[middle].copy()
@@ -87,14 +87,14 @@ def fig8(plate: dict[str, np.ndarray], composed: Composed, lines: Sequence[Line]
         cv2.drawContours(picture, outline, -1, (255, 0, 0), 1)
         frames.append((f"{updates[index]} updates", picture))
         flow = flow_picture(torch.from_numpy(plate["look_flows"][index]).float(), largest)
-        flows.append(("", as_bytes(flow[None])[0]))
+        flows.append(("", all_samples(flow[None])[0]))
     text = "Fig. 8: frames and flow to the next frame during training; hue is the direction, value the magnitude."
     return _grid([frames, flows], caption(text, lines))
 
 
 def fig9(plate: dict[str, np.ndarray], composed: Composed, lines: Sequence[Line]) -> Figure:
     """How alike a patch and its surroundings are, in our encoder's features and in VGG16's."""
-    truth = as_bytes(composed.truth)
+    truth = all_samples(composed.truth)
     row, column, patch_px = (int(value) for value in plate["reference"])
     rows: list[list[tuple[str, np.ndarray]]] = [[], [], []]
     for index, t in enumerate(plate["similarity_frames"]):

@@ -13,7 +13,7 @@ from cleanplate.experiments.plan import SCALES, Cell, methods_of, plan
 from cleanplate.experiments.report import measured, table1, table2, write_table
 from cleanplate.experiments.results import Line, load_plate, plate_path
 from cleanplate.experiments.run import run
-from cleanplate.imaging.pixels import as_bytes
+from cleanplate.imaging.pixels import all_samples
 from cleanplate.metrics import METRICS, find_metrics, missing
 from cleanplate.progress import OnStep
 from cleanplate.runtime.options import RunOptions
@@ -117,7 +117,7 @@ def _plate(out: Path, cell: Cell, line: Line) -> dict[str, np.ndarray]:
         raise InputError(
             f"{plate_path(out, cell)} was changed while it was to be shown", "one run a folder", "repeat it"
         )
-    return {"frames": as_bytes(made.frames), **(made.arrays or {})}
+    return {"frames": all_samples(made.frames), **(made.arrays or {})}
 
 
 def choose_metrics(names: Sequence[str], shown: Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:

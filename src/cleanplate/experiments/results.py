@@ -21,7 +21,7 @@ import cleanplate
 from cleanplate.data.compose import Pair
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import Cell
-from cleanplate.imaging.pixels import as_bytes, to_tensor
+from cleanplate.imaging.pixels import all_samples, to_tensor
 from cleanplate.runtime.files import existing, sha256, whole, writing
 from cleanplate.runtime.records import Line, check_kinds, read_records
 from cleanplate.video.encoder import VIDEO_SUFFIXES
@@ -157,11 +157,11 @@ def plate_path(out: Path, cell: Cell) -> Path:
 
 def save_plate(path: Path, settings: dict, made: Made, record: dict) -> None:
     """Everything that a cell has made, in one file."""
-    arrays: dict[str, Any] = {"frames": as_bytes(made.frames), **(made.arrays or {})}
+    arrays: dict[str, Any] = {"frames": all_samples(made.frames), **(made.arrays or {})}
     if made.provenance is not None:
         arrays["provenance"] = made.provenance.cpu().numpy()
     if made.generated is not None:
-        arrays["generated"] = as_bytes(made.generated)
+        arrays["generated"] = all_samples(made.generated)
     with writing(path.parent):
         path.parent.mkdir(exist_ok=True)
     with whole(path) as partial_file, partial_file.open("wb") as stream:

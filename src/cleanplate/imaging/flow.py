@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
 from cleanplate.errors import InputError
-from cleanplate.imaging.pixels import to_float
+from cleanplate.imaging.pixels import to_float, to_samples
 from cleanplate.imaging.smooth import paint
 from cleanplate.imaging.warp import consistent, warp
 from cleanplate.runtime.threads import in_order
@@ -91,8 +91,7 @@ LEAST_SIZE = 16  # pixels: DIS matches patches of 8 on at least two scales
 
 def gray(picture: Shaped[Tensor, "3 H W"]) -> UInt8[np.ndarray, "H W"]:
     """The brightness of a picture, 0..255."""
-    levels = picture if picture.dtype == torch.uint8 else (picture * 255).round().clamp(0, 255).byte()
-    return cv2.cvtColor(np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy()), cv2.COLOR_RGB2GRAY)
+    return cv2.cvtColor(to_samples(picture), cv2.COLOR_RGB2GRAY)
 
 
 # DIS matches patches so far apart, closer in small pictures, which would have too few of them.
@@ -100,17 +99,31 @@ PATCHES_APART_PX, LARGE_PX = 6, 160
 
 
 def _dis(frames: Shaped[Tensor, "2 3 H W"]) -> Float[Tensor, "2 2 H W"]:
+    """Both ways, without refinement and with patches twice as far apart: faster, and better carried along."""
+    a, b = gray(frames[0]), gray(frames[1])
+    stride_px = PATCHES_APART_PX if min(a.shape) >= LARGE_PX else PATCHES_APART_PX - 2
+    flows = np.stack([dis(*pair, refined=False, stride_px=stride_px) for pair in ((a, b), (b, a))])
+    return torch.from_numpy(flows).permute(0, 3, 1, 2).to(frames.device)
+
+
+def dis(
+    here: UInt8[np.ndarray, "H W"], there: UInt8[np.ndarray, "H W"], *, refined: bool = True, stride_px: int = 0
+) -> Float[np.ndarray, "H W 2"]:
     """Dense inverse search (Kroeger et al. 2016), OpenCV's, medium preset: finer ones lock on to errors of the fill.
 
-    Without its variational refinement and with patches twice as far apart: faster, and better carried along.
+    Args:
+        here: a picture in grey.
+        there: where its pixels are looked for.
+        refined: with its variational refinement.
+        stride_px: between the patches that are matched; 0 leaves that of the preset.
     """
-    a, b = gray(frames[0]), gray(frames[1])
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    search.setVariationalRefinementIterations(0)
-    search.setPatchStride(PATCHES_APART_PX if min(a.shape) >= LARGE_PX else PATCHES_APART_PX - 2)
+    if not refined:
+        search.setVariationalRefinementIterations(0)
+    if stride_px:
+        search.setPatchStride(stride_px)
     unset: np.ndarray = None  # type: ignore[assignment] - OpenCV's way to say "make the output"
-    flows = np.stack((search.calc(a, b, unset), search.calc(b, a, unset)))
-    return torch.from_numpy(flows).permute(0, 3, 1, 2).to(frames.device)
+    return search.calc(here, there, unset)
 
 
 RAFT = ("raft_small", "raft_large")

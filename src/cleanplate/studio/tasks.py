@@ -16,7 +16,7 @@ from cleanplate.commands.mask import look_through, write_masks
 from cleanplate.data.demo import make_demo, write_tone
 from cleanplate.errors import InputError
 from cleanplate.imaging.frame import Frame
-from cleanplate.imaging.pixels import levels, to_bytes, to_float
+from cleanplate.imaging.pixels import narrow, to_float, to_samples
 from cleanplate.progress import OnStep, Step, tell
 from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.studio import thumbnails as pictures
@@ -71,7 +71,7 @@ def read(video: Path, folder: Path, *, on_step: OnStep) -> Facts:
         if count and picture.shape[:2] != size:
             raise InputError("the picture changes its size in the video", "all frames must have one", "convert it")
         size = picture.shape[:2]
-        pictures.write_frame(folder / FRAMES, count, to_bytes(picture))
+        pictures.write_frame(folder / FRAMES, count, narrow(picture))
         count += 1
         tell(on_step, "read", count, max(count, declared))
     if not count:
@@ -109,7 +109,7 @@ def track_marks(
         everywhere = np.logical_or.reduce([mark.area for mark in given])
         masks = (everywhere for _ in range(facts.total))
     else:
-        tracked = track((to_bytes(frame) for frame in stream_frames(video)), given, on_step=on_step)
+        tracked = track((narrow(frame) for frame in stream_frames(video)), given, on_step=on_step)
         masks, look_at = iter(tracked), tracked.look_at
     _emptied(folder / MASK)
     covered = 0.0
@@ -165,7 +165,7 @@ def clean_shot(options: Inpaint, saved: Path, facts: Facts, *, on_step: OnStep) 
     _emptied(folder / WHERE)
     both = zip(stream_frames(options.output), stream_masks(folder / PROVENANCE_FILE), strict=True)
     for index, (picture, where) in enumerate(both):
-        pictures.write_frame(folder / AFTER, index, to_bytes(picture))
+        pictures.write_frame(folder / AFTER, index, narrow(picture))
         pictures.write_provenance(pictures.numbered(folder / WHERE, index, ".png"), where)
         tell(on_step, "show", index + 1, done.frames)
     start = options.span().start
@@ -207,7 +207,7 @@ class Watch:
         picture = to_float(frame.picture.cpu())
         if self.whole and step.preview is not None and not step.fit.startswith("frame-"):
             picture = picture.where(~frame.hole.cpu(), step.preview(frame.index).cpu().clamp(0, 1))
-        return levels(picture)
+        return to_samples(picture)
 
 
 def _emptied(folder: Path) -> None:

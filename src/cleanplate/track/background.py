@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
+from cleanplate.imaging.homography import ransac_homography
 from cleanplate.track.fields import blur, move, size_px
 
 # A homography is fitted to every so many-th vector, and believed if so large a share agrees on it to a pixel.
@@ -123,9 +124,10 @@ def camera_flow(flow: Float[np.ndarray, "H W 2"], still: Bool[np.ndarray, "H W"]
     if len(x) < LEAST_VECTORS:
         return None
     start = np.stack((x, y), axis=1).astype(np.float32)
-    matrix, agree = cv2.findHomography(start, start + flow[y, x], cv2.RANSAC, TOLERANCE_PX, maxIters=300)
-    if matrix is None or agree.mean() < SUPPORT:
+    found = ransac_homography(start, start + flow[y, x], tolerance_px=TOLERANCE_PX, max_iters=300)
+    if found is None or found[1].mean() < SUPPORT:
         return None
+    matrix, _ = found
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
     motion = cv2.perspectiveTransform(grid.reshape(1, -1, 2), matrix).reshape(height, width, 2) - grid
     return motion if np.abs(motion).max() < height + width else None

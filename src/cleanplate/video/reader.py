@@ -19,7 +19,7 @@ from jaxtyping import Shaped, UInt8
 from PIL import Image, UnidentifiedImageError
 
 from cleanplate.errors import InputError
-from cleanplate.imaging.pixels import to_bytes
+from cleanplate.imaging.pixels import narrow
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import existing
 from cleanplate.video.container import DEFAULT_FPS, MOST_PX, check_picture, decode, frame_rate, open_video
@@ -64,7 +64,7 @@ def stream_frames(path: Path, span: Span | None = None, *, warn: bool = True) ->
 def stream_masks(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterator[UInt8[np.ndarray, "H W"]]:
     """The grey levels of a mask, one by one."""
     for picture in stream_frames(path, span, warn=warn):
-        yield cv2.cvtColor(to_bytes(picture), cv2.COLOR_RGB2GRAY)
+        yield cv2.cvtColor(narrow(picture), cv2.COLOR_RGB2GRAY)
 
 
 def peek(path: Path, span: Span) -> tuple[Shaped[np.ndarray, "H W 3"], float, int]:
@@ -121,7 +121,7 @@ def read_frames(
     _, fps, total = peek(path, Span())
     kept: list[np.ndarray] = []
     for picture in stream_frames(path, span):
-        picture = to_bytes(picture if size is None else resize_and_crop(picture, size))
+        picture = narrow(picture if size is None else resize_and_crop(picture, size))
         if kept and picture.shape != kept[0].shape:
             (h, w), (first_h, first_w) = picture.shape[:2], kept[0].shape[:2]
             raise InputError(

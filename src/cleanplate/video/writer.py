@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cleanplate.config import Encoding
 from cleanplate.errors import InputError
-from cleanplate.imaging.pixels import levels
+from cleanplate.imaging.pixels import to_samples
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import existing, partial_folder, whole, writing
 from cleanplate.video.encoder import VIDEO_SUFFIXES, VideoWriter, find_codec
@@ -133,14 +133,14 @@ def write_video(
     span = Span(start, None if not start else start + len(frames))
     with open_writer(path, like=like, span=span, fps=fps, sound=sound, encoding=encoding, keep=keep) as writer:
         for index, frame in enumerate(frames):
-            writer.write(levels(frame, wide=wide))
+            writer.write(to_samples(frame, wide=wide))
             tell(on_step, "write", index + 1, len(frames))
 
 
 def write_png(path: Path, frame: Float[Tensor, "3 H W"]) -> None:
     """Write one picture."""
     with whole(path) as partial:
-        _write_png(partial, cv2.cvtColor(levels(frame), cv2.COLOR_RGB2BGR))
+        _write_png(partial, cv2.cvtColor(to_samples(frame), cv2.COLOR_RGB2BGR))
 
 
 def _write_png(path: Path, bgr: Shaped[np.ndarray, "H W C"]) -> None:
