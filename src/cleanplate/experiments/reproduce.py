@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.data.compose import choose, is_name, length_of, read_composed, read_pairs, resized
+from cleanplate.data.compose import read_composed, resized
+from cleanplate.data.pairs import choose, is_name, length_of, read_pairs
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import SCALES, Cell, methods_of, plan
 from cleanplate.experiments.report import measured, table1, table2, write_table
