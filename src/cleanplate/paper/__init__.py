@@ -1,4 +1,4 @@
-"""An Internal Learning Approach to Video Inpainting (Zhang, Mai, Xu, Wang, Collomosse, Jin; ICCV 2019): the paper's system.
+"""An Internal Learning Approach to Video Inpainting (Zhang et al., ICCV 2019): the paper's system.
 
 What of the paper is where:
 
@@ -6,7 +6,7 @@ What of the paper is where:
     Sec. 3.1     what is compared: known pixels, known flow, masks M, M^f  objective.py
                  Eq. 2    the weighted sum of the terms                    losses.weighted_sum, config.LossConfig
                  Eq. 3    image generation loss                            losses.image_loss
-                 Eq. 4    flow generation loss, occlusion map O            losses.flow_loss, imaging/flow.py, imaging/warp.py
+                 Eq. 4    flow generation loss, occlusion map O            losses.flow_loss, imaging/flow.py, /warp.py
                  Eq. 5    consistency loss                                 losses.consistency_loss
                  Eq. 6    perceptual loss, VGG16 relu1_2, 2_2, 3_3         losses.perceptual_loss, perceptual.py
     Sec. 3.2     batches of N frames at strides 1, 3, 5; M steps a batch   schedule.py, config.Schedule
@@ -16,6 +16,6 @@ What of the paper is where:
     App. B       the noise that goes in                                    model.py
     App. C       optimiser, passes, what is taken as the result            fit.py, budget.py
 
-What is measured and compared (Sec. 4, 5; tables and figures) is in `metrics`, `baselines`, `data` and `experiments`. Where
-this departs from the paper is in docs/deviations.md.
+What is measured and compared (Sec. 4, 5; tables and figures) is in `metrics`, `baselines`, `data` and `experiments`.
+Where this departs from the paper is in docs/deviations.md.
 """

@@ -2,10 +2,11 @@
 
 The network decides what goes where; at the size it works at, its picture is soft. From there to full size, every patch
 that touches the hole looks for the known patch most like it, and every pixel of the hole becomes the mean of what those
-say about it; this is repeated a few times at every size. Alike means: of the same colours, and of the
-gradient energy that the surroundings let expect. By colours alone the flattest patch is the nearest to anything soft.
+say about it; this is repeated a few times at every size. Alike means: of the same colours, and of the gradient energy
+that the surroundings let expect. By colours alone the flattest patch is the nearest to anything soft.
 
-A patch is named by its middle pixel, counted row by row. Letters: n patches touch the hole, a pyramid level is h x w pixels.
+A patch is named by its middle pixel, counted row by row. Letters: n patches touch the hole, a level of the pyramid has
+h x w pixels.
 """
 
 from itertools import product
@@ -25,7 +26,7 @@ REPEATS = (8, 5, 3, 2)
 ALL_PAIRS, AT_ONCE = 40_000_000, 2048
 # A hole's pixel counts so much less for every pixel that it is farther from what is known.
 CONFIDENCE = 1.3
-# gradient energy is averaged over a square of this radius.
+# Gradient energy is averaged over a square of this radius.
 ENERGY_PX = 8
 
 Found = tuple[Int[Tensor, " n"], Float[Tensor, " n"]]
@@ -195,11 +196,9 @@ def _gradient_energy(picture: Float[Tensor, "3 h w"], hole: Bool[Tensor, "h w"])
     across = F.pad((gray[:, 1:] - gray[:, :-1]).abs(), (0, 1))
     along = F.pad((gray[1:] - gray[:-1]).abs(), (0, 0, 0, 1))
     # A difference is known if both its pixels are, and those beside them: the fill must not be felt.
-    known_difference = (~dilate((~known)[None, None], 2)).float()
+    measured = (~dilate((~known)[None, None], 2)).float()
     side = 2 * ENERGY_PX + 1
-    sums = F.avg_pool2d(
-        torch.cat((torch.stack((across, along))[None] * known_difference, known_difference), 1), side, 1, ENERGY_PX
-    )
+    sums = F.avg_pool2d(torch.cat((torch.stack((across, along))[None] * measured, measured), 1), side, 1, ENERGY_PX)
     share = sums[:, 2:]
     return pull_push(sums[:, :2] / share.clamp(min=1e-6), (share > 0.1).float())[0]
 
