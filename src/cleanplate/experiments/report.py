@@ -221,6 +221,7 @@ def caption(what: str, lines: Sequence[Line], more: Sequence[str] = ()) -> str:
     scale = SCALES[scale_name]
     clips, seeds = sorted({line["clip"] for line in lines}), sorted({line["seed"] for line in lines})
     frames = sorted({line["n_frames"] for line in lines})
+    of = {(line["method"], line["clip"]) for line in lines}
     lengths = f"{frames[0]}" if len(frames) == 1 else f"{frames[0]} to {frames[-1]}"
     budget = "the paper's whole schedule"
     if scale.updates is not None:
@@ -228,6 +229,8 @@ def caption(what: str, lines: Sequence[Line], more: Sequence[str] = ()) -> str:
             f"{scale.updates} updates of 5 frames (DIP: as many frames trained on; carry-learn: what it needs, at most "
             f"as many), {scale.steps_per_batch} updates per batch"
         )
+        longer = {key: updates for key, updates in scale.longer.items() if key in of}
+        budget += "".join(f", {TITLES[method]} on {clip}: {updates}" for (method, clip), updates in longer.items())
         if scale.perceptual_frames == 0:
             budget += ", no perceptual term"
         elif scale.perceptual_frames:

@@ -13,8 +13,9 @@ import ast
 import hashlib
 import importlib.util
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import cleanplate
 from cleanplate.baselines.fillers import BASELINES
@@ -83,36 +84,47 @@ def digest(modules: Iterable[str], package: Path = PACKAGE) -> str:
     """Of the code of modules, without comments, docstrings and layout."""
     of_all = hashlib.sha256()
     for module in sorted(modules):
-        tree = ast.parse(_source(module, package).read_bytes())
-        for node in ast.walk(tree):
-            if (body := getattr(node, "body", None)) and isinstance(body, list):
-                node.body = [one for one in body if not _is_docstring(one)] or [ast.Pass()]  # type: ignore[attr-defined]
-        of_all.update(module.encode() + b"\0" + ast.unparse(tree).encode())
+        of_all.update(f"{module}\0{_read(_file(module, package).read_bytes()).code}\0".encode())
     return of_all.hexdigest()[:16]
 
 
 def _imported_by(module: str, package: Path) -> Iterator[str]:
     """The modules of this package that a module imports, wherever it says so."""
-    source = _source(module, package)
-    within = module if source.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(source.read_bytes())):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            parent = importlib.util.resolve_name("." * node.level + (node.module or ""), within)
-            names = [f"{parent}.{alias.name}" for alias in node.names]
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "cleanplate":
-                yield name if _source(name, package).is_file() else name.rpartition(".")[0]
+    file = _file(module, package)
+    within = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    for written in _read(file.read_bytes()).imports:
+        name = importlib.util.resolve_name(written, within)
+        if name.split(".")[0] == "cleanplate":
+            yield name if _file(name, package).is_file() else name.rpartition(".")[0]
 
 
-def _source(module: str, package: Path) -> Path:
-    """The file of a module or of a package's face; it need not be there."""
+def _file(module: str, package: Path) -> Path:
+    """Of a module, or the face of a package; it need not be there."""
     path = package.joinpath(*module.split(".")[1:])
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
+class _Source(NamedTuple):
+    code: str
+    """Without comments, docstrings and layout."""
+    imports: tuple[str, ...]
+    """Names of modules, or of what is in them; relative ones begin with dots."""
+
+
+@cache
+def _read(content: bytes) -> _Source:
+    imports, tree = [], ast.parse(content)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parent = "." * node.level + (node.module + "." if node.module else "")
+            imports += [parent + alias.name for alias in node.names]
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [one for one in node.body if not _is_docstring(one)] or [ast.Pass()]
+    return _Source(ast.unparse(tree), tuple(imports))
+
+
 def _is_docstring(node: ast.stmt) -> bool:
+    """Of a module, class, function, or of a field."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
