@@ -80,7 +80,7 @@ def fit_object(frames: Pictures, levels: UInt8[np.ndarray, "_ _ _"], size: tuple
         raise InputError(
             f"{name} has {t} frames of {w}x{h} and {n} masks of {mask_w}x{mask_h}",
             "every frame needs its mask, in its size",
-            "correct one of them",
+            "give the frames and masks of one shot, of one size",
         )
     fitted = (np.stack([resize_and_crop(picture, size) for picture in pictures]) for pictures in (frames, levels))
     things, masks = fitted
@@ -118,7 +118,7 @@ def _compose_recipe(data: Path, pair: Pair, size: tuple[int, int] | None) -> Com
         raise InputError(
             f"{name}: the window {[top, left, height, width]} leaves the frame of {truth.shape[2]}x{truth.shape[1]}",
             "[top, left, height, width] inside it is needed",
-            f"correct {MANIFEST}",
+            f"make 'window' in {MANIFEST} smaller, or move it",
         )
     truth = truth[:, top : top + height, left : left + width]
     if size is not None:
@@ -136,13 +136,21 @@ def _dilation(pair: Pair) -> int:
 
 def _enough(name: str, source: Path, there: int, count: int) -> None:
     if there < count:
-        raise InputError(f"{name}: {source} has {there} of {count} frames", "all are needed", "correct the count")
+        raise InputError(
+            f"{name}: {source} has {there} of {count} frames",
+            "all are needed",
+            "name frames that it has, by 'start' and 'count'",
+        )
 
 
 def _read_ready(data: Path, pair: Pair) -> Composed:
     for path, digest in (pair.get("sha256") or {}).get("outputs", {}).items():
         if sha256_of_clip(data / path) != digest:
-            raise InputError(f"{data / path} has changed since it was composed", "the same files", "compose it anew")
+            raise InputError(
+                f"{data / path} has changed since it was composed",
+                "the same files",
+                "run cleanplate compose again with --overwrite",
+            )
     frames, truth = (read_frames(data / pair[part])[0] for part in ("frames", "truth"))
     mask = read_masks(data / pair["masks"]) > WHITE
     made = compose(truth, frames, mask, name=pair["name"], dilate_px=_dilation(pair), fps=pair["fps"])

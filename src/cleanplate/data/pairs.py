@@ -31,7 +31,7 @@ def read_pairs(data: Path, manifest: Path | None = None) -> list[Pair]:
     """
     if not data.is_dir():
         raise InputError(
-            f"there is no folder {data}", f"a data folder with davis/ and {MANIFEST} is needed", "check the name"
+            f"there is no folder {data}", f"a data folder with davis/ and {MANIFEST} is needed", "name one"
         )
     path = manifest or data / MANIFEST
     if not path.is_file():
@@ -42,13 +42,15 @@ def read_pairs(data: Path, manifest: Path | None = None) -> list[Pair]:
             raise TypeError("'pairs' is no list")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
-            f"{path} is not a list of pairs ({error})", "JSON with 'pairs', each with a name, is needed", "correct it"
+            f"{path} is not a list of pairs ({error})",
+            "JSON with 'pairs', each with a name, is needed",
+            'write {"pairs": [...]}',
         ) from None
     if not pairs:
         raise InputError(f"{path} has no pairs", "at least one is needed", "add one by cleanplate compose")
     for number, pair in enumerate(pairs, 1):
         if (wrong := _wrong_in(pair)) is not None:
-            raise InputError(f"pair {number} of {path}: {wrong[0]}", wrong[1], "correct it")
+            raise InputError(f"pair {number} of {path}: {wrong[0]}", wrong[1], "write that there, or remove the pair")
     names = [pair["name"] for pair in pairs]
     if twice := {name for name in names if names.count(name) > 1}:
         raise InputError(f"{path} has two pairs {twice.pop()}", "every pair needs its own name", "rename one")
@@ -147,7 +149,7 @@ def choose(pairs: list[Pair], only: Iterable[str]) -> list[Pair]:
     """The pairs of these names, all if there are none."""
     names, wanted = [pair["name"] for pair in pairs], list(only)
     if unknown := [name for name in wanted if name not in names]:
-        raise InputError(f"no pair is named {unknown[0]}", f"there are {', '.join(names)}", "correct the name")
+        raise InputError(f"no pair is named {unknown[0]}", f"there are {', '.join(names)}", "name some of these")
     return [pair for pair in pairs if not wanted or pair["name"] in wanted]
 
 

@@ -81,7 +81,9 @@ def _backgrounds(data: Path, shots: list[Path]) -> list[dict]:
         return [json.loads(text) for text in dict.fromkeys(json.dumps(background) for background in named)]
     sources = shots + [path for path in _inside(data / "clips") if not path.name.startswith(".")]
     if not sources:
-        raise InputError(f"{data} has no {MANIFEST}, no {FRAMES}/NAME and no clips/", "backgrounds", "check the name")
+        raise InputError(
+            f"{data} has no {MANIFEST}, no {FRAMES}/NAME and no clips/", "backgrounds are needed", "add some there"
+        )
     return [
         {"source": str(source.relative_to(data)), "start": 0, "count": len(read_frames(source)[0])}
         for source in sources
@@ -226,7 +228,9 @@ def compose_dataset(
         InputError: nothing to make it of, or files that do not fit together.
     """
     if not data.is_dir():
-        raise InputError(f"there is no folder {data}", "a data folder, or BACKGROUND OBJECT OBJECT_MASK", "check it")
+        raise InputError(
+            f"there is no folder {data}", "a data folder, or BACKGROUND OBJECT OBJECT_MASK", "name one that exists"
+        )
     check_size(size)
     pairs = recipes(data, masks_per_background=masks_per_background, count=count, seed=seed)
     for pair in pairs:

@@ -191,7 +191,8 @@ def plan(
     external = external or {}
     rows = methods_of(experiment, external)
     if unknown := [name for name in methods if name not in rows]:
-        raise InputError(f"{experiment} has no method '{unknown[0]}'", f"it has {', '.join(rows)}", "correct it")
+        given, needed = f"{experiment} has no method '{unknown[0]}'", f"it has {', '.join(rows)}"
+        raise InputError(given, needed, "name some of these with --methods, or leave it out for all")
     rows = [name for name in rows if not methods or name in methods]
     if experiment in ("fig5", "fig8", "fig9"):
         clips = clips[:1]

@@ -64,13 +64,13 @@ def reproduce(
     for seed in (seeds := tuple(dict.fromkeys(seeds))):
         RunOptions(seed)  # refused before the work, not after
     if workers < 1:
-        raise InputError(f"workers {workers}", "at least 1 is needed", "correct it")
+        raise InputError(f"workers {workers}", "at least 1 is needed", "pass --workers 1 or more")
     folders = read_external_names(external)
     wanted, absent = choose_metrics(metrics, SHOWN.get(experiment, ()))
     if experiment in ONE_CLIP:
         for option, values in (("--clips", set(clips)), ("--seeds", seeds)):
             if len(values) > 1:
-                raise InputError(f"{len(values)} {option}", f"{experiment} shows one", "name one")
+                raise InputError(f"{len(values)} {option}", f"{experiment} shows one", f"pass {option} with one value")
     pairs = choose(read_pairs(data), clips)
     lengths = {pair["name"]: length_of(data, pair) for pair in pairs}
     chosen = {"named": bool(clips), "seeds": seeds, "methods": methods, "external": folders, "lengths": lengths}
@@ -116,7 +116,9 @@ def _plate(out: Path, cell: Cell, line: Line) -> dict[str, np.ndarray]:
     made, _ = load_plate(plate_path(out, cell), line["settings"])
     if made is None:
         raise InputError(
-            f"{plate_path(out, cell)} was changed while it was to be shown", "one run a folder", "repeat it"
+            f"{plate_path(out, cell)} was changed while it was to be shown",
+            "one run a folder is needed",
+            "run the command again",
         )
     return {"frames": all_samples(made.frames), **(made.arrays or {})}
 
@@ -155,6 +157,10 @@ def read_external_names(external: Sequence[str]) -> dict[str, str]:
         if not is_name(name) or name in taken or name in out:
             raise InputError(f"--external names '{name}'", "a name of its own is needed", "choose another")
         if not Path(folder).is_dir():
-            raise InputError(f"there is no folder {folder}", f"the results of {name} are needed", "check the name")
+            raise InputError(
+                f"there is no folder {folder}",
+                f"the results of {name} are needed",
+                "name the folder that holds CLIP/ or CLIP.mp4",
+            )
         out[name] = str(Path(folder).resolve())
     return out

@@ -133,7 +133,9 @@ def external_path(folder: Path, clip: str) -> Path:
     for path in sorted(existing(folder).iterdir()):
         if (path.is_dir() and path.name == clip) or (path.stem == clip and path.suffix.lower() in VIDEO_SUFFIXES):
             return path
-    raise InputError(f"{folder} has no {clip}", "a folder of images or a video of each clip is needed", "add it")
+    raise InputError(
+        f"{folder} has no {clip}", "a folder of images or a video of each clip is needed", f"add {clip}/ or {clip}.mp4"
+    )
 
 
 # Plates
