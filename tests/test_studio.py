@@ -20,7 +20,6 @@ import pytest
 
 from cleanplate import cli, write_video
 from cleanplate.data.demo import DemoClip, make_demo, write_tone
-from cleanplate.studio.projects import Desk
 from tests.conftest import to_bytes
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install 'cleanplate[dev]')")
@@ -684,26 +683,3 @@ def test_a_password_is_asked_for(tmp_path: Path, browser: Any, capsys: pytest.Ca
         page.close()
     finally:
         guarded.end()
-
-
-def test_what_nobody_wants_any_more_is_removed(tmp_path: Path) -> None:
-    held = Desk(keep_s=0.4, parent=tmp_path)
-    assert held.root.stat().st_mode & 0o077 == 0  # nobody else can look into it
-    old, wanted = held.begin(), held.begin()
-    (held.uploads / "sent but never taken").mkdir()
-    for _ in range(100):
-        assert held.find(wanted.token) is wanted
-        time.sleep(0.02)
-    assert [project.name for project in held.projects_folder.iterdir()] == [wanted.token]
-    assert held.find(old.token) is None
-    assert list(held.uploads.iterdir()) == []
-    # One that was killed has left its folder, as if nobody held the lock: the next one removes it, and only it.
-    left = tmp_path / "cleanplate-studio-left"
-    left.mkdir()
-    (left / ".lock").touch()
-    other = Desk(keep_s=60, parent=tmp_path)
-    assert not left.exists()
-    assert held.root.exists()
-    held.close()
-    other.close()
-    assert list(tmp_path.iterdir()) == []
