@@ -1,5 +1,6 @@
 """The studio, in a real browser: what a user does, from the upload to the download, and what nobody must do."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -66,12 +67,16 @@ class Server:
         return said
 
 
-def start(folder: Path, *words: str) -> Server:
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     """`cleanplate studio` in a process of its own, on a free port, with its temporary files in this folder."""
     # No weights, wherever the tests run: the page must do without, and say so.
     env = os.environ | {"TMPDIR": str(folder), "CLEANPLATE_WEIGHTS": str(folder), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "cleanplate", "studio", "--port", "0", "--no-browser", *words]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def started(process: subprocess.Popen[str], folder: Path) -> Server:
+    """Once it listens."""
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -82,14 +87,29 @@ def start(folder: Path, *words: str) -> Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = start(tmp_path_factory.mktemp("studio"), "--max-upload-mb", str(LIMIT_MB))
-    yield running
-    said = running.end()
-    assert running.process.returncode == 0, said
-    assert list(running.folder.glob("cleanplate-studio-*")) == []  # nothing is left behind
-    # Gradio reports what the test of paths asked for; there must be nothing else.
-    assert said.count("Traceback") == said.count("\ngradio.exceptions.InvalidPathError"), said
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
+    """An open one, and one that asks for a password; they load at the same time."""
+    folders = tmp_path_factory.mktemp("studio"), tmp_path_factory.mktemp("guarded")
+    words = ("--max-upload-mb", str(LIMIT_MB)), ("--password", "open sesame")
+    processes = [start(folder, *some) for folder, some in zip(folders, words, strict=True)]
+    try:
+        open_one, guarded = (started(*both) for both in zip(processes, folders, strict=True))
+        yield open_one, guarded
+        for server in (open_one, guarded):
+            said = server.end()
+            assert server.process.returncode == 0, said
+            assert list(server.folder.glob("cleanplate-studio-*")) == []  # nothing is left behind
+            # Gradio reports what the test of paths asked for; there must be nothing else.
+            assert said.count("Traceback") == said.count("\ngradio.exceptions.InvalidPathError"), said
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture(scope="module")
+def server(servers: tuple[Server, Server]) -> Server:
+    return servers[0]
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +126,12 @@ Opened = Callable[..., Any]
 @pytest.fixture
 def opened(browser: Any, server: Server) -> Iterator[Opened]:
     """Open the page in a tab of its own; complaints of the browser and requests elsewhere fail the test."""
+    with tabs(browser, server) as open_page:
+        yield open_page
+
+
+@contextlib.contextmanager
+def tabs(browser: Any, server: Server) -> Iterator[Opened]:
     contexts, wrong = [], []
 
     def heard(request: Any) -> None:
@@ -163,6 +189,17 @@ def shot(tmp_path_factory: pytest.TempPathFactory) -> Shot:
     return make_shot(tmp_path_factory.mktemp("shot") / "Ball & cup.mp4")
 
 
+@pytest.fixture(scope="module")
+def tracked(browser: Any, server: Server, shot: Shot) -> str:
+    """The address of a page whose shot is marked on frame 6 and tracked; a test may clean it, and leaves its marks."""
+    with tabs(browser, server) as open_page:
+        page = open_page()
+        upload(page, shot.path)
+        mark(page, shot, 6)
+        track(page)
+        return page.url
+
+
 # What a user does
 
 
@@ -208,9 +245,13 @@ def track(page: Any) -> None:
     page.wait_for_selector("#clean:not([disabled])")
 
 
-def clean(page: Any, quality: str) -> None:
+def choose(page: Any, quality: str) -> None:
     page.get_by_label(quality).check()
     page.locator("#quality label.selected", has_text=quality).wait_for()
+
+
+def clean(page: Any, quality: str) -> None:
+    choose(page, quality)
     page.click("#clean")
 
 
@@ -443,17 +484,13 @@ def test_no_path_leads_out(opened: Opened, server: Server, shot: Shot, tmp_path:
     assert page.locator("#marker .jump .marked").count() == 0
 
 
-def test_a_lost_page_finds_its_run_and_its_result_again(opened: Opened, shot: Shot) -> None:
-    page = opened()
-    upload(page, shot.path)
-    mark(page, shot, 6)
-    track(page)
+def test_a_lost_page_finds_its_run_and_its_result_again(opened: Opened, tracked: str) -> None:
+    page = opened(tracked)
     clean(page, "Paper")
-    page.locator("#progress", has_text="Learning").wait_for()
-    address = page.url
+    page.wait_for_selector("#working progress")
     page.context.close()  # in mid-run
 
-    page = opened(address)
+    page = opened(tracked)
     page.wait_for_selector("#working progress")
     page.click("#cancel")
     page.wait_for_selector("#working", state="hidden")
@@ -462,27 +499,24 @@ def test_a_lost_page_finds_its_run_and_its_result_again(opened: Opened, shot: Sh
     page.reload()
     page.wait_for_selector("#compare .screen[data-shown]")
     assert page.locator("#downloads a").count() == 4
-    page.click("#again")
-    page.wait_for_selector("#upload")
-    assert page.locator("#compare").is_hidden()
 
 
-def test_two_tabs_queue_and_do_not_mix(opened: Opened, shot: Shot, tmp_path: Path) -> None:
+def test_two_tabs_queue_and_do_not_mix(opened: Opened, shot: Shot, tracked: str, tmp_path: Path) -> None:
     other = make_shot(tmp_path / "other.mp4", seed=3)
-    one, two = opened(), opened()
+    one, two = opened(tracked), opened()
     assert one.url != two.url
-    for page, its in ((one, shot), (two, other)):
-        upload(page, its.path)
-        mark(page, its, 0)
-        track(page)
+    upload(two, other.path)
+    mark(two, other, 0)
+    track(two)
+    before = one.locator("#downloads").inner_html()
     clean(one, "Paper")
-    one.locator("#progress", has_text="Learning").wait_for()
+    one.wait_for_selector("#working progress")
     clean(two, "Fast")
     two.get_by_text("Waiting: 1 before you.").wait_for()
     one.click("#cancel")
     one.wait_for_selector("#working", state="hidden")
     two.wait_for_selector("#compare .screen[data-shown]")
-    assert one.locator("#compare").is_hidden()
+    assert one.locator("#downloads").inner_html() == before  # it has got nothing of the other's
     made, everywhere = decoded(saved(two, "Result", tmp_path)), np.ones((N_FRAMES, *SIZE), bool)
     own, others = (psnr_db(made, to_bytes(its.demo.truth), everywhere) for its in (other, shot))
     assert own > 25 > others
@@ -520,11 +554,9 @@ PALE = """() => {
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_everything_fits_and_can_be_read(opened: Opened, shot: Shot, width: int, scheme: str) -> None:
-    page = opened(width=width, scheme=scheme)
-    upload(page, shot.path)
-    mark(page, shot, 6)
-    track(page)
+def test_everything_fits_and_can_be_read(opened: Opened, tracked: str, width: int, scheme: str) -> None:
+    page = opened(tracked, width, scheme)
+    page.wait_for_selector("#marker .screen[data-shown]")
     unfold(page, "Advanced", "Carry", "How the result is written")
     option(page, "carry.rounds").wait_for()
     assert page.evaluate(SMALL) == []
@@ -560,6 +592,9 @@ def test_a_click_marks_and_what_stands_still_is_marked_everywhere(opened: Opened
         page.wait_for_selector(f"#marker canvas[data-drawn='{frame}']")
         there = covered(page)
         assert (there & found).sum() > 0.95 * (there | found).sum()
+    page.click("#again")
+    page.wait_for_selector("#upload")
+    assert page.locator("#step-mark").is_hidden()
 
 
 def test_what_was_marked_can_be_taken_back(opened: Opened, shot: Shot) -> None:
@@ -611,12 +646,14 @@ def test_the_keyboard_does_it_all(opened: Opened, shot: Shot) -> None:
     # From the middle of the picture to a corner of the ball's box, and on to the other.
     left, top, width, height = (round(part * size) for part, size in zip(shot.box(6), SIZE[::-1] * 2, strict=True))
     page.locator("#marker canvas").focus()
-    at = [SIZE[1] // 2, SIZE[0] // 2]
+    at, far = [SIZE[1] // 2, SIZE[0] // 2], round(SIZE[1] / 60)
 
     def go(x: int, y: int) -> None:
         for axis, (to, keys) in enumerate(((x, ("ArrowLeft", "ArrowRight")), (y, ("ArrowUp", "ArrowDown")))):
-            for _ in range(abs(to - at[axis])):
-                page.keyboard.press(f"Shift+{keys[to > at[axis]]}")
+            key, (steps, rest) = keys[to > at[axis]], divmod(abs(to - at[axis]), far)
+            for name, times in ((key, steps), (f"Shift+{key}", rest)):
+                for _ in range(times):
+                    page.keyboard.press(name)
             at[axis] = to
 
     go(left, top)
@@ -632,12 +669,14 @@ def test_the_keyboard_does_it_all(opened: Opened, shot: Shot) -> None:
     page.wait_for_selector("#clean:not([disabled])")
 
 
-def test_advanced_options_are_those_of_the_command_line(opened: Opened, shot: Shot, tmp_path: Path) -> None:
-    page = opened()
-    upload(page, shot.path)
-    mark(page, shot, 6)
-    track(page)
-    page.get_by_label("Fast").check()
+def test_advanced_options_are_those_of_the_command_line(opened: Opened, tracked: str, tmp_path: Path) -> None:
+    page = opened(tracked)
+    page.wait_for_selector("#marker .screen[data-shown]")
+    before = page.locator("#downloads").inner_html()
+    choose(page, "Paper")
+    page.wait_for_selector("#minutes")
+    choose(page, "Fast")
+    page.wait_for_selector("#minutes", state="hidden")  # and with them has come what the method has
     unfold(page, "Advanced", "Carry", "Reading, budget and machine")
     option(page, "carry.rounds").fill("0")
     option(page, "dilate-px").fill("6")
@@ -650,6 +689,7 @@ def test_advanced_options_are_those_of_the_command_line(opened: Opened, shot: Sh
     page.get_by_text("start is --output=elsewhere.mp4").wait_for()
     option(page, "start").fill("4")
     page.click("#clean")
+    page.wait_for_function("before => document.querySelector('#downloads').innerHTML !== before", arg=before)
     page.wait_for_selector("#compare .screen[data-shown]")
     settings = saved(page, "Settings", tmp_path).read_text()
     for line in ('method = "carry"', "carry.rounds = 1", "dilate-px = 6", 'start = "4"'):
@@ -660,26 +700,25 @@ def test_advanced_options_are_those_of_the_command_line(opened: Opened, shot: Sh
     assert "frames/00004.jpg" in before  # the frame of the shot that it was made of
 
 
-def test_a_password_is_asked_for(tmp_path: Path, browser: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_password_is_asked_for(
+    servers: tuple[Server, Server], browser: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.run(["studio", "--host", "0.0.0.0", "--no-browser"]) == 2
     assert "--host 0.0.0.0 opens the page to other computers; a password is needed then" in capsys.readouterr().err
-    guarded = start(tmp_path, "--password", "open sesame")
-    try:
-        page = browser.new_page()
-        page.goto(guarded.address)
-        page.get_by_role("button", name=re.compile("log ?in", re.I)).wait_for()
-        assert page.locator("#demo").count() == 0
-        for path in ("config", "gradio_api/file=/etc/passwd"):
-            assert page.request.get(guarded.address + path).status == 401
-        answers = [
-            page.request.post(f"{guarded.address}login", form={"username": "me", "password": word}).status
-            for word in ("guess", "open sesame")
-        ]
-        assert answers == [400, 200]
-        page.goto(guarded.address)
-        page.wait_for_selector("#demo")
-        # Another name for this machine, as a page elsewhere might have given it.
-        assert page.request.get(guarded.address, headers={"Host": "evil.example"}).status == 400
-        page.close()
-    finally:
-        guarded.end()
+    guarded = servers[1]
+    page = browser.new_page()
+    page.goto(guarded.address)
+    page.get_by_role("button", name=re.compile("log ?in", re.I)).wait_for()
+    assert page.locator("#demo").count() == 0
+    for path in ("config", "gradio_api/file=/etc/passwd"):
+        assert page.request.get(guarded.address + path).status == 401
+    answers = [
+        page.request.post(f"{guarded.address}login", form={"username": "me", "password": word}).status
+        for word in ("guess", "open sesame")
+    ]
+    assert answers == [400, 200]
+    page.goto(guarded.address)
+    page.wait_for_selector("#demo")
+    # Another name for this machine, as a page elsewhere might have given it.
+    assert page.request.get(guarded.address, headers={"Host": "evil.example"}).status == 400
+    page.close()
