@@ -28,7 +28,8 @@ from cleanplate.experiments.results import (
 )
 from cleanplate.pipeline import find_device
 from cleanplate.progress import OnStep, tell
-from cleanplate.runtime.processes import Report, here, on_ray
+from cleanplate.runtime.processes import Report, here
+from cleanplate.runtime.ray import on_ray
 from cleanplate.runtime.records import sole_run, write_records
 from cleanplate.weights import find_weights
 
