@@ -42,7 +42,7 @@ def reproduce(
         experiment: table1, table2, fig5, fig7, fig8, fig9 or fig10.
         data: folder of pairs (compose.py).
         out: where results, plates, tables and figures go.
-        scale: tiny, small or paper.
+        scale: tiny, small, medium or paper.
         seeds: repeat everything with each.
         methods: these rows only.
         clips: these pairs only.
@@ -59,18 +59,10 @@ def reproduce(
     Raises:
         InputError: anything that cannot be used, before the first cell is run where it can be told.
     """
-    if (figure := experiment.startswith("fig")) and importlib.util.find_spec("matplotlib") is None:
-        raise InputError("matplotlib is not installed", "figures need it", 'pip install "cleanplate[experiments]"')
-    for seed in (seeds := tuple(dict.fromkeys(seeds))):
-        RunOptions(seed)  # refused before the work, not after
-    if workers < 1:
-        raise InputError(f"workers {workers}", "at least 1 is needed", "pass --workers 1 or more")
+    seeds = tuple(dict.fromkeys(seeds))
+    _check(experiment, seeds, clips, workers)
     folders = read_external_names(external)
     wanted, absent = choose_metrics(metrics, SHOWN.get(experiment, ()))
-    if experiment in ONE_CLIP:
-        for option, values in (("--clips", set(clips)), ("--seeds", seeds)):
-            if len(values) > 1:
-                raise InputError(f"{len(values)} {option}", f"{experiment} shows one", f"pass {option} with one value")
     pairs = choose(read_pairs(data), clips)
     lengths = {pair["name"]: length_of(data, pair) for pair in pairs}
     chosen = {"named": bool(clips), "seeds": seeds, "methods": methods, "external": folders, "lengths": lengths}
@@ -78,12 +70,26 @@ def reproduce(
     options: dict[str, Any] = {"plates": experiment in ONE_CLIP, "on": on, "workers": workers, "device": device}
     lines = run(cells, data, out, wanted, on_step=on_step, **options)
     rows = [name for name in methods_of(experiment, folders) if not methods or name in methods]
-    if not figure:
+    if not experiment.startswith("fig"):
         gone = [name for name in absent if name not in measured(lines)]
         said = [f"Not measured, for want of weights or libraries: {', '.join(gone)}."] if gone else []
         table = {"table1": table1, "table2": table2}[experiment](lines, rows, said)
         return write_table(table, out)
     return _figure(experiment, cells, lines, rows, data, out, scale)
+
+
+def _check(experiment: str, seeds: Sequence[int], clips: Sequence[str], workers: int) -> None:
+    """Refuse before the work what cannot be run or shown."""
+    if experiment.startswith("fig") and importlib.util.find_spec("matplotlib") is None:
+        raise InputError("matplotlib is not installed", "figures need it", 'pip install "cleanplate[experiments]"')
+    for seed in seeds:
+        RunOptions(seed)
+    if workers < 1:
+        raise InputError(f"workers {workers}", "at least 1 is needed", "pass --workers 1 or more")
+    if experiment in ONE_CLIP:
+        for option, values in (("--clips", set(clips)), ("--seeds", seeds)):
+            if len(values) > 1:
+                raise InputError(f"{len(values)} {option}", f"{experiment} shows one", f"pass {option} with one value")
 
 
 ONE_CLIP = frozenset({"fig5", "fig8", "fig9"})
