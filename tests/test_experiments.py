@@ -709,6 +709,16 @@ def test_means_are_over_clips_then_over_seeds() -> None:
     assert str(mean([line("dip", "a", ssim=None)], "ssim")) == "-"
 
 
+def test_results_of_earlier_versions_are_read_in_todays_words(tmp_path: Path) -> None:
+    """The file in docs/results is one; nothing in it is written anew."""
+    path = Path(shutil.copy(Path(__file__).parents[1] / "docs/results/results.jsonl", tmp_path))
+    lines = read_results(path)
+    assert len(lines) == 54
+    assert all("made_up_psnr_db" in line["metrics"] and "learned_psnr_db" not in line["metrics"] for line in lines)
+    number = mean([line for line in lines if line["method"] == "carry-learn"], "made_up_psnr_db")
+    assert str(number) == "30.39"  # of docs/results/table1.md
+
+
 def test_a_line_takes_the_place_of_its_cells_and_keeps_metrics_of_the_same_result() -> None:
     def made(settings: dict, **metrics: Any) -> dict:
         key = {"scale": "small", "window": None, "looks": 0, "features": False}

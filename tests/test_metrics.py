@@ -300,6 +300,7 @@ def test_every_metric_that_needs_no_weights_by_name() -> None:
     assert values["hole_psnr_db"] == values["carried_psnr_db"] == psnr_db(result, truth, hole)
     assert values["made_up_psnr_db"] is None
     assert all(value is not None for name, value in values.items() if name != "made_up_psnr_db")
+    assert list(measure(Comparison(result, truth, hole, provenance), ["learned_psnr_db"])) == ["made_up_psnr_db"]
     alone = measure(Comparison(result[:1], truth[:1], hole[:1]), ["psnr_db", "warp_error", "consistency_ssim"])
     assert alone["warp_error"] is alone["consistency_ssim"] is None
 
