@@ -58,17 +58,18 @@ def test_the_offline_file_is_in_the_order_of_blue_green_red(weights: Path) -> No
 
 
 def test_torchvisions_file_is_read_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision.models import vgg16
+    from torchvision.models.vgg import cfgs, make_layers
 
-    whole = vgg16(weights=None).eval()
-    torch.save(whole.state_dict(), tmp_path / "ours.pth")
+    layers = make_layers(cfgs["D"])  # of VGG16; its classifier, which is in the file too, has most of its weights
+    state = {f"features.{name}": value for name, value in layers.state_dict().items()}
+    torch.save(state | {"classifier.0.weight": torch.zeros(1)}, tmp_path / "ours.pth")
     digest = hashlib.sha256((tmp_path / "ours.pth").read_bytes()).hexdigest()
     monkeypatch.setenv("CLEANPLATE_WEIGHTS", str(tmp_path))
     monkeypatch.setitem(WEIGHTS, "vgg16", (WeightFile("ours.pth", digest[:8], lambda: "nowhere"),))
     frames = torch.rand(1, 3, 32, 32)
     mean = torch.tensor((123.68, 116.779, 103.939)).view(1, 3, 1, 1)
     with torch.no_grad():
-        up_to_relu3_3 = torch.nn.Sequential(*list(whole.features.children())[:16])
+        up_to_relu3_3 = torch.nn.Sequential(*list(layers.children())[:16])
         expected = up_to_relu3_3(255 * frames - mean)
         assert difference(255 * Trunk(read_trunk())(frames)[2], expected) < 1e-4
 
