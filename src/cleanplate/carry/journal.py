@@ -10,7 +10,7 @@ until the end: four bytes for every hidden pixel of a video of bytes.
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -19,13 +19,12 @@ from cleanplate.imaging.frame import Frame
 from cleanplate.runtime.checkpoint import WorkDir
 
 
+@runtime_checkable
 class Border(Protocol):
     """A dataclass of what a stage must know to go on: of tensors, numbers, and dataclasses of them."""
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
     @classmethod
-    def load(cls, state: dict[str, Any]) -> Self:
+    def load(cls, state: dict[str, Any]) -> Any:
         """From what `dataclasses.asdict` has made of it."""
         ...
 
@@ -85,7 +84,7 @@ class Journal(Generic[B]):
         first, self.count = self.count, self.count + len(block)
         kept = [{"fill": pack(one.frame)} | ({"links": _links(one)} if self.links else {}) for one in block]
         self.work_dir.save_piece(f"{self.stage}-{first:07}-{self.count:07}", kept)
-        state = None if border is None else asdict(border)  # copies: a slice would save the whole tensor
+        state = None if border is None else asdict(border)  # type: ignore[call-overload]  # copies: a slice would save the whole tensor
         self.work_dir.save(self.stage, {"count": self.count, "border": state, "elapsed_s": elapsed_s})
         for name, _, end in _blocks(self.work_dir, self.after) if self.after else ():
             if end <= self.count:
