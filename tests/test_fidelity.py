@@ -16,7 +16,7 @@ from cleanplate import cli
 from cleanplate.clean import clean
 from cleanplate.config import Encoding
 from cleanplate.runtime.options import RunOptions
-from cleanplate.video.shot import Shot
+from cleanplate.video.shot import open_shot
 from cleanplate.video.timecode import Span
 from cleanplate.video.writer import open_writer
 from tests.conftest import panning, to_bytes
@@ -89,7 +89,7 @@ def box_mask(folder: Path, rows: slice = BOX[0], columns: slice = BOX[1], name: 
 
 def cleaned(video: Path, output: Path, mask: Path | None = None, **settings: Any) -> Path:
     encoding = settings.pop("encoding", None)
-    shot = Shot(video, (mask or box_mask(output.parent),), settings.pop("span", Span()), dilate_px=0, **settings)
+    shot = open_shot(video, (mask or box_mask(output.parent),), settings.pop("span", Span()), dilate_px=0, **settings)
     clean(shot, output, "carry", RunOptions(device="cpu"), encoding=encoding)
     return output
 

@@ -27,7 +27,7 @@ from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.files import whole
 from cleanplate.runtime.options import RunOptions
 from cleanplate.video.reader import read_frames
-from cleanplate.video.shot import Shot
+from cleanplate.video.shot import open_shot
 from cleanplate.video.writer import open_writer
 from tests.conftest import panning, to_bytes, walking_hole
 
@@ -222,7 +222,12 @@ def test_a_file_that_may_not_grow(short: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
         with pytest.raises(InputError, match=r"out\.mkv cannot be written \(File too large\)"):
-            clean(Shot(short / "shot.mkv", (short / "mask.png",)), short / "out.mkv", "carry", RunOptions(device="cpu"))
+            clean(
+                open_shot(short / "shot.mkv", (short / "mask.png",)),
+                short / "out.mkv",
+                "carry",
+                RunOptions(device="cpu"),
+            )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
@@ -249,7 +254,7 @@ def overwritten(path: Path) -> None:
 @pytest.mark.parametrize("moment", ["before", "read"])
 def test_an_input_that_goes_while_it_is_read(short: Path, harm: Callable[[Path], None], name: str, moment: str) -> None:
     masks = (short / ("mask.mkv" if name == "mask.mkv" else "mask.png"),)
-    shot = Shot(short / ("shot.mp4" if name == "mask.mkv" else name), masks)
+    shot = open_shot(short / ("shot.mp4" if name == "mask.mkv" else name), masks)
     done = []
 
     def on_step(step: Step) -> None:
@@ -267,7 +272,7 @@ def test_an_input_that_goes_while_it_is_read(short: Path, harm: Callable[[Path],
 
 def test_an_image_that_goes_while_its_folder_is_read(short: Path) -> None:
     write_video(short / "frames", panning(12))
-    shot = Shot(short / "frames", (short / "mask.png",))
+    shot = open_shot(short / "frames", (short / "mask.png",))
 
     def on_step(step: Step) -> None:
         (short / "frames/00007.png").unlink(missing_ok=True)
