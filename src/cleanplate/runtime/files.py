@@ -85,7 +85,7 @@ def writing(path: Path) -> Iterator[None]:
         raise InputError(
             f"{path} cannot be written ({error.strerror or error})",
             "a writable disk with room is needed",
-            "free some space, or choose another place",
+            "choose another place",
         ) from error
 
 
