@@ -198,7 +198,8 @@ def test_the_command_on_a_full_disk(
     assert cli.run(words.split()) == 2
     assert capsys.readouterr().err == (
         f"cleanplate: {disk}/out.mkv cannot be written (No space left on device); "
-        "a writable disk with room is needed; choose another place\n"
+        f"a writable disk with room is needed; choose another place; what is done is in {disk}/out.mkv.work, "
+        "and the same command with --resume goes on from it\n"
     )
     assert {path.name for path in disk.iterdir()} <= {"out.mkv.work"}  # for --resume, when there is room
 
