@@ -12,7 +12,7 @@ from cleanplate import InputError
 from cleanplate.track.marks import WHITE, Mark, box_area
 from cleanplate.track.tracked import Tracked
 from cleanplate.track.tracker import track
-from cleanplate.video.reader import image_files, read_image
+from cleanplate.video.images import image_files, read_image
 
 KINDS = ("one", "two", "box")
 # A frame is wrong, and should have been named, below this IoU.

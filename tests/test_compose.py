@@ -23,8 +23,8 @@ from cleanplate.data.compose import (
 )
 from cleanplate.data.write import recipes
 from cleanplate.runtime.files import sha256
+from cleanplate.video.masks import grow
 from cleanplate.video.reader import read_frames, read_masks
-from cleanplate.video.shot import grow
 from cleanplate.video.writer import write_levels
 from tests.conftest import refused
 

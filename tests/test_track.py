@@ -22,7 +22,8 @@ from cleanplate.track.outline import outline, own_motion
 from cleanplate.track.propagate import guided_filter, one_thing, pieces, sureness
 from cleanplate.track.tracked import Tracked, small_size, worth_a_look
 from cleanplate.track.tracker import _passes, _share, track
-from cleanplate.video.reader import read_image, read_masks
+from cleanplate.video.images import read_image
+from cleanplate.video.reader import read_masks
 from tests.conftest import refused, texture
 
 SIZE = (96, 144)

@@ -156,8 +156,9 @@ class Shot:
 def look_through(path: Path) -> Shot:
     """The size and the times of all frames; nothing is kept of the pictures."""
     from cleanplate.video.container import decode
+    from cleanplate.video.images import image_files, is_image, read_image
     from cleanplate.video.planes import upright_size
-    from cleanplate.video.reader import fps_of, image_files, is_image, read_image
+    from cleanplate.video.reader import fps_of
 
     fps = fps_of(path)
     if path.is_dir() or is_image(path):
@@ -187,7 +188,7 @@ def write_masks(path: Path, masks: "Iterable[np.ndarray]", shot: Shot, on_step: 
 
     from cleanplate.video.writer import open_writer
 
-    with open_writer(path, like=shot.path, fps=shot.fps, keep=False) as writer:
+    with open_writer(path, like=shot.path, fps=shot.fps, keep_source=False) as writer:
         for index, mask in enumerate(masks):
             writer.write(np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2))
             tell(on_step, "write", index + 1, len(shot.times_s))

@@ -25,8 +25,10 @@ from cleanplate.imaging.pixels import to_tensor
 from cleanplate.runtime.files import existing
 from cleanplate.video.clip import Clip
 from cleanplate.video.container import MOST_PX
-from cleanplate.video.reader import image_files, is_image, read_frames, read_masks, resize_and_crop
-from cleanplate.video.shot import WHITE, grow
+from cleanplate.video.images import image_files, is_image
+from cleanplate.video.masks import WHITE, grow
+from cleanplate.video.reader import read_frames, read_masks
+from cleanplate.video.resize import resize_and_crop
 
 MANIFEST = "composed.json"
 FRAMES, MASKS, TRUTH = "davis/frames", "davis/masks", "davis/truth"

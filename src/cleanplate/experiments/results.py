@@ -24,7 +24,7 @@ from cleanplate.experiments.plan import Cell
 from cleanplate.imaging.pixels import all_samples, to_tensor
 from cleanplate.runtime.files import existing, sha256, whole, writing
 from cleanplate.runtime.records import Line, check_kinds, read_records
-from cleanplate.video.encoder import VIDEO_SUFFIXES
+from cleanplate.video.codecs import VIDEO_SUFFIXES
 
 RESULTS = "results.jsonl"
 # What tells a cell from others ...

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 
 from cleanplate.errors import InputError
 from cleanplate.runtime.files import existing
-from cleanplate.video.reader import is_image, read_image
+from cleanplate.video.images import is_image, read_image
 from cleanplate.video.timecode import moment
 
 WHITE = 127  # a painted pixel brighter than this is marked
