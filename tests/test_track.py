@@ -16,12 +16,13 @@ from cleanplate.errors import Cancelled, InputError
 from cleanplate.imaging.pixels import to_tensor
 from cleanplate.progress import Step
 from cleanplate.track.classifier import deform
-from cleanplate.track.fields import blur
+from cleanplate.track.components import count_components, main_components
+from cleanplate.track.fields import blur, guided_filter
 from cleanplate.track.marks import Mark, box_area, frame_at, painted_area, polygon_area
 from cleanplate.track.outline import outline, own_motion
-from cleanplate.track.propagate import guided_filter, one_thing, pieces, sureness
-from cleanplate.track.tracked import Tracked, small_size, worth_a_look
-from cleanplate.track.tracker import _passes, _share, track
+from cleanplate.track.propagate import step_confidence
+from cleanplate.track.tracked import Tracked, frames_to_review, small_size
+from cleanplate.track.tracker import _blend_weight, _passes, track
 from cleanplate.video.reader import read_image, read_masks
 from tests.conftest import refused, texture
 
@@ -70,9 +71,9 @@ def test_the_first_mask_is_taken_through_the_shot(shot: Shot, tracked: Tracked) 
     assert np.array_equal(tracked.mask(0), masks[0])  # what was painted is believed as it is
     assert min(iou(mask, truth) for mask, truth in zip(tracked, masks, strict=True)) > 0.85
     assert np.array_equal(tracked.masks, np.stack(list(tracked)))
-    assert tracked.sure[0] == 1
-    assert tracked.sure.min() > 0.5
-    assert tracked.look_at == ()
+    assert tracked.confidence[0] == 1
+    assert tracked.confidence.min() > 0.5
+    assert tracked.frames_to_review == ()
 
 
 def test_a_mask_covers_rather_too_much(shot: Shot, tracked: Tracked) -> None:
@@ -88,8 +89,8 @@ def test_a_mask_covers_rather_too_much(shot: Shot, tracked: Tracked) -> None:
 def test_the_same_seed_gives_the_same_masks(shot: Shot, tracked: Tracked) -> None:
     frames, masks = shot
     again = track(frames, [Mark(0, masks[0])])
-    assert np.array_equal(again.levels, tracked.levels)
-    assert np.array_equal(again.sure, tracked.sure)
+    assert np.array_equal(again.probability, tracked.probability)
+    assert np.array_equal(again.confidence, tracked.confidence)
 
 
 def test_from_the_middle_both_ways_and_from_two_marks(shot: Shot) -> None:
@@ -98,7 +99,7 @@ def test_from_the_middle_both_ways_and_from_two_marks(shot: Shot) -> None:
     assert min(iou(mask, truth) for mask, truth in zip(middle, masks, strict=True)) > 0.8
     two = track(frames, [Mark(11, masks[11]), Mark(0, masks[0])])
     assert min(iou(mask, truth) for mask, truth in zip(two, masks, strict=True)) > 0.85
-    assert two.sure[[0, 11]].tolist() == [1, 1]
+    assert two.confidence[[0, 11]].tolist() == [1, 1]
 
 
 def test_found_again_after_a_post_hid_it() -> None:
@@ -107,13 +108,13 @@ def test_found_again_after_a_post_hid_it() -> None:
     assert iou(tracked.mask(15), masks[15]) > 0.7
 
 
-def test_a_thing_that_is_lost_is_worth_a_look(shot: Shot) -> None:
+def test_a_thing_that_is_lost_is_frames_to_review(shot: Shot) -> None:
     frames, masks = shot
     cut = frames.copy()
     cut[6:] = (texture(*SIZE, seed=9) * 255).astype(np.uint8)
     tracked = track(cut, [Mark(0, masks[0])])
-    assert any(index >= 6 for index in tracked.look_at)
-    assert not any(index < 6 for index in tracked.look_at)
+    assert any(index >= 6 for index in tracked.frames_to_review)
+    assert not any(index < 6 for index in tracked.frames_to_review)
 
 
 def test_the_outline_of_a_box_is_found(shot: Shot) -> None:
@@ -121,8 +122,8 @@ def test_the_outline_of_a_box_is_found(shot: Shot) -> None:
     box = box_area((8, 28, 44, 44), SIZE)
     assert iou(box, masks[0]) < 0.7
     assert iou(outline(frames[0], box), masks[0]) > 0.85
-    tracked = track(frames, [Mark(0, box, firm=False)])
-    assert tracked.look_at == (0,)  # everything rests on what was found there
+    tracked = track(frames, [Mark(0, box, is_exact=False)])
+    assert tracked.frames_to_review == (0,)  # everything rests on what was found there
     assert iou(tracked.mask(0), masks[0]) > 0.85
     assert iou(tracked.mask(11), masks[11]) > 0.8
     # Nothing to be told from: the area itself.
@@ -206,8 +207,13 @@ def test_progress_and_cancelling(shot: Shot) -> None:
     track(frames[:4], [Mark(2, masks[2])], on_step=steps.append)
     assert [(step.stage, step.done) for step in steps if step.stage == "track"] == [("track", n) for n in (1, 2, 3)]
     assert {step.total for step in steps if step.stage == "track"} == {3}
+
+    def enough(step: Step) -> None:
+        if step.stage == "track":
+            raise Cancelled
+
     with pytest.raises(Cancelled):
-        track(frames, [Mark(0, masks[0])], on_step=lambda step: Cancelled if step.stage == "track" else None)
+        track(frames, [Mark(0, masks[0])], on_step=enough)
 
 
 def test_frames_are_read_once_and_one_after_the_other(shot: Shot) -> None:
@@ -231,25 +237,29 @@ def test_passes_cover_every_frame_and_shares_add_up() -> None:
     back = {at: list(range(at, stop, step))[1:] for at, stop, step in _passes(marked, length) if step < 0}
     assert met == {3: [4, 5, 6, 7], 8: [9, 10, 11]}
     assert back == {3: [2, 1, 0], 8: [7, 6, 5, 4]}
-    assert [_share(index, 3, marked) for index in (0, 4, 7)] == [1, 0.8, 0.2]
-    assert all(_share(index, 3, marked) + _share(index, 8, marked) == pytest.approx(1) for index in range(4, 8))
+    assert [_blend_weight(index, 3, marked) for index in (0, 4, 7)] == [1, 0.8, 0.2]
+    assert all(
+        _blend_weight(index, 3, marked) + _blend_weight(index, 8, marked) == pytest.approx(1) for index in range(4, 8)
+    )
 
 
-def test_worth_a_look() -> None:
-    assert worth_a_look(np.ones(20)) == ()
+def test_frames_to_review() -> None:
+    assert frames_to_review(np.ones(20)) == ()
     sure = np.ones(40)
     sure[10:13], sure[30] = (0.3, 0.1, 0.4), 0.45
-    assert worth_a_look(sure) == (11, 30)
-    assert len(worth_a_look(np.zeros(100))) == 8
+    assert frames_to_review(sure) == (11, 30)
+    assert len(frames_to_review(np.zeros(100))) == 8
 
 
 def test_sureness() -> None:
     mask = np.zeros((10, 10), np.float32)
     mask[2:6, 2:6] = 1
-    assert sureness(mask, mask) == 1
-    assert sureness(mask, np.roll(mask, 2, axis=1)) == pytest.approx(1 / 3)
-    assert sureness(np.full((10, 10), 0.6, np.float32), np.ones((10, 10), np.float32)) == pytest.approx(1 / 3, abs=1e-4)
-    assert sureness(0 * mask, mask) == 0
+    assert step_confidence(mask, mask) == 1
+    assert step_confidence(mask, np.roll(mask, 2, axis=1)) == pytest.approx(1 / 3)
+    assert step_confidence(np.full((10, 10), 0.6, np.float32), np.ones((10, 10), np.float32)) == pytest.approx(
+        1 / 3, abs=1e-4
+    )
+    assert step_confidence(0 * mask, mask) == 0
 
 
 def test_what_has_torn_off_is_left_behind() -> None:
@@ -257,11 +267,11 @@ def test_what_has_torn_off_is_left_behind() -> None:
     mask[10:30, 10:30] = mask[10:30, 34:38] = mask[5:38, 60:78] = 1
     expected = np.zeros_like(mask)
     expected[10:30, 8:38] = 1
-    kept = one_thing(mask, expected, 1, apart_px=8)
+    kept = main_components(mask, expected, 1, gap_px=8)
     assert kept[20, 20]
     assert kept[20, 36]  # close by
     assert not kept[20, 70]  # larger, but not where the thing is expected
-    assert pieces(mask > 0.5) == 3
+    assert count_components(mask > 0.5) == 3
 
 
 def test_building_blocks() -> None:
@@ -457,12 +467,12 @@ def test_sam2_is_asked_with_masks_and_boxes(shot: Shot, tmp_path: Path, monkeypa
     monkeypatch.setenv("CLEANPLATE_WEIGHTS", str(tmp_path))
     for name in ("sam2_hiera_large.pt", "sam2.1_hiera_tiny.pt", "sam2.1_hiera_base_plus.pt"):
         (tmp_path / name).touch()
-    marks = [Mark(1, masks[1]), Mark(2, box_area((8, 28, 44, 44), SIZE), firm=False)]
+    marks = [Mark(1, masks[1]), Mark(2, box_area((8, 28, 44, 44), SIZE), is_exact=False)]
     tracked = track(iter(frames), marks, method="sam2")
     assert built == [("configs/sam2/sam2_hiera_l.yaml", str(tmp_path / "sam2_hiera_large.pt"))]
     assert fake.asked == [("mask", 1, int(masks[1].sum())), ("box", 2, [8, 28, 52, 72])]
     assert min(iou(mask, truth) for mask, truth in zip(tracked, masks, strict=True)) > 0.98
-    assert tracked.sure.min() > 0.98
+    assert tracked.confidence.min() > 0.98
     with pytest.raises(InputError, match="frame 3 is marked; the clip has 3 frames"):
         track(frames, [Mark(3, masks[1])], method="sam2")
 

@@ -20,7 +20,7 @@ from cleanplate.studio import tasks
 from cleanplate.studio import thumbnails as pictures
 from cleanplate.studio.queue import Job, Lane
 from cleanplate.studio.tasks import MARKS, MASK_FILE, PROVENANCE_FILE, Facts, Result, Tracked
-from cleanplate.track.outline import BESIDE
+from cleanplate.track.outline import NEIGHBOUR_OFFSETS
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv")
 RESULT_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
@@ -278,7 +278,7 @@ class Project:
     def _beside(self, frame: int) -> Iterator[np.ndarray]:
         """Frames that show how what is on this one moves."""
         total = self.facts.total if self.facts else 0
-        return (self._picture(at) for by in BESIDE if 0 <= (at := frame + by) < total)
+        return (self._picture(at) for by in NEIGHBOUR_OFFSETS if 0 <= (at := frame + by) < total)
 
     def _shown(self, frame: int) -> np.ndarray:
         return pictures.read_mask(pictures.numbered(self.folder / MARKS, frame, ".png"))

@@ -110,7 +110,7 @@ def track_marks(
         masks = (everywhere for _ in range(facts.total))
     else:
         tracked = track((narrow(frame) for frame in stream_frames(video)), given, on_step=on_step)
-        masks, look_at = iter(tracked), tracked.look_at
+        masks, look_at = iter(tracked), tracked.frames_to_review
     _emptied(folder / MASK)
     covered = 0.0
 
