@@ -161,7 +161,6 @@ class Classifier:
         twin = copy.copy(self)
         twin._network = copy.deepcopy(self._network)
         twin._optimiser = twin._adam(ONLINE_LEARNING_RATE)
-        twin._tracked = list(self._tracked)
         twin._generator = torch.Generator()
         twin._generator.set_state(self._generator.get_state())
         return twin
