@@ -4,10 +4,10 @@ import pytest
 
 from cleanplate.runtime.threads import one_thread_each
 from cleanplate.track.background import MAX_LOG_ODDS, MIN_LOG_ODDS, Background, LikelihoodRatio, camera_flow
-from cleanplate.track.classifier import Classifier, appearance_features, deform, samples
+from cleanplate.track.classifier import Classifier, Samples, appearance_features, deform, samples
 from cleanplate.track.components import centroid, count_components, main_components
 from cleanplate.track.fields import blur, bounding_window, guided_filter, warp
-from cleanplate.track.propagate import observe, step_confidence
+from cleanplate.track.propagate import Propagator, observe, step_confidence
 from cleanplate.track.tracker import _blend_weight, _passes
 from tests.conftest import texture
 from tests.rolling_ball import SIZE, ball_shot, iou
@@ -96,6 +96,35 @@ def test_a_classifier_tells_colours_and_its_copies_go_their_own_ways(monkeypatch
         for _ in range(3):
             classifier.update(inverted)
         assert np.array_equal(classifier.log_odds(features, mask), twin.log_odds(features, mask))  # from the same draws
+
+
+class Untaught(Classifier):
+    """Holds whatever is expected for the object, and counts how often it was to learn."""
+
+    def __init__(self) -> None:
+        self.updates = 0
+
+    def log_odds(self, features: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        return np.where(expected > 0.5, 4, -4).astype(np.float32)
+
+    def update(self, new: Samples) -> None:
+        self.updates += 1
+
+
+def test_a_step_asks_classifier_and_background_and_every_fourth_is_learned_from() -> None:
+    frames, masks = ball_shot(1)
+    mask, classifier = masks[0].astype(np.float32), Untaught()
+    propagator, observation = Propagator(mask, classifier, 0), observe(frames[0], frames[0])
+    learned = []
+    for _ in range(4):
+        found, confidence = propagator.step(observation)
+        learned.append(classifier.updates)
+    assert learned == [0, 0, 0, 1]
+    assert iou(found > 0.5, masks[0]) > 0.8
+    assert 0.5 < confidence < 1
+    nothing, against = np.zeros(SIZE, np.float32), np.full(SIZE, -8, np.float32)
+    assert (propagator._classify(observation.features, mask, nothing) > 0.5).any()
+    assert not (propagator._classify(observation.features, mask, against) > 0.5).any()
 
 
 def test_samples_are_drawn_at_the_outline_and_by_confidence() -> None:
