@@ -16,7 +16,8 @@ import torch
 from benchmarks.carry import machine, peak_memory_mb, timed
 from cleanplate import Clip, inpaint
 from cleanplate.baselines.fillers import telea
-from cleanplate.data.compose import Composed, read_composed, read_pairs
+from cleanplate.data.compose import Composed, read_composed
+from cleanplate.data.pairs import read_pairs
 from cleanplate.imaging.frame import MADE_UP
 from cleanplate.imaging.pixels import to_tensor
 from cleanplate.imaging.visualise import tint

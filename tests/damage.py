@@ -33,8 +33,9 @@ import torch
 from cleanplate import write_video
 from cleanplate.batch.jobs import read_jobs
 from cleanplate.batch.runner import BATCH, _check
-from cleanplate.data.compose import MANIFEST, read_composed, read_pairs
+from cleanplate.data.compose import read_composed
 from cleanplate.data.demo import write_tone
+from cleanplate.data.pairs import MANIFEST, read_pairs
 from cleanplate.errors import InputError
 from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.files import existing
