@@ -22,7 +22,7 @@ from cleanplate.imaging.frame import MADE_UP
 from cleanplate.imaging.pixels import to_tensor
 from cleanplate.imaging.visualise import tint
 from cleanplate.metrics import psnr_db
-from cleanplate.video.writer import write_png
+from cleanplate.video.images import write_png
 
 LEAST_UNSEEN = 50  # pixels; fewer say nothing
 COLUMNS = ("ours_db", "telea_db", "smooth_db")

@@ -14,8 +14,8 @@ from cleanplate.data import write as dataset
 from cleanplate.data.compose import compose, each_composed, fit_object, read_composed, resized
 from cleanplate.data.pairs import identified, length_of, read_pairs, sha256_of_clip
 from cleanplate.data.write import recipes
+from cleanplate.video.masks import grow
 from cleanplate.video.reader import read_frames, read_masks
-from cleanplate.video.shot import grow
 from cleanplate.video.writer import write_levels
 from tests.conftest import refused
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from cleanplate.commands.inpaint import Inpaint
 from cleanplate.errors import InputError
-from cleanplate.video.reader import is_image
+from cleanplate.video.images import is_image
 
 OURS = frozenset({"overwrite", "resume"})
 """Options that every job of a batch has."""

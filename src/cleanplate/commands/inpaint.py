@@ -115,10 +115,10 @@ class Inpaint:
 
     def shot(self) -> "Shot":
         """The video and its masks."""
-        from cleanplate.video.shot import Shot
+        from cleanplate.video.shot import open_shot
 
         reading = {"size": self.size, "region": self.region, "dilate_px": self.dilate_px}
-        return Shot(self.video, (self.mask, *self.also), self.span(), **reading, invert_mask=self.invert_mask)
+        return open_shot(self.video, (self.mask, *self.also), self.span(), **reading, invert_mask=self.invert_mask)
 
     def span(self) -> "Span":
         """The part of the video."""

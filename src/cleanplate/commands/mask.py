@@ -81,8 +81,8 @@ class Mask:
                 pictures = (picture for index, picture in enumerate(read(self.video)) if first <= index <= last)
                 options = {"method": self.method, "seed": self.seed, "device": self.device, "on_step": on_step}
                 tracked = track(pictures, marks, **options)
-                inside, look_at = iter(tracked), tuple(first + index for index in tracked.look_at)
-                covered = float(tracked.levels.mean()) / 255
+                inside, look_at = iter(tracked), tuple(first + index for index in tracked.frames_to_review)
+                covered = float(tracked.probability.mean()) / 255
             masks = (next(inside) if first <= index <= last else nothing for index in range(len(shot.times_s)))
             write_masks(self.output, masks, shot, on_step)
         height, width = shot.size
@@ -107,12 +107,12 @@ class Mask:
                 given = f"--box has {len(self.box)} numbers for {len(self.frame)} of --frame"
                 raise InputError(given, "X Y W H are needed for each", "give four numbers a frame")
             boxes = zip(self.frame, zip(*[iter(self.box)] * 4, strict=True), strict=True)
-            marks += [Mark(frame, box_area(box, size), firm=False) for frame, box in boxes]
+            marks += [Mark(frame, box_area(box, size), is_exact=False) for frame, box in boxes]
         if self.polygon:
             if len(self.frame) != 1:
                 given = f"--polygon is of one frame, and --frame names {len(self.frame)}"
                 raise InputError(given, "one is needed", "mark the others by --paint")
-            marks.append(Mark(self.frame[0], polygon_area(self.polygon, size), firm=False))
+            marks.append(Mark(self.frame[0], polygon_area(self.polygon, size), is_exact=False))
         for word in self.paint:
             number, colon, name = word.partition(":")
             if number.isdigit() and colon:
@@ -156,8 +156,9 @@ class Shot:
 def look_through(path: Path) -> Shot:
     """The size and the times of all frames; nothing is kept of the pictures."""
     from cleanplate.video.container import decode
+    from cleanplate.video.images import image_files, is_image, read_image
     from cleanplate.video.planes import upright_size
-    from cleanplate.video.reader import fps_of, image_files, is_image, read_image
+    from cleanplate.video.reader import fps_of
 
     fps = fps_of(path)
     if path.is_dir() or is_image(path):
@@ -187,7 +188,7 @@ def write_masks(path: Path, masks: "Iterable[np.ndarray]", shot: Shot, on_step: 
 
     from cleanplate.video.writer import open_writer
 
-    with open_writer(path, like=shot.path, fps=shot.fps, keep=False) as writer:
+    with open_writer(path, like=shot.path, fps=shot.fps, keep_source=False) as writer:
         for index, mask in enumerate(masks):
             writer.write(np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2))
             tell(on_step, "write", index + 1, len(shot.times_s))

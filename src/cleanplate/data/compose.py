@@ -18,8 +18,8 @@ from cleanplate.data.pairs import FRAMES, MANIFEST, MASKS, Pair, choose, read_pa
 from cleanplate.errors import InputError
 from cleanplate.imaging.pixels import to_tensor
 from cleanplate.video.clip import Clip
+from cleanplate.video.masks import WHITE, grow
 from cleanplate.video.reader import read_frames, read_masks, resize_and_crop
-from cleanplate.video.shot import WHITE, grow
 
 DILATE_PX = 4
 

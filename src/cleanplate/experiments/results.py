@@ -23,7 +23,7 @@ from cleanplate.imaging.pixels import all_samples, to_tensor
 from cleanplate.metrics import OLD_NAMES
 from cleanplate.runtime.files import existing, whole, writing
 from cleanplate.runtime.records import Line, check_kinds, read_records
-from cleanplate.video.encoder import VIDEO_SUFFIXES
+from cleanplate.video.codecs import VIDEO_SUFFIXES
 
 RESULTS = "results.jsonl"
 # What tells a cell's line from others, and what it is called in `Cell` ...

@@ -50,7 +50,7 @@ def in_box(
     box: tuple[int, int, int, int],
     beside: Iterable[UInt8[np.ndarray, "h w 3"]] = (),
 ) -> Bool[np.ndarray, "h w"]:
-    """The thing in a box: left, top, width, height; `beside` are frames before and after it (`outline.BESIDE`).
+    """The thing in a box: left, top, width, height; `beside` are frames around it (`NEIGHBOUR_OFFSETS`).
 
     Raises:
         InputError: a box that is not in the picture.

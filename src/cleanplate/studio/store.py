@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cleanplate.studio import tasks, thumbnails
-from cleanplate.track.outline import BESIDE
+from cleanplate.track.outline import NEIGHBOUR_OFFSETS
 
 SETTINGS_FILE, WORK = "settings.toml", "work"
 
@@ -31,7 +31,7 @@ class Store:
 
     def frames_beside(self, index: int, total: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         """Frames that show how what is on this one moves."""
-        return (self.frame(at) for by in BESIDE if 0 <= (at := index + by) < total)
+        return (self.frame(at) for by in NEIGHBOUR_OFFSETS if 0 <= (at := index + by) < total)
 
     def mark(self, index: int) -> Bool[np.ndarray, "h w"]:
         """What is marked on a frame."""

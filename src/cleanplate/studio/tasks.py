@@ -111,7 +111,7 @@ def track_marks(
         masks = (everywhere for _ in range(info.total))
     else:
         tracked = track((narrow(frame) for frame in stream_frames(video)), given, on_step=on_step)
-        masks, frames_to_review = iter(tracked), tracked.look_at
+        masks, frames_to_review = iter(tracked), tracked.frames_to_review
     _emptied(folder / MASK)
 
     def passing() -> Iterator[np.ndarray]:
