@@ -14,7 +14,8 @@ import pytest
 
 from cleanplate import cli, write_video
 from cleanplate.commands.inpaint import Inpaint
-from cleanplate.commands.settings import read_settings, to_words, write_settings
+from cleanplate.commands.options import to_words
+from cleanplate.commands.settings import read_settings, write_settings
 from cleanplate.data.demo import write_tone
 from cleanplate.version import __version__
 from cleanplate.video import encoder
