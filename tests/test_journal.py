@@ -157,8 +157,8 @@ def test_a_block_whose_end_was_not_noted_is_made_again(tmp_path: Path, clip: Cli
     work = WorkDir(tmp_path / "work")
     work.begin({"clip": "this"})
     work.save_piece("carry-0-0000000-0000032", [{"fill": {}}] * 32)
-    assert Journal(work, "carry-0", CarryBorder).count == 0
-    assert list(Journal(work, "carry-0", CarryBorder).replay(iter(()))) == []
+    assert Journal(work, "carry-0", CarryBorder.load).count == 0
+    assert list(Journal(work, "carry-0", CarryBorder.load).replay(iter(()))) == []
 
 
 # The command, killed for real

@@ -9,7 +9,7 @@ from cleanplate.config import LearnConfig
 from cleanplate.imaging.smooth import paint, shrink
 from cleanplate.metrics import psnr_db
 from cleanplate.unseen.learn import crop_around, key_frame
-from cleanplate.unseen.patches import Level, add_detail
+from cleanplate.unseen.patches import PyramidLevel, add_detail
 from tests.conftest import panning
 
 
@@ -128,9 +128,11 @@ def test_the_liveliness_of_the_surroundings_has_a_say() -> None:
 def test_of_patches_that_look_alike_the_one_with_the_networks_colour_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    levels: list[Level] = []
-    vote = Level.vote
-    monkeypatch.setattr(Level, "vote", lambda self, *args, **more: levels.append(self) or vote(self, *args, **more))
+    levels: list[PyramidLevel] = []
+    vote = PyramidLevel.vote
+    monkeypatch.setattr(
+        PyramidLevel, "vote", lambda self, *args, **more: levels.append(self) or vote(self, *args, **more)
+    )
     frame, hole = torch.full((1, 3, 40, 80), 0.5), box(1, (40, 80), slice(12, 28), slice(30, 46))
     made = torch.where(hole, 0.9, torch.linspace(0, 1, 80).expand(1, 3, 40, 80))
     add_detail(frame, hole, made, patch_px=5, texture_weight=0.0, guide_weight=1.0)

@@ -16,7 +16,7 @@ Estimator = Literal["dis", "raft_small", "raft_large"]
 
 @dataclass(frozen=True)
 class CarryConfig:
-    """How hidden pixels are carried in from frames that show them (carry.py)."""
+    """How hidden pixels are carried in from frames that show them (the wing carry/)."""
 
     estimator: Estimator = "dis"
     """Optical flow: OpenCV DIS (CPU, nothing to download) or torchvision RAFT (needs its weights)."""
@@ -60,7 +60,7 @@ class CarryConfig:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The encoder-decoder that makes what is learned (network.py; App. A, B)."""
+    """The encoder-decoder that makes what is learned (paper/network.py; App. A, B)."""
 
     kind: Literal["2d", "3d"] = "2d"
     """2d: every frame by itself (App. A.1); 3d: the frames of a batch as one volume (App. A.2)."""
@@ -112,7 +112,7 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which frames are trained on, and for how long (schedule.py; Sec. 3.2, App. C)."""
+    """Which frames are trained on, and for how long (paper/schedule.py; Sec. 3.2, App. C)."""
 
     frames_per_batch: int = 5
     """The paper's N."""
@@ -154,15 +154,15 @@ class Schedule:
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How the network is fitted to the clip (fit.py)."""
+    """How the network is fitted to the clip (paper/fit.py)."""
 
     learning_rate: float = 0.01
     """Of Adam."""
     eval_every: int = 0
     """Make all frames every so many steps, to show them and to output the best; 0: at the end only."""
     output: Literal["last", "best", "mean"] = "last"
-    """last: what the trained network makes; best: of all looks, the one of lowest loss on the known pixels (App. C.1);
-    mean: the mean of what was made over the last fifth of the steps."""
+    """last: what the trained network makes; best: of all evaluations, the one of lowest loss on the known pixels
+    (App. C.1); mean: the mean of what was made over the last fifth of the steps."""
     input_noise_std: float = 0.0
     """Standard deviation of the noise added to the input at every step."""
     lr_decay_share: float = 0.0
@@ -176,14 +176,14 @@ class FitConfig:
         _check("fit.learning_rate", self.learning_rate, self.learning_rate > 0, "a number above 0")
         _check("fit.eval_every", self.eval_every, self.eval_every >= 0, "0 or more")
         good = self.output != "best" or self.eval_every > 0
-        _check("fit.output", "best and fit.eval_every 0", good, "a look at what is kept")
+        _check("fit.output", "best and fit.eval_every 0", good, "an evaluation (fit.eval_every above 0)")
         _check("fit.input_noise_std", self.input_noise_std, self.input_noise_std >= 0, "0 or more")
         _check("fit.lr_decay_share", self.lr_decay_share, 0 <= self.lr_decay_share <= 1, "a share from 0 to 1")
 
 
 @dataclass(frozen=True)
 class LearnConfig:
-    """How what no frame shows is learned once everything else is carried (learn.py)."""
+    """How what no frame shows is learned once everything else is carried (the wing unseen/)."""
 
     margin: float = 0.5
     """Around the unseen region, as a share of its size: what the network and the patches learn from."""
@@ -192,15 +192,15 @@ class LearnConfig:
     min_area_share: float = 0.005
     """An unseen region below this share of the frame leaves a network nothing to decide: patches alone fill it."""
     ensemble_size: int = 4
-    """Of the frame, each with a noise of its own; what the network makes of them is averaged."""
+    """Copies of the frame, each with a noise of its own; what the network makes of them is averaged."""
     network_blend: float = 0.5
     """Share of the network's picture in what decides; the rest is the smooth fill, which is never far wrong."""
     patch_px: int = 7
     """Side of the patches of the shot that supply detail; 0 leaves it to the network."""
     texture_weight: float = 4.0
-    """How much a patch must be as lively as its surroundings, beside being of the colours that are there so far."""
+    """Weight of the gradient energy that the surroundings let expect, beside the colours that are there so far."""
     guide_weight: float = 1.0
-    """How much a patch must be of the colour that was decided on there."""
+    """Weight of the colour that was decided on, beside the colours that are there so far."""
     thin_px: int = 2
     """What is left unseen within this distance of seen pixels is filled smoothly."""
 
@@ -219,7 +219,7 @@ class LearnConfig:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a video is written (encoder.py)."""
+    """How a video is written (video/encoder.py)."""
 
     codec: Literal["auto", "h264", "h265", "prores", "ffv1", "vp9", "av1"] = "auto"
     """auto: h264 in .mp4 and .mov (prores in .mov where there is an alpha channel), ffv1 (lossless, of RGB) in .mkv,
@@ -237,7 +237,7 @@ class Encoding:
 
 def _check(name: str, value: object, good: bool, needed: str) -> None:
     if not good:
-        raise InputError(f"{name} is {value}", f"{needed} is needed", "correct it")
+        raise InputError(f"{name} is {value}", f"{needed} is needed", "give that, or leave it out for the default")
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ Of a block is kept what its holes were filled with, until the next stage has fil
 until the end: four bytes for every hidden pixel of a video of bytes.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
@@ -19,15 +19,9 @@ from cleanplate.imaging.frame import Frame
 from cleanplate.runtime.checkpoint import WorkDir
 
 
-class Border(Protocol):
-    """A dataclass of what a stage must know to go on: of tensors, numbers, and dataclasses of them."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @classmethod
-    def load(cls, state: dict[str, Any]) -> Self:
-        """From what `dataclasses.asdict` has made of it."""
-        ...
+@dataclass(frozen=True)
+class Border:
+    """What a stage knows at the end of a block: tensors, numbers, and dataclasses and dicts of them."""
 
 
 B = TypeVar("B", bound=Border)
@@ -39,19 +33,25 @@ class Journal(Generic[B]):
     Args:
         work_dir: where.
         stage: what its files are called.
-        border: what the stage knows at the end of a block.
+        load: makes what the stage knew at the end of a block of what `dataclasses.asdict` had made of it.
         after: the stage before, whose blocks are forgotten once this one has filled their frames.
         links: keep also what leads from the unseen pixels to the neighbours.
     """
 
     def __init__(
-        self, work_dir: WorkDir, stage: str, border: type[B], *, after: str | None = None, links: bool = False
+        self,
+        work_dir: WorkDir,
+        stage: str,
+        load: Callable[[dict[str, Any]], B],
+        *,
+        after: str | None = None,
+        links: bool = False,
     ):
         self.work_dir, self.stage, self.after, self.links = work_dir, stage, after, links
         kept = work_dir.load(stage)
         self.count: int = kept["count"] if kept else 0
         """How many frames are done."""
-        self.border: B | None = border.load(kept["border"]) if kept and kept["border"] else None
+        self.border: B | None = load(kept["border"]) if kept and kept["border"] else None
         """What the stage knew there; None if nothing is done, or no frame follows."""
 
     def replay(self, frames: Iterator[LinkedFrame]) -> Iterator[LinkedFrame]:

@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from cleanplate.carry.journal import Journal, pack, unpack
+from cleanplate.carry.journal import Border, Journal, pack, unpack
 from cleanplate.carry.linking import KnownPictures, Linker
 from cleanplate.carry.trajectories import FlowLink, LinkedFrame, Trajectories, boundary_pixels, follow, gather
 from cleanplate.config import CarryConfig
@@ -77,7 +77,7 @@ def carry(
         journal = Journal(
             run.work_dir,
             stage(number),
-            CarryBorder,
+            CarryBorder.load,
             after=stage(number - 1) if number else None,
             links=last and to_be_learned,
         )
@@ -92,7 +92,7 @@ def stage(number: int) -> str:
 
 
 @dataclass(frozen=True)
-class CarryBorder:
+class CarryBorder(Border):
     """What a round must know to go on after the frames that are done."""
 
     last: dict[str, Tensor]

@@ -181,7 +181,9 @@ def follow(
             on[:, 4] = torch.maximum(on[:, 4], step[:, 1])
             on[:, 5:] += step[:, 2:]
             first = torch.where(known, first, on)
-        first[:, 0] = torch.where(lands, first[:, 0], -1)
+        # Where motion is no pure shift, what is lost by adding up whole steps and rests may lead out of the picture.
+        inside = ((first[:, 1:3] >= -0.5) & (first[:, 1:3] <= last + 0.5)).all(1)
+        first[:, 0] = torch.where(lands & inside, first[:, 0], -1)
         trajectories.append(Trajectories(first))
     return trajectories
 

@@ -38,7 +38,9 @@ def frame_pairs(n_frames: int, stride: int, direction: int) -> list[Pair]:
     """The (i, j) at that stride and direction, in the order of i."""
     if stride < 1 or direction not in (1, -1):
         raise InputError(
-            f"stride {stride}, direction {direction}", "stride 1 or more, direction 1 or -1", "correct them"
+            f"stride {stride}, direction {direction}",
+            "a stride of 1 or more, and 1 or -1, are needed",
+            "change these two",
         )
     step = stride * direction
     return [(i, i + step) for i in range(n_frames) if 0 <= i + step < n_frames]

@@ -59,7 +59,7 @@ class EncoderDecoder(nn.Module):
             raise InputError(
                 f"kind '{kind}', padding '{padding}', channels {tuple(channels)}",
                 "2d or 3d, zeros or reflect, and at least one block are needed",
-                "correct them",
+                "choose among these",
             )
         self.kind, self.padding, self.depth = kind, padding, len(channels)
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool
 from torch import Tensor
 
-from cleanplate.carry.journal import Journal
+from cleanplate.carry.journal import Border, Journal
 from cleanplate.carry.rounds import carry_on, stage
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.config import CarryConfig, Method
@@ -29,7 +29,7 @@ from cleanplate.unseen.patches import add_detail
 
 
 @dataclass(frozen=True)
-class LearnBorder:
+class LearnBorder(Border):
     """What must be known to go on after the frames that are done."""
 
     number: int
@@ -52,7 +52,7 @@ def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions,
             together; what it does not reach stays smooth, and waiting for frames counts too.
         total: how many frames will come, if that is known.
     """
-    journal = Journal(run.work_dir, "learn", LearnBorder, after=stage(method.carry.rounds - 1))
+    journal = Journal(run.work_dir, "learn", LearnBorder.load, after=stage(method.carry.rounds - 1))
     before: LinkedFrame | None = None
     passing = iter(frames)
     for linked in journal.replay(passing):

@@ -2,10 +2,11 @@
 
 The network decides what goes where; at the size it works at, its picture is soft. From there to full size, every patch
 that touches the hole looks for the known patch most like it, and every pixel of the hole becomes the mean of what those
-say about it; this is repeated a few times at every size. Alike means: of the same colours, and as lively as the
-surroundings let expect. By colours alone the flattest patch is the nearest to anything soft.
+say about it; this is repeated a few times at every size. Alike means: of the same colours, and of the gradient energy
+that the surroundings let expect. By colours alone the flattest patch is the nearest to anything soft.
 
-A patch is named by its middle pixel, counted row by row. Letters: n patches touch the hole, a level is h x w pixels.
+A patch is named by its middle pixel, counted row by row. Letters: n patches touch the hole, a level of the pyramid has
+h x w pixels.
 """
 
 from itertools import product
@@ -25,7 +26,7 @@ REPEATS = (8, 5, 3, 2)
 ALL_PAIRS, AT_ONCE = 40_000_000, 2048
 # A hole's pixel counts so much less for every pixel that it is farther from what is known.
 CONFIDENCE = 1.3
-# gradient energy is averaged over a square of this radius.
+# Gradient energy is averaged over a square of this radius.
 ENERGY_PX = 8
 
 Found = tuple[Int[Tensor, " n"], Float[Tensor, " n"]]
@@ -51,16 +52,16 @@ def add_detail(
         texture_weight: weight of gradient energy beside colour.
         guide_weight: weight of the network's picture beside colour.
     """
-    levels = [(frame, hole)]
-    while levels[-1][0].shape[2] > made.shape[2]:
-        levels.append(shrink(*levels[-1]))
+    pyramid = [(frame, hole)]
+    while pyramid[-1][0].shape[2] > made.shape[2]:
+        pyramid.append(shrink(*pyramid[-1]))
     filled, guide, coarser, found = made, made, None, None
-    for depth, (picture, mask) in enumerate(reversed(levels)):
+    for depth, (picture, mask) in enumerate(reversed(pyramid)):
         if depth > 0:
             filled, guide = _double(filled, picture), _double(guide, picture)
         filled = torch.where(mask, filled, picture)
         also = torch.cat((texture_weight**0.5 * _gradient_energy(filled[0], mask[0, 0]), guide_weight**0.5 * guide[0]))
-        level = Level(filled[0], mask[0, 0], patch_px, also)
+        level = PyramidLevel(filled[0], mask[0, 0], patch_px, also)
         if not level.able:  # nothing known is as large as a patch: the network's picture has to do
             coarser = found = None
             continue
@@ -76,7 +77,7 @@ def add_detail(
     return filled
 
 
-class Level:
+class PyramidLevel:
     """A frame at one size, with its hole filled for now, and its patches."""
 
     def __init__(
@@ -174,14 +175,14 @@ class Level:
         """Every pixel of the hole becomes the mean of what the patches over it say, the nearest ones counting most."""
         match, distance_sq = found
         spread = torch.quantile(distance_sq[:: max(1, len(distance_sq) // 100_000)], 0.75) + 1e-8
-        say = (
+        weight = (
             torch.exp(-distance_sq / (2 * spread * (DECIDED if decided else 1))) * self.confidence[self.targets] + 1e-12
         )
         flat = self.picture.flatten(1)
         total = flat.new_zeros(4, flat.shape[1])
         for offset in self.offsets.tolist():
-            colours = flat[:, match + offset] * say
-            total.index_add_(1, self.targets + offset, torch.cat((colours, say[None])))
+            colours = flat[:, match + offset] * weight
+            total.index_add_(1, self.targets + offset, torch.cat((colours, weight[None])))
         hidden = self.hole.flatten() & (total[3] > 0)
         flat[:, hidden] = total[:3, hidden] / total[3, hidden]
 
@@ -195,9 +196,9 @@ def _gradient_energy(picture: Float[Tensor, "3 h w"], hole: Bool[Tensor, "h w"])
     across = F.pad((gray[:, 1:] - gray[:, :-1]).abs(), (0, 1))
     along = F.pad((gray[1:] - gray[:-1]).abs(), (0, 0, 0, 1))
     # A difference is known if both its pixels are, and those beside them: the fill must not be felt.
-    sure = (~dilate((~known)[None, None], 2)).float()
+    measured = (~dilate((~known)[None, None], 2)).float()
     side = 2 * ENERGY_PX + 1
-    sums = F.avg_pool2d(torch.cat((torch.stack((across, along))[None] * sure, sure), 1), side, 1, ENERGY_PX)
+    sums = F.avg_pool2d(torch.cat((torch.stack((across, along))[None] * measured, measured), 1), side, 1, ENERGY_PX)
     share = sums[:, 2:]
     return pull_push(sums[:, :2] / share.clamp(min=1e-6), (share > 0.1).float())[0]
 

@@ -1,0 +1,140 @@
+"""Any flow, holes, cuts, sizes and windows: no traceback, no NaN, provenance and known pixels right."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cleanplate import METHODS, Clip, InputError, inpaint
+from cleanplate.carry.trajectories import FlowLink, boundary_pixels, follow, gather
+from cleanplate.config import CarryConfig
+from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP
+from tests.conftest import texture
+
+QUIET = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], derandomize=True
+)
+
+
+def picture_of(height: int, width: int, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(texture(height, width, seed)).permute(2, 0, 1).float()
+
+
+def moved(picture: torch.Tensor, matrix: np.ndarray) -> torch.Tensor:
+    """The picture under an affine motion about its middle, the border repeated."""
+    grid = F.affine_grid(torch.from_numpy(matrix[None]).float(), [1, *picture.shape], align_corners=False)
+    return F.grid_sample(picture[None], grid, padding_mode="reflection", align_corners=False)[0]
+
+
+@st.composite
+def clips(draw: st.DrawFn) -> Clip:
+    """A camera that pans, turns and zooms at random, with cuts, and holes of any size that jump."""
+    height, width = draw(st.integers(16, 30)), draw(st.integers(16, 30))
+    count, seed = draw(st.integers(1, 16)), draw(st.integers(0, 2**16))
+    rng = np.random.default_rng(seed)
+    zoom, turn, pan = (draw(st.sampled_from(some)) for some in ((0, 0, 0.03, -0.03), (0, 0.02), (0, 0.05, 0.3)))
+    cuts = set(draw(st.lists(st.integers(0, count), max_size=3)))
+    hole = torch.zeros(count, 1, height, width, dtype=torch.bool)
+    frames, pose, shot = [], np.eye(2, 3), 0
+    sides = draw(st.sampled_from((0.2, 0.6, 1.1)))
+    for index in range(count):
+        if index in cuts:
+            pose, shot = np.eye(2, 3), shot + 1
+        frames.append(moved(picture_of(height, width, seed + shot), pose))
+        step = np.array([[1 + zoom, turn, pan * rng.normal()], [-turn, 1 + zoom, pan * rng.normal()]])
+        pose = np.concatenate((pose[:, :2] @ step[:, :2], pose[:, :2] @ step[:, 2:] + pose[:, 2:]), 1)
+        for _ in range(int(rng.integers(0, 3))):
+            top, left = rng.integers(-8, height), rng.integers(-8, width)
+            bottom, right = (
+                top + 1 + rng.integers(0, 1 + int(sides * height)),
+                left + 1 + rng.integers(0, 1 + int(sides * width)),
+            )
+            hole[index, 0, max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
+    if not hole.any():
+        hole[0, 0, 5:8, 5:8] = True
+    if hole.all():
+        hole[0, 0, 5:8, 5:8] = False
+    return Clip(torch.stack(frames).clamp(0, 1), hole, 24.0)
+
+
+@settings(QUIET, max_examples=30)
+@given(clips(), st.integers(2, 12), st.integers(1, 3), st.sampled_from((0.0, 0.1)))
+def test_any_clip_is_filled(clip: Clip, window: int, rounds: int, least_support: float) -> None:
+    config = replace(CarryConfig(), window_frames=window, rounds=rounds, least_support=least_support)
+    plate = inpaint(clip, replace(METHODS["carry"], carry=config), device="cpu")
+    assert bool(torch.isfinite(plate.frames).all())
+    assert float(plate.frames.min()) >= 0
+    assert float(plate.frames.max()) <= 1
+    assert torch.equal(plate.provenance == KNOWN, clip.known)
+    assert set(plate.provenance.unique().tolist()) <= {KNOWN, CARRIED, MADE_UP}
+    assert torch.equal(torch.where(clip.known, plate.frames, 0.0), torch.where(clip.known, clip.frames, 0.0))
+    # What is under the hole is never looked at.
+    lie = Clip(torch.where(clip.hole, 1 - clip.frames, clip.frames), clip.hole)
+    assert torch.equal(inpaint(lie, replace(METHODS["carry"], carry=config), device="cpu").frames, plate.frames)
+    # A frame that no other resembles cannot have been carried to.
+    if len(clip.frames) == 1:
+        assert not (plate.provenance == CARRIED).any()
+
+
+@settings(QUIET, max_examples=150)
+@given(
+    st.integers(2, 12), st.integers(2, 9), st.integers(2, 9), st.integers(0, 2**16), st.sampled_from((0.4, 3.0, 1e4))
+)
+def test_any_flow_is_followed(count: int, height: int, width: int, seed: int, speed: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    hole = torch.rand(count, 1, height, width, generator=generator) < 0.5
+    hole[0] = False  # everything may end there
+    boundary = [boundary_pixels(one) for one in hole]
+    links = []
+    for pixels in boundary:
+        at = torch.stack((pixels % width, pixels // width), 1).float()
+        xy = at + speed * torch.randn(len(pixels), 2, generator=generator)
+        error = 2 * torch.rand(len(pixels), generator=generator).half()
+        links.append(FlowLink(xy, error, torch.zeros(len(pixels), 3).half()))
+    trajectories = follow(range(count), links, boundary, (height, width))
+    pictures = dict(enumerate(torch.rand(count, 3, height, width, generator=generator)))
+    for index, (pixels, found) in enumerate(zip(boundary, trajectories, strict=True)):
+        good = found.source >= 0
+        assert bool((found.source[good] < index).all())
+        x, y = found.xy[good].unbind(1)
+        # Within the picture's area: pixel centres are at whole numbers.
+        assert bool(((x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)).all())
+        wanted = hole[index].flatten()[pixels]
+        reached, colours = gather(pictures, (found, found), wanted, CarryConfig())
+        assert bool(torch.isfinite(colours).all())
+        assert torch.equal(reached, wanted & good & (found.error <= CarryConfig().max_error_px))
+
+
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_a_position_that_drifts_out_of_the_picture_is_no_source(side: str) -> None:
+    """Rounding errors of a zoom add up: half a pixel a frame, and after some frames they point out of the picture."""
+    size, count = 12, 10
+    hole = torch.ones(count, 1, size, size, dtype=torch.bool)
+    hole[0] = False
+    boundary = [boundary_pixels(one) for one in hole]
+    drift = {"left": (-0.45, 0), "right": (0.45, 0), "top": (0, -0.45), "bottom": (0, 0.45)}[side]
+    at = torch.stack((boundary[1] % size, boundary[1] // size), 1).float()
+    inner = (at + torch.tensor(drift)).clamp(0, size - 1)
+    link = FlowLink(inner, torch.zeros(len(at)).half(), torch.zeros(len(at), 3).half())
+    trajectories = follow(range(count), [link] * count, boundary, (size, size))
+    for index in range(1, count):
+        found = trajectories[index]
+        wanted = torch.ones(len(found.source), dtype=torch.bool)
+        reached, colours = gather({0: torch.rand(3, size, size)}, (found,), wanted, CarryConfig())
+        assert bool(torch.isfinite(colours).all())
+        assert torch.equal(reached, found.source >= 0)
+    assert bool((trajectories[count - 1].source < 0).any())
+
+
+def test_frames_that_are_all_hole_between_known_ones_are_carried_to_or_said_to_be_made_up() -> None:
+    frames = picture_of(32, 32).expand(9, -1, -1, -1).clone()
+    hole = torch.zeros(9, 1, 32, 32, dtype=torch.bool)
+    hole[3:6] = True
+    plate = inpaint(Clip(frames, hole, 24.0), "carry", device="cpu")
+    assert torch.equal(plate.provenance != KNOWN, hole)
+    with pytest.raises(InputError, match="covers every pixel"):
+        Clip(frames, torch.ones_like(hole), 24.0)
