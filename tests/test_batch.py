@@ -194,7 +194,7 @@ def test_a_bad_table_is_one_line_and_runs_nothing(
         ("batch in -o out", "no mask is there for c.mp4, d"),
         ("batch twice -o out", "a.mp4 has the masks a-mask.png and a_mask.png"),
         ("batch nothing -o out", "nothing has no shots"),
-        ("batch in/good.csv -o out --options '", '--each "\'" (No closing quotation)'),
+        ("batch in/good.csv -o out --options '", '--options "\'" (No closing quotation)'),
         ("batch in/good.csv -o out --options=--provenance=x", "x is not in "),
         ("batch in/good.csv -o out --workers 0", "--workers is 0"),
         ("batch in/good.csv -o out --retries -1", "--retries is -1"),

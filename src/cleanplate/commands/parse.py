@@ -1,10 +1,11 @@
 """From words to the command `inpaint`: for the command line, the rows of a batch, the page and settings files."""
 
 import contextlib
+import dataclasses
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import tyro
@@ -53,19 +54,24 @@ def parse_inpaint(words: Sequence[str]) -> Inpaint:
     return parse_as(Inpaint, words, prog=PROG, default=default)
 
 
-def _default(method: str) -> Inpaint:
-    """What the command is with a method and nothing else said; what must be given is missing from it."""
-    return Inpaint(tyro.MISSING, tyro.MISSING, tyro.MISSING, method, settings=find_method(method))
+def _default(method: str, fields: Mapping[str, Any] = MappingProxyType({})) -> Inpaint:
+    """What the command is with a method where no word says otherwise; what must be given is missing from it."""
+    given = {field.name: field.default for field in dataclasses.fields(Inpaint)} | dict.fromkeys(PLACES, tyro.MISSING)
+    default = object.__new__(Inpaint)  # no `Inpaint(...)`: what is missing is no path
+    vars(default).update(given | {"method": method, "settings": find_method(method)} | fields)
+    return default
 
 
 def _with_settings(method: str, held: Mapping[str, Value], path: Path | None) -> Inpaint:
     """The same with what a settings file holds, which is checked like words of a command."""
-    places = {name: Path(str(held[name])) if name in held else tyro.MISSING for name in PLACES}
+    places = {name: Path(str(held[name])) for name in PLACES if name in held}
     given = {name: value for name, value in held.items() if name not in (*PLACES, "method")}
     try:
+        if not given:
+            return _default(method, places)
         words = ["VIDEO", "MASK", "-o", "OUT", *to_words(given)]
-        default = _default(method)
-        return replace(parse_as(Inpaint, words, prog=PROG, default=default) if given else default, **places)
+        read = parse_as(Inpaint, words, prog=PROG, default=_default(method))
+        return _default(method, vars(read) | dict.fromkeys(PLACES, tyro.MISSING) | places)
     except InputError as error:
         said = f"the settings file {path} cannot be used ({error})"
         needed = "options of cleanplate inpaint are needed, as in dilate-px = 4"
