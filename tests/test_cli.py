@@ -191,7 +191,7 @@ def test_interrupted_by_the_user(shot: Path) -> None:
         *["inpaint", "shot.mp4", "mask.mkv", "carry", "-o", "out.mp4", "--carry.rounds", "500"],
     ]
     process = subprocess.Popen(words, cwd=shot, stderr=subprocess.PIPE, text=True)
-    while not list(shot.glob(".out.mp4.partial*/out.mp4")):
+    while not list(shot.glob(".out.mp4.partial*")):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
@@ -213,15 +213,18 @@ def test_killed_at_random_moments_and_resumed(
     folder = tmp_path
     assert Running(f"{words} -o alone --log-dir alone-log", folder).end()[::2] == (0, "")
     rng, lines = random.Random(0), folder / "killed.work" / "steps.jsonl"
-    reached = 0
+
+    def steps() -> int:
+        return len(lines.read_bytes().splitlines()) if lines.is_file() else 0
+
     for _ in range(3):
+        enough = steps() + 2
         process = Running(f"{words} -o killed --resume", folder)
-        process.until(lambda: lines.is_file() and len(lines.read_bytes().splitlines()) > reached + 2)
+        process.until(lambda enough=enough: steps() > enough)
         time.sleep(rng.uniform(0, 0.1))
         process.kill()
         assert process.code == -signal.SIGKILL
         assert not (folder / "killed").exists()
-        reached = len(lines.read_bytes().splitlines())
     code, _, err = command(f"{words} -o killed", folder, capsys)
     assert (code, err.count("\n")) == (2, 1)
     assert "killed.work holds an unfinished run" in err
@@ -257,25 +260,22 @@ def test_a_finished_run_leaves_what_was_asked_for(shot: Path, capsys: pytest.Cap
     assert {path.name for path in set(shot.iterdir()) - before} == {"out.mkv"}
 
 
-def ending(shot: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, at: int) -> None:
-    """Let a run end by an error when so many updates are done."""
+def ending(shot: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, stage: str) -> None:
+    """Let a run end by an error while it reads, or after three updates."""
     import cleanplate.commands.logs as run_logs
 
-    def each_of(*_: object) -> Callable[[Step], None]:
-        def on_step(step: Step) -> None:
-            if step.update == at:
-                raise error
+    def on_step(step: Step) -> None:
+        if step.stage == stage and (stage == "read" or step.update == 3):
+            raise error
 
-        return on_step
-
-    monkeypatch.setattr(run_logs, "each_of", each_of)
+    monkeypatch.setattr(run_logs, "each_of", lambda *_: on_step)
 
 
 def test_a_run_that_fails_says_where_what_is_done_is(
     shot: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as failing:
-        ending(shot, failing, InputError("the disk is full", "room is needed", "make some"), at=3)
+        ending(shot, failing, InputError("the disk is full", "room is needed", "make some"), stage="learn")
         code, _, err = command(SHORT, shot, capsys)
     assert code == 2
     assert err == (
@@ -293,7 +293,7 @@ def test_a_run_that_fails_says_where_what_is_done_is(
 def test_a_defect_shows_its_traceback_and_where_what_is_done_is(
     shot: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ending(shot, monkeypatch, ZeroDivisionError("ours"), at=3)
+    ending(shot, monkeypatch, ZeroDivisionError("ours"), stage="learn")
     with pytest.raises(ZeroDivisionError, match="ours"):
         command(SHORT, shot, capsys)
     said = "cleanplate: WARNING: what is done is in out.mkv.work; the same command with --resume goes on from it\n"
@@ -305,7 +305,7 @@ def test_a_defect_shows_its_traceback_and_where_what_is_done_is(
 def test_where_nothing_was_saved_nothing_is_said_of_it(
     shot: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    ending(shot, monkeypatch, error, at=1)
+    ending(shot, monkeypatch, error, stage="read")
     with contextlib.suppress(ZeroDivisionError):
         assert command(SHORT.replace("--save-every-s 0", ""), shot, capsys)[::2] == (
             2,

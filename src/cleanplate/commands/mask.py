@@ -6,7 +6,7 @@ from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, Suppress, arg
+from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import End, Output, Start, part_of, progress
 from cleanplate.errors import InputError
@@ -45,9 +45,9 @@ class Mask:
     """Where to begin: a frame (120), a time (2.5s, 1:05) or a timecode (00:01:05:12)."""
     end: End = None
     """Where to end, in the same words; that frame is not masked any more."""
-    shown_first: Annotated[str | None, arg(name="from"), Suppress] = None
+    shown_first: Annotated[str | None, arg(name="from", metavar="MOMENT")] = None
     """Word of an earlier version for --start: begins with the frame that is shown then."""
-    shown_last: Annotated[str | None, arg(name="to"), Suppress] = None
+    shown_last: Annotated[str | None, arg(name="to", metavar="MOMENT")] = None
     """Word of an earlier version for --end: ends with the frame that is shown then, which is masked too."""
     method: Literal["flow", "sam2"] = "flow"
     """flow, or sam2 if its package and weights are there ($CLEANPLATE_WEIGHTS)."""
