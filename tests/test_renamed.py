@@ -16,7 +16,7 @@ from cleanplate.video.reader import read_masks
 from tests.conftest import panning
 
 INPAINT = RENAMED["inpaint"]
-VALUES = {"extra-mask": "c.png", "fit.output": "mean", "learn.ensemble-size": "3", "fit.eval-every": "7"}
+VALUES = {"extra-mask": "c.png", "fit.output": "last", "learn.ensemble-size": "3", "fit.eval-every": "7"}
 
 
 def value_of(command: Inpaint, name: str) -> object:
@@ -98,11 +98,7 @@ def test_from_and_to_mean_what_they_meant(
     assert masked("--start 10 --end 99") == ([10, 11], "")
     command = cli.parse(["inpaint", "shot.mp4", "b", "-o", "c", "--start", "0.1s", "--end", "0.2s"])
     assert isinstance(command, Inpaint)
-    assert [index for index in range(12) if command.span().begins(index, index / 25)][0] == 3
-    assert (
-        cli.run(
-            ["mask", "shot.mp4", "--fixed", "--box", "1", "1", "9", "9", "-o", "no.mkv", "--from", "5", "--to", "2"]
-        )
-        == 2
-    )
+    assert next(index for index in range(12) if command.span().begins(index, index / 25)) == 3
+    words = "mask shot.mp4 --fixed --box 1 1 9 9 -o no.mkv --from 5 --to 2"
+    assert cli.run(words.split()) == 2
     assert "no frame is between the start (frame 5) and the end (frame 3)" in capsys.readouterr().err
