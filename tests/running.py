@@ -49,7 +49,7 @@ class Running:
         """Its exit code, stdout and stderr, once it has ended."""
         self.process.join(timeout_s)
         assert not self.process.is_alive()
-        return self.code, *((self.said / name).read_text() for name in ("out", "err"))
+        return self.code, (self.said / "out").read_text(), (self.said / "err").read_text()
 
 
 def _run(words: list[str], folder: Path, said: Path) -> None:

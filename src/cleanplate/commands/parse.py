@@ -58,7 +58,7 @@ def _default(method: str, fields: Mapping[str, Any] = MappingProxyType({})) -> I
     """What the command is with a method where no word says otherwise; what must be given is missing from it."""
     given = {field.name: field.default for field in dataclasses.fields(Inpaint)} | dict.fromkeys(PLACES, tyro.MISSING)
     default = object.__new__(Inpaint)  # no `Inpaint(...)`: what is missing is no path
-    vars(default).update(given | {"method": method, "settings": find_method(method)} | fields)
+    vars(default).update(given | {"method": method, "settings": find_method(method), **fields})
     return default
 
 
