@@ -188,7 +188,7 @@ def test_interrupted_by_the_user(shot: Path) -> None:
         sys.executable,
         "-c",
         program,
-        *["inpaint", "shot.mp4", "mask.mkv", "carry", "-o", "out.mp4", "--carry.rounds", "500"],
+        *["inpaint", "shot.mp4", "mask.mkv", "carry", "-o", "out.mp4", "--carry.rounds", "100"],
     ]
     process = subprocess.Popen(words, cwd=shot, stderr=subprocess.PIPE, text=True)
     while not list(shot.glob(".out.mp4.partial*")):
