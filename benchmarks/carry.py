@@ -16,7 +16,8 @@ from torch import Tensor
 from cleanplate import METHODS, InputError, inpaint
 from cleanplate.baselines.fillers import telea
 from cleanplate.carry.rounds import carry
-from cleanplate.data.compose import read_composed, read_pairs
+from cleanplate.data.compose import read_composed
+from cleanplate.data.pairs import read_pairs
 from cleanplate.imaging.frame import MADE_UP, Frame
 from cleanplate.imaging.paint import painted
 from cleanplate.metrics import psnr_db, warp_error

@@ -9,9 +9,9 @@ import torch
 
 from cleanplate.clean import clean
 from cleanplate.imaging.visualise import TINTS, tint
+from cleanplate.video.images import write_png
 from cleanplate.video.reader import read_frames, read_masks
-from cleanplate.video.shot import Shot
-from cleanplate.video.writer import write_png
+from cleanplate.video.shot import open_shot
 
 HARD = ("camel", "blackswan", "car-roundabout", "breakdance", "bmx-trees")
 
@@ -23,7 +23,7 @@ def benchmark_hard(
     pictures.mkdir(parents=True, exist_ok=True)
     maps = []
     for name in only or HARD:
-        shot = Shot(data / "davis/frames" / name, (data / "davis/masks" / name,))
+        shot = open_shot(data / "davis/frames" / name, (data / "davis/masks" / name,))
         with TemporaryDirectory() as folder:
             out, kinds = Path(folder) / "clean", Path(folder) / "kinds"
             done = clean(shot, out, method, provenance=kinds)

@@ -16,12 +16,13 @@ import torch
 from benchmarks.carry import machine, peak_memory_mb, timed
 from cleanplate import Clip, inpaint
 from cleanplate.baselines.fillers import telea
-from cleanplate.data.compose import Composed, read_composed, read_pairs
+from cleanplate.data.compose import Composed, read_composed
+from cleanplate.data.pairs import read_pairs
 from cleanplate.imaging.frame import MADE_UP
 from cleanplate.imaging.pixels import to_tensor
 from cleanplate.imaging.visualise import tint
 from cleanplate.metrics import psnr_db
-from cleanplate.video.writer import write_png
+from cleanplate.video.images import write_png
 
 LEAST_UNSEEN = 50  # pixels; fewer say nothing
 COLUMNS = ("ours_db", "telea_db", "smooth_db")

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 
 from benchmarks.carry import machine
 from cleanplate import METHODS, Clip, InputError, Step, inpaint
-from cleanplate.data.compose import read_composed, read_pairs
+from cleanplate.data.compose import read_composed
+from cleanplate.data.pairs import read_pairs
 from cleanplate.metrics import psnr_db
 
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")

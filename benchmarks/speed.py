@@ -13,7 +13,7 @@ import torch
 from benchmarks.carry import machine
 from cleanplate.clean import clean
 from cleanplate.runtime.options import RunOptions
-from cleanplate.video.shot import Shot
+from cleanplate.video.shot import open_shot
 from cleanplate.video.timecode import Span
 from cleanplate.video.writer import open_writer
 
@@ -28,7 +28,7 @@ def benchmark_speed(data: Path, out: Path, *, method: str, only: tuple[str, ...]
     with tempfile.TemporaryDirectory() as folder:
         for size in SIZES:
             for name in names:
-                shot = Shot(
+                shot = open_shot(
                     data / "davis/frames" / name,
                     (data / "davis/masks" / name,),
                     Span(0, frames),

@@ -4,15 +4,13 @@ import json
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from benchmarks.carry import machine, peak_memory_mb
 from cleanplate import InputError
 from cleanplate.track.marks import WHITE, Mark, box_area
-from cleanplate.track.tracked import Tracked
 from cleanplate.track.tracker import track
-from cleanplate.video.reader import image_files, read_image
+from cleanplate.video.images import image_files, read_image
 
 KINDS = ("one", "two", "box")
 # A frame is wrong, and should have been named, below this IoU.
@@ -24,16 +22,18 @@ def benchmark_track(data: Path, out: Path, *, only: tuple[str, ...], kinds: tupl
     shots = sorted(folder.name for folder in (data / "davis" / "masks").iterdir() if folder.is_dir())
     shots = [name for name in shots if not only or name in only]
     if not shots:
-        raise InputError(f"no shot is named {', '.join(only)}", "a folder of davis/masks", "correct it")
+        raise InputError(
+            f"no shot is named {', '.join(only)}", f"{data / 'davis/masks'} has none", "name folders of it"
+        )
     report: dict = {"machine": machine(), "shots": [], "mean": {}}
-    print(f"{'shot':16}{'marks':>6}{'frames':>7}{'IoU':>7}{'worst':>7}{'recall':>8}{'frames/s':>10}  look at")
+    print(f"{'shot':16}{'marks':>6}{'frames':>7}{'IoU':>7}{'worst':>7}{'recall':>8}{'frames/s':>10}  to review")
     for kind in kinds:
         rows = [measure(data / "davis", name, kind) for name in shots]
         report["shots"] += rows
         mean = {name: float(np.mean([row[name] for row in rows])) for name in ("iou", "worst_iou", "recall")}
         frames, seconds = sum(row["frames"] for row in rows), sum(row["seconds"] for row in rows)
         report["mean"][kind] = {**mean, "frames_per_s": frames / seconds}
-        show({"shot": "mean", "marks": kind, "frames": frames, "look_at": (), **report["mean"][kind]})
+        show({"shot": "mean", "marks": kind, "frames": frames, "frames_to_review": (), **report["mean"][kind]})
     report["peak_memory_mb"] = peak_memory_mb()
     out.write_text(json.dumps(report, indent=1) + "\n")
     print(f"peak memory {report['peak_memory_mb']:.0f} MB; written to {out}")
@@ -46,7 +46,7 @@ def measure(davis: Path, name: str, kind: str) -> dict:
     if kind == "two":
         marks.append(Mark(len(truth) // 2, truth[len(truth) // 2]))
     if kind == "box":
-        marks = [Mark(0, box_area(marks[0].box, truth[0].shape), firm=False)]
+        marks = [Mark(0, box_area(marks[0].box, truth[0].shape), is_exact=False)]
     started = time.perf_counter()
     tracked = track((read_image(file) for file in image_files(davis / "frames" / name)), marks)
     masks = list(tracked)
@@ -63,9 +63,9 @@ def measure(davis: Path, name: str, kind: str) -> dict:
         "recall": float(np.mean(covered)),
         "seconds": seconds,
         "frames_per_s": len(truth) / seconds,
-        "look_at": tracked.look_at,
+        "frames_to_review": tracked.frames_to_review,
         "wrong_frames": int((overlap < WRONG).sum()),
-        "sure": [round(float(value), 3) for value in tracked.sure],
+        "confidence": [round(float(value), 3) for value in tracked.confidence],
         "ious": [round(float(value), 3) for value in overlap],
     }
     show(row)
@@ -81,20 +81,5 @@ def iou(mask: np.ndarray, truth: np.ndarray) -> float:
 def show(row: dict) -> None:
     """One line of the table."""
     figures = f"{row['iou']:7.3f}{row['worst_iou']:7.2f}{row['recall']:8.3f}{row['frames_per_s']:10.1f}"
-    print(
-        f"{row['shot']:16}{row['marks']:>6}{row['frames']:7}{figures}  {' '.join(map(str, row['look_at']))}", flush=True
-    )
-
-
-def overlay(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The frame with the mask in red and its outline in white."""
-    shown = frame.copy()
-    shown[mask] = shown[mask] // 2 + np.array([127, 0, 0], np.uint8)
-    edge = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > mask
-    shown[edge] = 255
-    return shown
-
-
-def look(tracked: Tracked, frames: list[np.ndarray], at: list[int]) -> np.ndarray:
-    """Some frames with their masks, side by side."""
-    return np.hstack([overlay(frames[index], tracked.mask(index)) for index in at])
+    review = " ".join(map(str, row["frames_to_review"]))
+    print(f"{row['shot']:16}{row['marks']:>6}{row['frames']:7}{figures}  {review}", flush=True)

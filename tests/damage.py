@@ -33,14 +33,16 @@ import torch
 from cleanplate import write_video
 from cleanplate.batch.jobs import read_jobs
 from cleanplate.batch.runner import BATCH, _check
-from cleanplate.data.compose import MANIFEST, read_composed, read_pairs
+from cleanplate.data.compose import read_composed
 from cleanplate.data.demo import write_tone
+from cleanplate.data.pairs import MANIFEST, read_pairs
 from cleanplate.errors import InputError
 from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.files import existing
 from cleanplate.runtime.records import read_records
-from cleanplate.video.reader import read_frames, read_image, read_masks
-from cleanplate.video.shot import Shot
+from cleanplate.video.images import read_image
+from cleanplate.video.reader import read_frames, read_masks
+from cleanplate.video.shot import open_shot
 from tests.conftest import panning, to_bytes, walking_hole
 
 SEED = 20190527
@@ -100,13 +102,13 @@ def make_files(folder: Path) -> None:
 
 
 def read_video(path: Path, good: Path) -> None:
-    for _ in Shot(existing(path), (good / "mask.png",)).frames():
+    for _ in open_shot(existing(path), (good / "mask.png",)).frames():
         pass
     read_frames(path)
 
 
 def read_mask(path: Path, good: Path) -> None:
-    for _ in Shot(good / "shot.mp4", (existing(path),)).frames():
+    for _ in open_shot(good / "shot.mp4", (existing(path),)).frames():
         pass
     read_masks(path)
 

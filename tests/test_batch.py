@@ -19,6 +19,7 @@ from cleanplate.batch.table import columns
 from cleanplate.commands.inpaint import Inpaint
 from cleanplate.commands.options import options
 from cleanplate.runtime import processes as workers
+from cleanplate.runtime import ray
 from cleanplate.runtime.processes import Report, Reports, here
 from cleanplate.runtime.records import Line, read_records
 from cleanplate.video.reader import read_frames
@@ -506,7 +507,7 @@ def test_a_cluster_that_loses_a_worker(shots_here: Path) -> None:
 
 
 def test_without_ray(shots_here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(workers.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(ray.importlib.util, "find_spec", lambda _: None)
     table(shots_here, HEADER, f"{GOOD}x")
     refused("batch in/jobs.csv -o out --on ray", 'pip install "cleanplate[ray]"', capsys)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cleanplate import Clip, InputError, read_clip, write_video
-from cleanplate.video.shot import grow
+from cleanplate.video.masks import grow
 from tests.conftest import panning, to_bytes, walking_hole
 
 Write = Callable[..., Path]

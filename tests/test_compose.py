@@ -11,20 +11,11 @@ import torch
 
 from cleanplate import InputError, cli, write_video
 from cleanplate.data import write as dataset
-from cleanplate.data.compose import (
-    compose,
-    each_composed,
-    fit_object,
-    identified,
-    length_of,
-    read_composed,
-    read_pairs,
-    resized,
-)
+from cleanplate.data.compose import compose, each_composed, fit_object, read_composed, resized
+from cleanplate.data.pairs import identified, length_of, read_pairs, sha256_of_clip
 from cleanplate.data.write import recipes
-from cleanplate.runtime.files import sha256
+from cleanplate.video.masks import grow
 from cleanplate.video.reader import read_frames, read_masks
-from cleanplate.video.shot import grow
 from cleanplate.video.writer import write_levels
 from tests.conftest import refused
 
@@ -80,7 +71,7 @@ def test_what_is_written_is_read_again_and_hashes_are_those_of_sha256(shots: Pat
         for file in sorted((tmp_path / "out" / pair["truth"]).iterdir())
     ]
     assert pair["sha256"]["outputs"][pair["truth"]] == hashlib.sha256("".join(lines).encode()).hexdigest()
-    assert pair["sha256"]["inputs"]["background"] == {"name": "empty-a", "sha256": sha256(ground)}
+    assert pair["sha256"]["inputs"]["background"] == {"name": "empty-a", "sha256": sha256_of_clip(ground)}
 
     first = next((tmp_path / "out" / pair["truth"]).iterdir())
     shutil.copy(next((tmp_path / "out" / pair["frames"]).iterdir()), first)
@@ -210,13 +201,13 @@ def test_a_clip_is_not_written_over_what_it_is_made_of(
     shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(shots / "davis", tmp_path / "davis")
-    before = sha256(tmp_path / "davis/frames/ball-b")
+    before = sha256_of_clip(tmp_path / "davis/frames/ball-b")
     frames, masks = tmp_path / "davis/frames", tmp_path / "davis/masks"
     words = (
         f"compose {frames / 'empty-a'} {frames / 'ball-b'} {masks / 'ball-b'} -o {tmp_path} --name ball-b --overwrite"
     )
     refused(words, "is also the input", capsys)
-    assert sha256(tmp_path / "davis/frames/ball-b") == before
+    assert sha256_of_clip(tmp_path / "davis/frames/ball-b") == before
 
 
 def test_what_is_in_a_folder_that_is_replaced_is_an_input_too(
@@ -233,11 +224,11 @@ def test_a_shot_that_clips_are_made_of_is_not_replaced(
     shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(shots, tmp_path, dirs_exist_ok=True)
-    before = sha256(tmp_path / "davis/frames/ball-a")
+    before = sha256_of_clip(tmp_path / "davis/frames/ball-a")
     frames, masks = shots / "davis/frames", shots / "davis/masks"
     words = f"compose {frames / 'empty-a'} {frames / 'ball-b'} {masks / 'ball-b'} -o {tmp_path} --overwrite --name"
     refused(f"{words} ball-a", "has a shot ball-a", capsys)
-    assert sha256(tmp_path / "davis/frames/ball-a") == before
+    assert sha256_of_clip(tmp_path / "davis/frames/ball-a") == before
     assert cli.run([*words.split(), "new"]) == cli.run([*words.split(), "new"]) == 0  # a clip is
 
 

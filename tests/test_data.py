@@ -8,7 +8,8 @@ import torch
 
 from cleanplate import inpaint, read_clip, write_video
 from cleanplate.baselines.fillers import telea
-from cleanplate.data.compose import read_composed, read_pairs
+from cleanplate.data.compose import read_composed
+from cleanplate.data.pairs import read_pairs
 from cleanplate.metrics import psnr_db
 from cleanplate.video.reader import read_frames
 

@@ -1,13 +1,15 @@
 """Cells that run, are skipped, resume; tables and figures of their lines. All on clips made here, at tiny scale."""
 
+import ast
 import csv
 import json
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,27 +21,21 @@ import ray.exceptions
 import torch
 from filelock import FileLock
 
-import cleanplate
 from cleanplate import METHODS, InputError, cli, write_video
 from cleanplate.baselines.fillers import BASELINES
-from cleanplate.data.compose import each_composed, identified, read_pairs, resized
-from cleanplate.experiments import cells
+from cleanplate.data.compose import each_composed, resized
+from cleanplate.data.pairs import identified, read_pairs
+from cleanplate.experiments import cells, make
 from cleanplate.experiments import run as running
-from cleanplate.experiments.cells import run_cell, share_of
+from cleanplate.experiments.cells import run_cell
 from cleanplate.experiments.features import reference_patch
-from cleanplate.experiments.plan import SCALES, Cell, method_at, methods_of, plan
+from cleanplate.experiments.make import share_of
+from cleanplate.experiments.plan import PAPERS, SCALES, Cell, method_at, methods_of, plan
 from cleanplate.experiments.report import TITLES, caption, mean, partition, table1, table2, write_table
 from cleanplate.experiments.reproduce import reproduce
-from cleanplate.experiments.results import (
-    added,
-    code_digest,
-    find_line,
-    load_plate,
-    measuring_digest,
-    read_results,
-    save_plate,
-)
-from cleanplate.metrics import psnr_db
+from cleanplate.experiments.results import added, find_line, load_plate, read_results, save_plate
+from cleanplate.experiments.sources import DEFINED_IN, PACKAGE, code_digest, measuring_digest, reached_from
+from cleanplate.metrics import METRICS, psnr_db
 from cleanplate.paper.model import Model
 from cleanplate.paper.schedule import n_steps
 from cleanplate.runtime.checkpoint import WorkDir
@@ -52,11 +48,11 @@ FAST = ("psnr_db", "ssim", "hole_psnr_db", "consistency_psnr_db", "consistency_s
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch, on_one_thread: None) -> None:
     """Cells are run here, one after the other: what is tested is not the processes."""
+    monkeypatch.setattr(running, "_here", _in_this_process)
 
-    def here(work: Any, cells: Sequence[Cell], workers: int) -> Iterator[dict]:
-        yield from map(work, cells)
 
-    monkeypatch.setattr(running, "_here", here)
+def _in_this_process(work: Any, cells: Sequence[Cell], workers: int) -> Iterator[dict]:
+    yield from map(work, cells)
 
 
 @pytest.fixture
@@ -71,19 +67,23 @@ def on_one_thread() -> Iterator[None]:
 # What to run
 
 
-def test_budgets_are_equal_in_frames_trained_on() -> None:
-    scale, n_frames = SCALES["small"], 24
+@pytest.mark.parametrize(("scale_name", "n_frames"), [("small", 24), ("medium", 30)])
+def test_budgets_are_equal_in_frames_trained_on(scale_name: str, n_frames: int) -> None:
+    scale = SCALES[scale_name]
     assert scale.updates is not None
     frames = {}
     for name in ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow"):
         schedule = method_at(name, scale, n_frames).schedule
         steps = n_steps(n_frames, schedule) if name != "dip" else n_frames * n_steps(1, schedule)
-        budget = Cell("clip", name, 0, "small").updates(n_frames)
+        budget = Cell("clip", name, 0, scale_name).updates(n_frames)
         assert budget is not None
         frames[name] = schedule.frames_per_batch * min(steps, budget)
     assert max(frames.values()) - min(frames.values()) <= n_frames
+
+
+def test_a_pieces_share_is_as_many_updates_of_every_frame() -> None:
     flow = METHODS["dip-vid-flow"]
-    pieces = [share_of(240, flow, k, n_frames) for k in (1, 3, 5, 12)]
+    pieces = [share_of(240, flow, k, 24) for k in (1, 3, 5, 12)]
     assert pieces == [50, 50, 50, 120]  # 50 frames of each, 5 at a time where there are 5
 
 
@@ -93,6 +93,36 @@ def test_the_papers_scale_is_the_papers_method() -> None:
         assert Cell("clip", name, 0, "paper").updates(60) is None
     assert SCALES["paper"].size == (192, 384)
     assert (SCALES["paper"].patch_px, SCALES["paper"].search_px) == (50, 20)
+
+
+def test_medium_is_the_papers_methods_on_three_clips_for_ten_thousand_updates() -> None:
+    there = ["goat+camel", "golf+breakdance", "blackswan+breakdance", "parkour+car-roundabout", "blackswan+parkour"]
+    cells = [cell for cell in plan("table1", "medium", there) if cell.method in PAPERS]
+    assert {cell.clip for cell in cells} == set(there[1:4])
+    assert (len(cells), SCALES["medium"].size, SCALES["medium"].n_frames) == (12, (96, 192), 30)
+    for cell in cells:
+        settings, paper = cell.settings(30), METHODS[cell.method]
+        long = (cell.method, cell.clip) == ("dip-vid-flow", "blackswan+breakdance")
+        # DIP: 1,666 single frames for each of 30 networks are as many as 10,000 batches of five, but for the rest.
+        assert settings["updates"] == {"dip": 49_980}.get(cell.method, 30_000 if long else 10_000)
+        method = method_at(cell.method, cell.budget, 30)
+        assert replace(method.loss, perceptual_frames=None) == paper.loss
+        assert method.network == paper.network
+        if cell.method != "dip":
+            assert method.schedule.steps_per_batch == 10
+            assert n_steps(30, method.schedule) >= settings["updates"]
+    # Where a figure looks on the way, or a clip is cut into pieces, every clip has the same budget.
+    figures = [
+        *plan("fig8", "medium", there[2:3]),
+        *plan("fig9", "medium", there[2:3]),
+        *plan("fig10", "medium", there),
+    ]
+    assert {cell.updates(30) for cell in figures} == {10_000}
+    assert [cell.clip for cell in plan("table1", "medium", ["a", "b"], named=True)][-1] == "b"
+    assert {cell.clip for cell in plan("table1", "medium", list("abcd"))} == set("abc")
+    long, other = ({**line("dip-vid-flow", clip), "scale": "medium"} for clip in (there[2], there[1]))
+    assert "DIP-Vid-Flow on blackswan+breakdance: 30000" in caption("x", [long])
+    assert "30000" not in caption("x", [other])
 
 
 def test_cells_of_the_experiments() -> None:
@@ -112,10 +142,10 @@ def test_cells_of_the_experiments() -> None:
 # Running
 
 
-def test_table1_through_files_and_again(shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = (
-        f"reproduce table1 --scale tiny --data {shots} --output {tmp_path / 'out'} --workers 2 --clips empty-a+ball-b"
-    )
+def test_table1_through_files_and_again(
+    shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = f"reproduce table1 --scale tiny --data {shots} -o {tmp_path / 'out'} --workers 2 --clips empty-a+ball-b"
     words += f" --methods dip dip-vid-flow carry --metrics {' '.join(FAST)}"
     assert cli.run(words.split()) == 0
     said = capsys.readouterr()
@@ -143,6 +173,7 @@ def test_table1_through_files_and_again(shots: Path, tmp_path: Path, capsys: pyt
     assert "hole PSNR" not in capsys.readouterr().err
     assert (tmp_path / "out/results.jsonl").read_bytes() == before
     # Another metric is measured on what was made, which is not made again.
+    monkeypatch.setattr(running, "_here", _in_this_process)
     assert cli.run([*words.removesuffix(" ".join(FAST)).split(), "hole_ssim"]) == 0
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out/plates").iterdir()} == plates
     assert all({"hole_ssim", *FAST} == set(line["metrics"]) for line in read_results(tmp_path / "out/results.jsonl"))
@@ -213,6 +244,16 @@ def test_a_line_counts_only_for_the_same_settings(shots: Path, tmp_path: Path) -
     other_code = lines[0]["settings"] | {"code": "0"}
     assert find_line([{**lines[0], "settings": other_code}], cell, pair, ["psnr_db"]) is None
     assert find_line([{**lines[0], "measured_with": "0"}], cell, pair, ["psnr_db"]) is None
+    assert find_line([{k: v for k, v in lines[0].items() if k != "measured_with"}], cell, pair) is None
+    for name in ("psnr_db", "complexity"):
+        other_metric = lines[0]["measured_with"] | {name: "0"}
+        assert find_line([{**lines[0], "measured_with": other_metric}], cell, pair, ["psnr_db"]) is None
+    # A metric whose code has changed does not count, nor does one that is no more; others do.
+    more = {"metrics": {"psnr_db": 1.0, "ssim": 0.5, "gone": 2.0}}
+    more["measured_with"] = lines[0]["measured_with"] | {"ssim": "0", "gone": "0"}
+    found = find_line([{**lines[0], **more}], cell, pair, ["psnr_db"])
+    assert found is not None
+    assert found["metrics"] == {"psnr_db": 1.0}
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -230,26 +271,100 @@ def test_other_pixels_in_the_same_files_are_another_clip(shots: Path, tmp_path: 
     assert same == {"empty-a+ball-b": False, "empty-b+ball-a": True}
 
 
-def test_what_lines_and_plates_depend_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "cleanplate"
-    shutil.copytree(Path(cleanplate.__file__).parent, package)
-    monkeypatch.setattr(cleanplate, "__file__", str(package / "__init__.py"))
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of this package's sources, to be edited."""
+    package = tmp_path_factory.mktemp("sources") / "cleanplate"
+    return shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
 
-    def digests() -> tuple[str, str]:
-        return code_digest.__wrapped__(), measuring_digest.__wrapped__()
 
-    def changed(path: str) -> tuple[bool, bool]:
-        before, content = digests(), (package / path).read_bytes()
-        (package / path).write_bytes(content + b"#")
+LEARNS = "carry-learn"
+OURS, FILLERS = {"carry", LEARNS}, set(BASELINES)
+
+
+@pytest.mark.parametrize(
+    ("path", "voided"),
+    [
+        *((path, set()) for path in ("track/tracker.py", "studio/server.py", "video/reader.py", "runtime/threads.py")),
+        *((path, set()) for path in ("config.py", "weights.py", "experiments/report.py", "metrics/consistency.py")),
+        ("carry/trajectories.py", OURS),
+        ("paper/network.py", {*PAPERS, LEARNS}),
+        ("unseen/patches.py", {LEARNS}),
+        ("imaging/warp.py", {*PAPERS, *OURS}),
+        ("imaging/homography.py", OURS),
+        ("imaging/visualise.py", set()),
+        ("baselines/fillers.py", FILLERS),
+        ("experiments/features.py", {"dip-vid-flow with features"}),
+        *((path, {*PAPERS, *OURS, *FILLERS}) for path in ("experiments/make.py", "data/compose.py")),
+    ],
+)
+def test_what_is_made_depends_on_the_code_that_its_method_runs_through(
+    path: str, voided: set[str], sources: Path
+) -> None:
+    methods = {name: (name, False) for name in (*METHODS, *BASELINES)}
+    methods |= {"dip-vid-flow with features": ("dip-vid-flow", True)}
+
+    def digests() -> dict[str, str]:
+        of = code_digest.__wrapped__
+        return {name: of(method, features=features, package=sources) for name, (method, features) in methods.items()}
+
+    if "dip-vid-flow" in voided:
+        voided = voided | {"dip-vid-flow with features"}
+    assert _changed(digests, sources / path) == voided
+
+
+@pytest.mark.parametrize(
+    ("path", "voided"),
+    [
+        ("metrics/consistency.py", {"consistency_psnr_db", "consistency_ssim", "warp_error", "hole_warp_error"}),
+        ("metrics/complexity.py", {"complexity"}),
+        ("metrics/deep.py", {"fid", "frechet_vgg16", "lpips", "hole_lpips"}),
+        ("metrics/fidelity.py", {*METRICS, "generated_known_psnr_db", "generated_known_ssim"}),
+        ("imaging/warp.py", {"consistency_psnr_db", "consistency_ssim", "warp_error", "hole_warp_error", "complexity"}),
+        ("paper/perceptual.py", {"fid", "frechet_vgg16", "lpips", "hole_lpips"}),
+        *((path, set()) for path in ("paper/fit.py", "carry/motion.py", "track/tracker.py", "experiments/make.py")),
+    ],
+)
+def test_what_is_measured_depends_on_the_code_of_its_metric(path: str, voided: set[str], sources: Path) -> None:
+    def digests() -> dict[str, str]:
+        return {name: measuring_digest.__wrapped__(name, package=sources) for name in DEFINED_IN}
+
+    assert _changed(digests, sources / path) == voided
+
+
+def _changed(digests: Callable[[], dict[str, str]], path: Path) -> set[str]:
+    """What an edit of a file changes; to word it anew changes nothing."""
+    before, content = digests(), path.read_text()
+    tree = ast.parse(content)
+    assert ast.get_docstring(tree) is not None
+    worded = re.sub(r'"""(?=\S)', '"""Reworded. ', content) + "\n\n# And a remark.\n"
+    try:
+        path.write_text(worded)
+        assert digests() == before
+        path.write_text(content + "\nEDITED = True\n")
         after = digests()
-        (package / path).write_bytes(content)
-        made, measured = (a != b for a, b in zip(before, after, strict=True))
-        return made, measured
+    finally:
+        path.write_text(content)
+    return {name for name in before if before[name] != after[name]}
 
-    assert changed("carry.py") == (True, True)
-    assert changed("experiments/cells.py") == (True, False)
-    assert changed("metrics/consistency.py") == (False, True)
-    assert changed("experiments/report.py") == changed("cli.py") == (False, False)
+
+def test_imports_are_followed_wherever_and_however_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    modules = {
+        "a/__init__.py": "from . import late\n",
+        "a/start.py": "from cleanplate.a import one, two as second\nimport cleanplate.b.elsewhere\nimport os\n",
+        "a/one.py": "def f():\n    from .inner import g\n    return g\n",
+        "a/two.py": "from cleanplate import a, errors\n",
+        "a/inner.py": "import cleanplate.a.start  # a circle\n",
+        "a/late.py": "",
+        "a/never.py": "",
+        "b/elsewhere.py": "import cleanplate.a.never\n",
+    }
+    for name, text in modules.items():
+        (tmp_path / name).write_text(text)
+    found = reached_from({"cleanplate.a.start"}, ["a"], tmp_path)
+    assert found == {f"cleanplate.a{name}" for name in (".start", ".one", ".two", ".inner", ".late", "")}
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -301,9 +416,9 @@ def test_a_figure_makes_again_what_is_lost(shots: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cell", "ended"),
     [
-        (Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=5, looks=1), "before its plate is saved"),
-        (Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=5, looks=1), "before its first fit is done"),
-        (Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", looks=20), "before its plate is saved"),
+        (Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=5, evaluations=1), "before its plate is saved"),
+        (Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=5, evaluations=1), "before its first fit is done"),
+        (Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", evaluations=20), "before its plate is saved"),
         (Cell("empty-a+ball-b", "dip", 0, "tiny"), "before its first fit is done"),
     ],
 )
@@ -341,9 +456,9 @@ def test_a_cell_ended_between_its_last_step_and_its_line(
 def test_pieces_that_are_done_are_not_learned_again(
     shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cell = Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=3, looks=1)
+    cell = Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=3, evaluations=1)
     options: dict[str, Any] = {"data": shots, "out": tmp_path, "metrics": ["psnr_db"], "device": "cpu"}
-    updates, begun, update, inpaint = [], [], Model.update, cells.inpaint
+    updates, begun, update, inpaint = [], [], Model.update, make.inpaint
 
     def counted(*args: Any) -> None:
         updates.append(args)
@@ -356,7 +471,7 @@ def test_pieces_that_are_done_are_not_learned_again(
         return inpaint(*args, **others)
 
     monkeypatch.setattr(Model, "update", counted)
-    monkeypatch.setattr(cells, "inpaint", ends_at_the_third)
+    monkeypatch.setattr(make, "inpaint", ends_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         run_cell(cell, **options)
     line = run_cell(cell, **options)
@@ -397,7 +512,7 @@ def test_known_pixels_as_generated_are_those_of_frames_that_were_learned(
         return replace(made, clip=replace(made.clip, frames=frames, hole=hole))
 
     monkeypatch.setattr(cells, "resized", hidden_in_four)
-    cell = Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=1, looks=1)
+    cell = Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=1, evaluations=1)
     values = run_cell(cell, data=shots, out=tmp_path, metrics=["psnr_db"], device="cpu")["metrics"]
     assert 5 < values["generated_known_psnr_db"] < 40
     assert values["generated_known_ssim"] < 0.9
@@ -597,10 +712,16 @@ def test_means_are_over_clips_then_over_seeds() -> None:
 def test_a_line_takes_the_place_of_its_cells_and_keeps_metrics_of_the_same_result() -> None:
     def made(settings: dict, **metrics: Any) -> dict:
         key = {"scale": "small", "window": None, "looks": 0, "features": False}
-        return {**line("dip", "a", **metrics), **key, "settings": settings}
+        return {
+            **line("dip", "a", **metrics),
+            **key,
+            "settings": settings,
+            "measured_with": dict.fromkeys(metrics, "0"),
+        }
 
     old = [made({"x": 1}, psnr_db=1.0), {**made({"x": 1}), "clip": "b"}]
     assert added(old, made({"x": 1}, ssim=0.5))[1]["metrics"] == {"psnr_db": 1.0, "ssim": 0.5}
+    assert added(old, made({"x": 1}, ssim=0.5))[1]["measured_with"] == {"psnr_db": "0", "ssim": "0"}
     assert added(old, made({"x": 2}, ssim=0.5))[1]["metrics"] == {"ssim": 0.5}
     assert len(added(old, made({"x": 2}))) == 2
 
@@ -663,9 +784,9 @@ def test_figures(figure: str, shots: Path, tmp_path: Path) -> None:
         assert all(5 < value < 40 for value in known)
     if figure == "fig8":
         with np.load(next((tmp_path / "plates").iterdir())) as plate:
-            assert plate["look_updates"].tolist() == [1, 2, 3, 4]
-            assert plate["look_frames"].shape == (4, 48, 96, 3)
-            assert plate["look_flows"].shape == (4, 2, 48, 96)
+            assert plate["evaluation_updates"].tolist() == [1, 2, 3, 4]
+            assert plate["evaluation_frames"].shape == (4, 48, 96, 3)
+            assert plate["evaluation_flows"].shape == (4, 2, 48, 96)
 
 
 @pytest.mark.usefixtures("in_this_process", "weights")

@@ -45,14 +45,17 @@ def clip() -> Clip:
 def test_the_papers_methods_learn_the_known_pixels_and_touch_none(name: str, clip: Clip) -> None:
     method = small(name)
     if name == "dip":
-        clip = Clip(clip.frames[:2], clip.hole[:2])
-        method = replace(method, schedule=replace(method.schedule, steps_per_batch=30))
-    plate = inpaint(clip, method, max_steps=60, device="cpu")
+        clip = Clip(clip.frames[:1], clip.hole[:1])
+        method = replace(method, schedule=replace(method.schedule, steps_per_batch=120))
+    method, made = replace(method, fit=replace(method.fit, eval_every=60)), []
+    plate = inpaint(clip, method, max_steps=120, device="cpu", on_step=lambda step: made.append(step.frames))
     known = clip.known.expand(-1, 3, -1, -1)
     assert torch.equal(plate.frames[known], clip.frames[known])
     assert torch.equal(plate.provenance == 2, clip.hole)
     grey = torch.full_like(clip.frames, float(clip.frames.mean()))
-    assert psnr_db(plate.frames, clip.frames, clip.hole) > psnr_db(grey, clip.frames, clip.hole) - 1
+    # The network's own picture of what it was shown, and what of it goes on into the hole.
+    for where, gain_db, frames in ((clip.known, 4, made[-1]), (clip.hole, 2.5, plate.frames)):
+        assert psnr_db(frames, clip.frames, where) > psnr_db(grey, clip.frames, where) + gain_db
 
 
 @pytest.mark.parametrize("name", PAPERS)

@@ -27,7 +27,7 @@ from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.files import whole
 from cleanplate.runtime.options import RunOptions
 from cleanplate.video.reader import read_frames
-from cleanplate.video.shot import Shot
+from cleanplate.video.shot import open_shot
 from cleanplate.video.writer import open_writer
 from tests.conftest import panning, to_bytes, walking_hole
 
@@ -198,7 +198,8 @@ def test_the_command_on_a_full_disk(
     assert cli.run(words.split()) == 2
     assert capsys.readouterr().err == (
         f"cleanplate: {disk}/out.mkv cannot be written (No space left on device); "
-        "a writable disk with room is needed; choose another place\n"
+        f"a writable disk with room is needed; choose another place; what is done is in {disk}/out.mkv.work, "
+        "and the same command with --resume goes on from it\n"
     )
     assert {path.name for path in disk.iterdir()} <= {"out.mkv.work"}  # for --resume, when there is room
 
@@ -222,7 +223,12 @@ def test_a_file_that_may_not_grow(short: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
         with pytest.raises(InputError, match=r"out\.mkv cannot be written \(File too large\)"):
-            clean(Shot(short / "shot.mkv", (short / "mask.png",)), short / "out.mkv", "carry", RunOptions(device="cpu"))
+            clean(
+                open_shot(short / "shot.mkv", (short / "mask.png",)),
+                short / "out.mkv",
+                "carry",
+                RunOptions(device="cpu"),
+            )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
@@ -249,7 +255,7 @@ def overwritten(path: Path) -> None:
 @pytest.mark.parametrize("moment", ["before", "read"])
 def test_an_input_that_goes_while_it_is_read(short: Path, harm: Callable[[Path], None], name: str, moment: str) -> None:
     masks = (short / ("mask.mkv" if name == "mask.mkv" else "mask.png"),)
-    shot = Shot(short / ("shot.mp4" if name == "mask.mkv" else name), masks)
+    shot = open_shot(short / ("shot.mp4" if name == "mask.mkv" else name), masks)
     done = []
 
     def on_step(step: Step) -> None:
@@ -267,7 +273,7 @@ def test_an_input_that_goes_while_it_is_read(short: Path, harm: Callable[[Path],
 
 def test_an_image_that_goes_while_its_folder_is_read(short: Path) -> None:
     write_video(short / "frames", panning(12))
-    shot = Shot(short / "frames", (short / "mask.png",))
+    shot = open_shot(short / "frames", (short / "mask.png",))
 
     def on_step(step: Step) -> None:
         (short / "frames/00007.png").unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from cleanplate.pipeline import describe, enough_memory, fill, find_device
 from cleanplate.progress import tell
 from cleanplate.runtime.files import sha256
 from cleanplate.runtime.options import RunOptions
-from cleanplate.video.reader import image_files
+from cleanplate.video.images import image_files
 from cleanplate.video.shot import Shot
 from cleanplate.video.writer import open_writer
 
@@ -83,7 +83,7 @@ def clean(
     with enough_memory(), ExitStack() as stack:
         like = {"like": shot.video, "span": shot.span, "fps": shot.fps}
         out = stack.enter_context(open_writer(output, encoding=encoding, **like))
-        grey = provenance and stack.enter_context(open_writer(provenance, keep=False, **like))
+        grey = provenance and stack.enter_context(open_writer(provenance, keep_source=False, **like))
         for number, frame in enumerate(fill(frames(), method, run, total=shot.total), 1):
             whole = frame.pasted()
             out.write(to_samples(whole.picture, wide=whole.picture.dtype != torch.uint8), whole.hole[0].numpy())

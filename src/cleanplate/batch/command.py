@@ -50,7 +50,8 @@ class Batch:
         self._check()
         from cleanplate.batch.jobs import read_jobs
         from cleanplate.batch.runner import as_table, run_batch
-        from cleanplate.runtime.processes import check_ray, here, on_ray
+        from cleanplate.runtime.processes import here
+        from cleanplate.runtime.ray import check_ray, on_ray
 
         logging.getLogger("cleanplate.batch").setLevel(logging.INFO)
         retries = self.retries if self.retries is not None else 2 if self.on == "ray" else 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from cleanplate.commands.options import Option, options
 from cleanplate.commands.renamed import current_name
 from cleanplate.errors import InputError
-from cleanplate.video.reader import is_image
+from cleanplate.video.images import is_image
 
 OURS = frozenset({"overwrite", "resume"})
 """Options that every job of a batch has."""

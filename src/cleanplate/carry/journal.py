@@ -49,6 +49,7 @@ class Journal(Generic[B]):
     ):
         self.work_dir, self.stage, self.after, self.links = work_dir, stage, after, links
         kept = work_dir.load(stage)
+        work_dir.resumed(kept["elapsed_s"] if kept else 0.0)
         self.count: int = kept["count"] if kept else 0
         """How many frames are done."""
         self.border: B | None = load(kept["border"]) if kept and kept["border"] else None
@@ -85,7 +86,8 @@ class Journal(Generic[B]):
         first, self.count = self.count, self.count + len(block)
         kept = [{"fill": pack(one.frame)} | ({"links": _links(one)} if self.links else {}) for one in block]
         self.work_dir.save_piece(f"{self.stage}-{first:07}-{self.count:07}", kept)
-        state = None if border is None else asdict(border)  # copies: a slice would save the whole tensor
+        # Copies: a slice would save the whole tensor.
+        state = None if border is None else asdict(border)  # type: ignore[call-overload]
         self.work_dir.save(self.stage, {"count": self.count, "border": state, "elapsed_s": elapsed_s})
         for name, _, end in _blocks(self.work_dir, self.after) if self.after else ():
             if end <= self.count:

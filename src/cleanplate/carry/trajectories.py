@@ -181,9 +181,7 @@ def follow(
             on[:, 4] = torch.maximum(on[:, 4], step[:, 1])
             on[:, 5:] += step[:, 2:]
             first = torch.where(known, first, on)
-        # Where motion is no pure shift, what is lost by adding up whole steps and rests may lead out of the picture.
-        inside = ((first[:, 1:3] >= -0.5) & (first[:, 1:3] <= last + 0.5)).all(1)
-        first[:, 0] = torch.where(lands & inside, first[:, 0], -1)
+        first[:, 0] = torch.where(lands, first[:, 0], -1)
         trajectories.append(Trajectories(first))
     return trajectories
 
@@ -222,8 +220,13 @@ def gather(
 
 
 def _colours(picture: Tensor, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 3"]:
-    """From the part of a picture that holds these positions: only that is made floats of."""
+    """From the part of a picture that holds these positions: only that is made floats of.
+
+    A position may lie outside the picture, and means the border's colour: where motion is no pure shift, what is lost
+    by adding up the steps of a trajectory may lead out of it.
+    """
     first, last = xy.amin(0).floor().long().tolist(), xy.amax(0).ceil().long().tolist()
-    left, top = (max(0, at - BOUNDARY_PX) for at in first)
-    part = to_float(picture[:, top : last[1] + BOUNDARY_PX + 1, left : last[0] + BOUNDARY_PX + 1])
-    return read_sharply(part, xy - xy.new_tensor([left, top]))
+    height, width = picture.shape[1:]
+    left, top = (min(max(0, at - BOUNDARY_PX), side - 1) for at, side in zip(first, (width, height), strict=True))
+    right, bottom = (max(0, at + BOUNDARY_PX) + 1 for at in last)
+    return read_sharply(to_float(picture[:, top:bottom, left:right]), xy - xy.new_tensor([left, top]))

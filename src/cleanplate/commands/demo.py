@@ -45,7 +45,8 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
     from cleanplate.metrics import psnr_db
     from cleanplate.pipeline import inpaint
     from cleanplate.video.clip import read_clip
-    from cleanplate.video.writer import write_levels, write_png, write_video
+    from cleanplate.video.images import write_png
+    from cleanplate.video.writer import write_levels, write_video
 
     if folder.exists() and not overwrite:
         raise InputError(f"{folder} is already there", "nothing is replaced unasked", "name another, or --overwrite")

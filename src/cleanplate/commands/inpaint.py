@@ -122,9 +122,9 @@ class Inpaint:
 
     def shot(self) -> "Shot":
         """The video and its masks."""
-        from cleanplate.video.shot import Shot
+        from cleanplate.video.shot import open_shot
 
-        return Shot(
+        return open_shot(
             self.video,
             (self.mask, *self.extra_mask),
             self.span(),

@@ -9,7 +9,7 @@ from cleanplate.errors import InputError
 from cleanplate.imaging.visualise import flow_picture
 from cleanplate.progress import OnStep, Step
 from cleanplate.runtime.files import writing
-from cleanplate.video.writer import write_png
+from cleanplate.video.images import write_png
 
 
 def each_of(*callbacks: OnStep | None) -> OnStep:

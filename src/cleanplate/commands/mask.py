@@ -130,8 +130,8 @@ class Mask:
         pictures = islice(stream_frames(self.video), part.start, part.stop)
         options = {"method": self.method, "seed": self.seed, "device": self.device, "on_step": on_step}
         tracked = track(map(narrow, pictures), marks, **options)
-        look_at = tuple(part[0] + index for index in tracked.look_at)
-        return iter(tracked), float(tracked.levels.mean()) / 255, look_at
+        look_at = tuple(part[0] + index for index in tracked.frames_to_review)
+        return iter(tracked), float(tracked.probability.mean()) / 255, look_at
 
     def _marks(self, size: tuple[int, int], length: int) -> "list[Mark]":
         """What was marked, on which frames."""
@@ -143,12 +143,12 @@ class Mask:
                 given = f"--box has {len(self.box)} numbers for {len(self.frame)} of --frame"
                 raise InputError(given, "X Y W H are needed for each", "give four numbers a frame")
             boxes = zip(self.frame, zip(*[iter(self.box)] * 4, strict=True), strict=True)
-            marks += [Mark(frame, box_area(box, size), firm=False) for frame, box in boxes]
+            marks += [Mark(frame, box_area(box, size), is_exact=False) for frame, box in boxes]
         if self.polygon:
             if len(self.frame) != 1:
                 given = f"--polygon is of one frame, and --frame names {len(self.frame)}"
                 raise InputError(given, "one is needed", "mark the others by --paint")
-            marks.append(Mark(self.frame[0], polygon_area(self.polygon, size), firm=False))
+            marks.append(Mark(self.frame[0], polygon_area(self.polygon, size), is_exact=False))
         for word in self.paint:
             number, colon, name = word.partition(":")
             if number.isdigit() and colon:
@@ -174,7 +174,8 @@ def frame_times_s(video: Path, fps: float) -> list[float]:
         InputError: no frames, or none that can be decoded.
     """
     from cleanplate.video.container import decode
-    from cleanplate.video.reader import count_frames, is_image
+    from cleanplate.video.images import is_image
+    from cleanplate.video.reader import count_frames
 
     if video.is_dir() or is_image(video):
         return [index / fps for index in range(count_frames(video))]
@@ -199,7 +200,7 @@ def write_masks(path: Path, masks: "Iterable[np.ndarray]", video: Path, total: i
     from cleanplate.video.reader import fps_of
     from cleanplate.video.writer import open_writer
 
-    with open_writer(path, like=video, fps=fps_of(video), keep=False) as writer:
+    with open_writer(path, like=video, fps=fps_of(video), keep_source=False) as writer:
         for index, mask in enumerate(masks):
             writer.write(np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2))
             tell(on_step, "write", index + 1, total)

@@ -21,8 +21,9 @@ class Reproduce:
         Positional[Literal["table1", "table2", "fig5", "fig7", "fig8", "fig9", "fig10"]], arg(metavar="WHAT")
     ]
     """table1, table2, fig5, fig7, fig8, fig9 or fig10."""
-    scale: Literal["tiny", "small", "paper"]
-    """tiny: seconds each, shows that it runs; small: two hours on two cores; paper: the paper's own numbers."""
+    scale: Literal["tiny", "small", "medium", "paper"]
+    """tiny: seconds each, shows that it runs; small: two hours on two cores; medium: a night on
+    two cores, the methods begin to converge; paper: the paper's own numbers."""
     data: Annotated[Path, arg(metavar="DIR")]
     """Folder of clips with ground truth (cleanplate compose), or of what composed.json makes them of."""
     output: Annotated[Path, arg(metavar="DIR", aliases=["-o"])] = Path("results")

@@ -1,17 +1,11 @@
 """Clips with ground truth: the masked object of one shot over an object-free window of another (Sec. 4).
 
-A data folder has the layout of DAVIS, `davis/frames/NAME/*` and `davis/masks/NAME/*`, other videos beside it, and a
-list of pairs, `composed.json`. A pair is either a recipe (a background, a window of it, and the name of an object),
-which is composed when it is read, or ready: frames, masks and truth that `write_composed` wrote, with the sha256 of all
-that went in and came out (dataset.py).
+A pair (pairs.py) is composed when it is read, or read as it was once written.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,19 +14,15 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from cleanplate.data.pairs import FRAMES, MANIFEST, MASKS, Pair, choose, read_pairs, sha256_of_clip
 from cleanplate.errors import InputError
 from cleanplate.imaging.pixels import to_tensor
-from cleanplate.runtime.files import existing
 from cleanplate.video.clip import Clip
-from cleanplate.video.container import MOST_PX
-from cleanplate.video.reader import image_files, is_image, read_frames, read_masks, resize_and_crop
-from cleanplate.video.shot import WHITE, grow
+from cleanplate.video.masks import WHITE, grow
+from cleanplate.video.reader import read_frames, read_masks, resize_and_crop
 
-MANIFEST = "composed.json"
-FRAMES, MASKS, TRUTH = "davis/frames", "davis/masks", "davis/truth"
 DILATE_PX = 4
 
-Pair = dict[str, Any]
 Pictures = UInt8[np.ndarray, "_ _ _ 3"]  # time, height, width
 
 
@@ -90,7 +80,7 @@ def fit_object(frames: Pictures, levels: UInt8[np.ndarray, "_ _ _"], size: tuple
         raise InputError(
             f"{name} has {t} frames of {w}x{h} and {n} masks of {mask_w}x{mask_h}",
             "every frame needs its mask, in its size",
-            "correct one of them",
+            "give the frames and masks of one shot, of one size",
         )
     fitted = (np.stack([resize_and_crop(picture, size) for picture in pictures]) for pictures in (frames, levels))
     things, masks = fitted
@@ -98,126 +88,6 @@ def fit_object(frames: Pictures, levels: UInt8[np.ndarray, "_ _ _"], size: tuple
 
 
 # Reading
-
-
-def read_pairs(data: Path, manifest: Path | None = None) -> list[Pair]:
-    """The pairs of a list, composed.json in the data folder if none is named.
-
-    Raises:
-        InputError: no such folder or list, or something else in it.
-    """
-    if not data.is_dir():
-        raise InputError(
-            f"there is no folder {data}", f"a data folder with davis/ and {MANIFEST} is needed", "check the name"
-        )
-    path = manifest or data / MANIFEST
-    if not path.is_file():
-        raise InputError(f"there is no file {path}", "a list of pairs is needed", "write one by cleanplate compose")
-    try:
-        pairs = json.loads(path.read_text())["pairs"]
-        if not isinstance(pairs, list):
-            raise TypeError("'pairs' is no list")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(
-            f"{path} is not a list of pairs ({error})", "JSON with 'pairs', each with a name, is needed", "correct it"
-        ) from None
-    if not pairs:
-        raise InputError(f"{path} has no pairs", "at least one is needed", "add one by cleanplate compose")
-    for number, pair in enumerate(pairs, 1):
-        if (wrong := _wrong_in(pair)) is not None:
-            raise InputError(f"pair {number} of {path}: {wrong[0]}", wrong[1], "correct it")
-    names = [pair["name"] for pair in pairs]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise InputError(f"{path} has two pairs {twice.pop()}", "every pair needs its own name", "rename one")
-    return pairs
-
-
-def is_name(text: object) -> bool:
-    """Whether it can name a file or folder, and nothing elsewhere; no dots, for a suffix would make a video of it."""
-    return isinstance(text, str) and 0 < len(text) <= 100 and text.isprintable() and not set(text) & set(r"./\\|*?[]")
-
-
-def _wrong_in(pair: object) -> tuple[str, str] | None:
-    """What is wrong with a pair, and what is needed; None if nothing is."""
-    if not isinstance(pair, dict) or not is_name(pair.get("name")):
-        name = pair.get("name") if isinstance(pair, dict) else pair
-        return f"a pair named {name!r:.60}", "a name for folders is needed, without dots and slashes"
-    ready = "truth" in pair
-    parts = {part: pair.get(part) for part in (READY if ready else RECIPE)}
-    if not ready and isinstance(pair.get("background"), dict):
-        parts |= {part: pair["background"].get(part) for part in BACKGROUND}
-    for part, value in parts.items():
-        good, needed = (READY | RECIPE | BACKGROUND)[part]
-        if not good(value):
-            return f"{part} of {pair['name']} is {value!r:.60}", f"{needed} is needed"
-    return None
-
-
-def _is_path(value: object) -> bool:
-    return isinstance(value, str) and bool(value) and "\0" not in value
-
-
-def _is_count(value: object, least: int = 0) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**31
-
-
-def _are_counts(value: object, length: int) -> bool:
-    return isinstance(value, list) and len(value) == length and all(_is_count(one) for one in value)
-
-
-def _are_hashes(value: object) -> bool:
-    outputs = value.get("outputs", {}) if isinstance(value, dict) else None
-    return isinstance(outputs, dict) and all(_is_path(text) for item in outputs.items() for text in item)
-
-
-# What a ready pair, a recipe, and a recipe's background have, and how each is told.
-READY = {
-    "frames": (_is_path, "a path"),
-    "masks": (_is_path, "a path"),
-    "truth": (_is_path, "a path"),
-    "dilate_px": (lambda value: value is None or _is_count(value), "a number of pixels"),
-    "fps": (lambda value: isinstance(value, int | float) and 0 < value < 1e6, "a frame rate"),
-    "sha256": (lambda value: value is None or _are_hashes(value), "{'outputs': {path: digest}}"),
-}
-RECIPE = {
-    "background": (lambda value: isinstance(value, dict), "{source, start, count}"),
-    "object": (_is_path, "the name of an object"),
-    "dilate_px": READY["dilate_px"],
-}
-BACKGROUND = {
-    "source": (_is_path, "a path"),
-    "start": (_is_count, "a frame's number"),
-    "count": (lambda value: _is_count(value, least=1), "a number of frames"),
-    "window": (lambda value: value is None or _are_counts(value, 4), "[top, left, height, width]"),
-    "resize": (
-        lambda value: value is None or (_are_counts(value, 2) and 1 <= min(value) <= max(value) <= MOST_PX),
-        "[height, width]",
-    ),
-}
-
-
-def files_of(pair: Pair) -> tuple[str, ...]:
-    """What a pair is read from, within its data folder."""
-    if "truth" in pair:
-        return pair["frames"], pair["masks"], pair["truth"]
-    return pair["background"]["source"], f"{FRAMES}/{pair['object']}", f"{MASKS}/{pair['object']}"
-
-
-def identified(data: Path, pair: Pair) -> Pair:
-    """A pair with the sha256 of its files, by which a result can tell whether they are still those it was made of.
-
-    Raises:
-        InputError: files that are missing.
-    """
-    return {**pair, "files": {path: sha256(data / path) for path in files_of(pair)}}
-
-
-def length_of(data: Path, pair: Pair) -> int:
-    """The frames of a pair, without composing it."""
-    if "truth" not in pair:
-        return pair["background"]["count"]
-    frames = existing(data / pair["frames"])
-    return len(image_files(frames)) if frames.is_dir() else len(read_frames(frames)[0])
 
 
 def read_composed(data: Path, pair: Pair, *, size: tuple[int, int] | None = None) -> Composed:
@@ -248,7 +118,7 @@ def _compose_recipe(data: Path, pair: Pair, size: tuple[int, int] | None) -> Com
         raise InputError(
             f"{name}: the window {[top, left, height, width]} leaves the frame of {truth.shape[2]}x{truth.shape[1]}",
             "[top, left, height, width] inside it is needed",
-            f"correct {MANIFEST}",
+            f"make 'window' in {MANIFEST} smaller, or move it",
         )
     truth = truth[:, top : top + height, left : left + width]
     if size is not None:
@@ -266,13 +136,21 @@ def _dilation(pair: Pair) -> int:
 
 def _enough(name: str, source: Path, there: int, count: int) -> None:
     if there < count:
-        raise InputError(f"{name}: {source} has {there} of {count} frames", "all are needed", "correct the count")
+        raise InputError(
+            f"{name}: {source} has {there} of {count} frames",
+            "all are needed",
+            "name frames that it has, by 'start' and 'count'",
+        )
 
 
 def _read_ready(data: Path, pair: Pair) -> Composed:
     for path, digest in (pair.get("sha256") or {}).get("outputs", {}).items():
-        if sha256(data / path) != digest:
-            raise InputError(f"{data / path} has changed since it was composed", "the same files", "compose it anew")
+        if sha256_of_clip(data / path) != digest:
+            raise InputError(
+                f"{data / path} has changed since it was composed",
+                "the same files",
+                "run cleanplate compose again with --overwrite",
+            )
     frames, truth = (read_frames(data / pair[part])[0] for part in ("frames", "truth"))
     mask = read_masks(data / pair["masks"]) > WHITE
     made = compose(truth, frames, mask, name=pair["name"], dilate_px=_dilation(pair), fps=pair["fps"])
@@ -296,22 +174,3 @@ def each_composed(data: Path, only: Iterable[str] = ()) -> Iterator[Composed]:
     """
     for pair in choose(read_pairs(data), only):
         yield read_composed(data, pair)
-
-
-def choose(pairs: list[Pair], only: Iterable[str]) -> list[Pair]:
-    """The pairs of these names, all if there are none."""
-    names, wanted = [pair["name"] for pair in pairs], list(only)
-    if unknown := [name for name in wanted if name not in names]:
-        raise InputError(f"no pair is named {unknown[0]}", f"there are {', '.join(names)}", "correct the name")
-    return [pair for pair in pairs if not wanted or pair["name"] in wanted]
-
-
-def sha256(path: Path) -> str:
-    """Of a file; of a folder of images, that of the lines that sha256sum prints for its files, by name."""
-    path = existing(path)
-    if path.is_file():
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    files = sorted(file for file in path.iterdir() if is_image(file) and not file.name.startswith("."))
-    lines = "".join(f"{sha256(file)}  {file.name}\n" for file in files)
-    return hashlib.sha256(lines.encode()).hexdigest()

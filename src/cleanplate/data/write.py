@@ -1,6 +1,6 @@
 """Write clips with ground truth: one of three files, or the paper's dataset of what a folder holds (Sec. 4).
 
-What is written is a data folder that `compose.py` reads: PNGs of frames, masks and truth, and a ready pair of each clip
+What is written is a data folder that `pairs.py` reads: PNGs of frames, masks and truth, and a ready pair of each clip
 in composed.json, with the sha256 of all that went in and came out.
 """
 
@@ -13,26 +13,25 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from cleanplate.data.compose import (
-    DILATE_PX,
+from cleanplate.data.compose import DILATE_PX, Composed, compose, fit_object, read_composed
+from cleanplate.data.pairs import (
     FRAMES,
     MANIFEST,
     MASKS,
     TRUTH,
-    Composed,
     Pair,
-    compose,
     files_of,
-    fit_object,
     is_name,
-    read_composed,
     read_pairs,
+    sha256_of_clip,
 )
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
-from cleanplate.runtime.files import sha256, whole, writing
+from cleanplate.runtime.files import whole, writing
 from cleanplate.version import __version__
-from cleanplate.video.reader import check_size, image_files, is_image, read_frames, read_masks
+from cleanplate.video.images import image_files, is_image
+from cleanplate.video.reader import read_frames, read_masks
+from cleanplate.video.resize import check_size
 from cleanplate.video.writer import check_output, write_levels, write_video
 
 CLIP_FRAMES, MASKS_PER_BACKGROUND = 60, 5  # the paper's
@@ -84,7 +83,9 @@ def _backgrounds(data: Path, shots: list[Path]) -> list[dict]:
         return [json.loads(text) for text in dict.fromkeys(json.dumps(background) for background in named)]
     sources = shots + [path for path in _inside(data / "clips") if not path.name.startswith(".")]
     if not sources:
-        raise InputError(f"{data} has no {MANIFEST}, no {FRAMES}/NAME and no clips/", "backgrounds", "check the name")
+        raise InputError(
+            f"{data} has no {MANIFEST}, no {FRAMES}/NAME and no clips/", "backgrounds are needed", "add some there"
+        )
     return [
         {"source": str(source.relative_to(data)), "start": 0, "count": len(read_frames(source)[0])}
         for source in sources
@@ -146,7 +147,7 @@ def write_composed(
         InputError: a pair of this name is there, or the disk cannot be written.
     """
     parts = check_free(folder, composed.name, overwrite=overwrite)
-    went_in = {role: {"name": path.name, "sha256": sha256(path)} for role, path in inputs.items()}
+    went_in = {role: {"name": path.name, "sha256": sha256_of_clip(path)} for role, path in inputs.items()}
     with writing(folder):
         for path in parts.values():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +160,7 @@ def write_composed(
     pair |= {"recipe": dict(recipe)} if recipe else {}
     pair["sha256"] = {
         "inputs": went_in,
-        "outputs": {path: sha256(folder / path) for path in parts.values()},
+        "outputs": {path: sha256_of_clip(folder / path) for path in parts.values()},
     }
     with writing(folder), FileLock(folder / f".{MANIFEST}.lock"):  # others may add theirs at the same time
         path, pairs = folder / MANIFEST, _pairs(folder)
@@ -229,7 +230,9 @@ def compose_dataset(
         InputError: nothing to make it of, or files that do not fit together.
     """
     if not data.is_dir():
-        raise InputError(f"there is no folder {data}", "a data folder, or BACKGROUND OBJECT OBJECT_MASK", "check it")
+        raise InputError(
+            f"there is no folder {data}", "a data folder, or BACKGROUND OBJECT OBJECT_MASK", "name one that exists"
+        )
     check_size(size)
     pairs = recipes(data, masks_per_background=masks_per_background, count=count, seed=seed)
     for pair in pairs:

@@ -22,7 +22,7 @@ from cleanplate.runtime.files import whole
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")  # Okabe & Ito
 MARKERS = "osD^vP*X"
 HIDDEN = (128, 128, 128)
-SHOWN_LOOKS = 6
+SHOWN_EVALUATIONS = 6
 ASPECT = 1.16  # of the height of a picture with its title to that of the picture
 
 Plates = dict[str, dict[str, np.ndarray]]
@@ -74,19 +74,19 @@ def fig7(lines: Sequence[Line], methods: Sequence[str]) -> Figure:
 
 def fig8(plate: dict[str, np.ndarray], composed: Composed, lines: Sequence[Line]) -> Figure:
     """What the network makes of the middle frame, and its flow to the next one, as it learns."""
-    updates = plate["look_updates"]
+    updates = plate["evaluation_updates"]
     # Evenly in the logarithm: most happens at the beginning.
-    wanted = np.geomspace(updates[0], updates[-1], SHOWN_LOOKS)
+    wanted = np.geomspace(updates[0], updates[-1], SHOWN_EVALUATIONS)
     chosen = sorted({int(np.abs(updates - update).argmin()) for update in wanted})
     hole = composed.clip.hole[len(composed.truth) // 2, 0].numpy().astype(np.uint8)
     outline, _ = cv2.findContours(hole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    largest = max(float(np.hypot(*plate["look_flows"][index]).max()) for index in chosen)
+    largest = max(float(np.hypot(*plate["evaluation_flows"][index]).max()) for index in chosen)
     frames, flows = [], []
     for index in chosen:
-        picture = np.ascontiguousarray(plate["look_frames"][index])
+        picture = np.ascontiguousarray(plate["evaluation_frames"][index])
         cv2.drawContours(picture, outline, -1, (255, 0, 0), 1)
         frames.append((f"{updates[index]} updates", picture))
-        flow = flow_picture(torch.from_numpy(plate["look_flows"][index]).float(), largest)
+        flow = flow_picture(torch.from_numpy(plate["evaluation_flows"][index]).float(), largest)
         flows.append(("", all_samples(flow[None])[0]))
     text = "Fig. 8: frames and flow to the next frame during training; hue is the direction, value the magnitude."
     return _grid([frames, flows], caption(text, lines))

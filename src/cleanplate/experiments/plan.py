@@ -5,15 +5,15 @@ depends on; tables and figures share the cells they have in common.
 """
 
 import random
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from cleanplate.config import METHODS, Method
 from cleanplate.errors import InputError
 from cleanplate.paper.schedule import n_steps
 
-ScaleName = Literal["tiny", "small", "paper"]
+ScaleName = Literal["tiny", "small", "medium", "paper"]
 Experiment = Literal["table1", "table2", "fig5", "fig7", "fig8", "fig9", "fig10"]
 
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
@@ -35,6 +35,10 @@ class Scale:
     """The paper's M."""
     perceptual_frames: int | None = None
     """Frames of a batch that the perceptual term is taken on, 0 for no such term; None: all."""
+    longer: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Updates of (method, clip) where they are others than `updates`: what a method comes to when it goes on."""
+    clips: tuple[str, ...] = ()
+    """These of the pairs, unless others are named or none of these is there."""
     n_clips: int | None = None
     """So many of the pairs, unless some are named; None: all."""
     n_window_clips: int = 10
@@ -54,12 +58,24 @@ class Scale:
 SCALES: dict[str, Scale] = {
     "tiny": Scale((48, 96), 8, 4, steps_per_batch=2, perceptual_frames=0, n_clips=2, n_window_clips=1),
     "small": Scale((96, 192), 24, 1000, steps_per_batch=2, perceptual_frames=1, n_window_clips=1),
+    "medium": Scale(
+        (96, 192),
+        30,
+        10_000,
+        steps_per_batch=10,
+        perceptual_frames=1,
+        longer={("dip-vid-flow", "blackswan+breakdance"): 30_000},
+        clips=("blackswan+breakdance", "golf+breakdance", "parkour+car-roundabout"),
+        n_clips=3,
+        n_window_clips=2,
+    ),
     "paper": Scale((192, 384), 60, None),
 }
-"""tiny proves that everything runs; small takes two cores two hours; paper is the paper's own numbers."""
+"""tiny proves that everything runs; small takes two cores two hours; medium, where the methods begin to converge, takes
+them a night; paper is the paper's own numbers."""
 
 WINDOWS = (1, 3, 5, 10, 15, 25, 50, 100)  # k of Fig. 10
-LOOKS = 20  # of Fig. 8
+EVALUATIONS = 20  # of Fig. 8
 
 
 @dataclass(frozen=True)
@@ -74,17 +90,25 @@ class Cell:
     scale: str
     window: int | None = None
     """Length k of the pieces that the clip is cut into (Sec. 5.2)."""
-    looks: int = 0
-    """Times that what the network makes is kept on the way."""
+    evaluations: int = 0
+    """Times that the network makes all frames on the way; more than one are kept, to be shown."""
     features: bool = False
     """Compare features of the trained network (Sec. 5.1)."""
     external: str | None = None
     """Folder of results made elsewhere."""
 
     @property
+    def budget(self) -> Scale:
+        """Its scale, with the updates that are this cell's."""
+        scale = SCALES[self.scale]
+        plain = self.window is None and not self.evaluations and not self.features
+        updates = scale.longer.get((self.method, self.clip)) if plain else None
+        return scale if updates is None else replace(scale, updates=updates)
+
+    @property
     def name(self) -> str:
         """Of its files."""
-        more = [f"k{self.window}"] * (self.window is not None) + ["looks"] * (self.looks > 1)
+        more = [f"k{self.window}"] * (self.window is not None) + ["evaluations"] * (self.evaluations > 1)
         return "_".join([self.scale, self.clip, self.method, f"seed{self.seed}", *more, *["features"] * self.features])
 
     def settings(self, n_frames: int) -> dict[str, Any]:
@@ -93,37 +117,37 @@ class Cell:
         Args:
             n_frames: of the clip.
         """
-        scale = SCALES[self.scale]
+        scale = self.budget
         out: dict[str, Any] = {"size": list(scale.size), "n_frames": n_frames}
         if self.method in METHODS:
-            out["fields"] = asdict(method_at(self.method, scale, n_frames, self.looks))
+            out["fields"] = asdict(method_at(self.method, scale, n_frames, self.evaluations))
             out["updates"] = self.updates(n_frames)
         return _as_json(out)
 
     def updates(self, n_frames: int) -> int | None:
         """The budget of a method that learns, all its networks together; None: its schedule's."""
-        updates = SCALES[self.scale].updates
+        updates = self.budget.updates
         if updates is None or self.method not in METHODS or not METHODS[self.method].learns:
             return None
         alone = METHODS[self.method].schedule.each_frame_alone
         return n_frames * frames_alone(updates, n_frames) if alone else updates
 
 
-def method_at(name: str, scale: Scale, n_frames: int, looks: int = 0) -> Method:
+def method_at(name: str, scale: Scale, n_frames: int, evaluations: int = 0) -> Method:
     """A method with the budget of a scale."""
     method = METHODS[name]
     if method.carries or scale.updates is None:
-        every = max(1, n_steps(n_frames, method.schedule) // looks) if looks else method.fit.eval_every
+        every = max(1, n_steps(n_frames, method.schedule) // evaluations) if evaluations else method.fit.eval_every
         return replace(method, fit=replace(method.fit, eval_every=every))
     loss, schedule, fit = method.loss, method.schedule, method.fit
     if schedule.each_frame_alone:
         updates = frames_alone(scale.updates, n_frames)
         schedule = replace(schedule, steps_per_batch=updates)
-        fit = replace(fit, eval_every=max(1, updates // 50))  # 50 looks, as the paper's 5,000 steps have
+        fit = replace(fit, eval_every=max(1, updates // 50))  # 50 evaluations, as the paper's 5,000 steps have
     else:
         schedule = replace(schedule, steps_per_batch=scale.steps_per_batch, passes=scale.updates)
-        if looks:
-            fit = replace(fit, eval_every=max(1, scale.updates // looks))
+        if evaluations:
+            fit = replace(fit, eval_every=max(1, scale.updates // evaluations))
     if loss.perceptual and scale.perceptual_frames is not None:
         off = scale.perceptual_frames == 0
         loss = replace(loss, perceptual=0.0) if off else replace(loss, perceptual_frames=scale.perceptual_frames)
@@ -162,23 +186,27 @@ def plan(
         InputError: a method that this experiment has not.
     """
     scale = SCALES[scale_name]
-    clips = list(clips)[: None if named else scale.n_clips]
+    if not named:
+        clips = [clip for clip in clips if clip in scale.clips] or list(clips)[: scale.n_clips]
     external = external or {}
     rows = methods_of(experiment, external)
     if unknown := [name for name in methods if name not in rows]:
-        raise InputError(f"{experiment} has no method '{unknown[0]}'", f"it has {', '.join(rows)}", "correct it")
+        given, needed = f"{experiment} has no method '{unknown[0]}'", f"it has {', '.join(rows)}"
+        raise InputError(given, needed, "name some of these with --methods, or leave it out for all")
     rows = [name for name in rows if not methods or name in methods]
     if experiment in ("fig5", "fig8", "fig9"):
         clips = clips[:1]
     elif experiment == "fig10" and not named:
         clips = sorted(random.Random(0).sample(clips, min(len(clips), scale.n_window_clips)))
-    extra: list[dict[str, Any]] = {"fig8": [{"looks": LOOKS}], "fig9": [{"features": True}]}.get(experiment, [{}])
+    extra: list[dict[str, Any]] = {"fig8": [{"evaluations": EVALUATIONS}], "fig9": [{"features": True}]}.get(
+        experiment, [{}]
+    )
     cells = []
     for seed in seeds:
         for clip in clips:
             if experiment == "fig10":
                 length = min(scale.n_frames, (lengths or {}).get(clip, scale.n_frames))
-                extra = [{"window": k, "looks": 1} for k in sorted({min(k, length) for k in WINDOWS})]
+                extra = [{"window": k, "evaluations": 1} for k in sorted({min(k, length) for k in WINDOWS})]
             cells += [
                 Cell(clip, name, seed, scale_name, external=external.get(name), **more)
                 for more in extra

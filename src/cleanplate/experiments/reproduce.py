@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.data.compose import choose, is_name, length_of, read_composed, read_pairs, resized
+from cleanplate.data.compose import read_composed, resized
+from cleanplate.data.pairs import choose, is_name, length_of, read_pairs
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import SCALES, Cell, methods_of, plan
 from cleanplate.experiments.report import measured, table1, table2, write_table
@@ -41,7 +42,7 @@ def reproduce(
         experiment: table1, table2, fig5, fig7, fig8, fig9 or fig10.
         data: folder of pairs (compose.py).
         out: where results, plates, tables and figures go.
-        scale: tiny, small or paper.
+        scale: tiny, small, medium or paper.
         seeds: repeat everything with each.
         methods: these rows only.
         clips: these pairs only.
@@ -58,18 +59,10 @@ def reproduce(
     Raises:
         InputError: anything that cannot be used, before the first cell is run where it can be told.
     """
-    if (figure := experiment.startswith("fig")) and importlib.util.find_spec("matplotlib") is None:
-        raise InputError("matplotlib is not installed", "figures need it", 'pip install "cleanplate[experiments]"')
-    for seed in (seeds := tuple(dict.fromkeys(seeds))):
-        RunOptions(seed)  # refused before the work, not after
-    if workers < 1:
-        raise InputError(f"workers {workers}", "at least 1 is needed", "correct it")
+    seeds = tuple(dict.fromkeys(seeds))
+    _check(experiment, seeds, clips, workers)
     folders = read_external_names(external)
     wanted, absent = choose_metrics(metrics, SHOWN.get(experiment, ()))
-    if experiment in ONE_CLIP:
-        for option, values in (("--clips", set(clips)), ("--seeds", seeds)):
-            if len(values) > 1:
-                raise InputError(f"{len(values)} {option}", f"{experiment} shows one", "name one")
     pairs = choose(read_pairs(data), clips)
     lengths = {pair["name"]: length_of(data, pair) for pair in pairs}
     chosen = {"named": bool(clips), "seeds": seeds, "methods": methods, "external": folders, "lengths": lengths}
@@ -77,12 +70,26 @@ def reproduce(
     options: dict[str, Any] = {"plates": experiment in ONE_CLIP, "on": on, "workers": workers, "device": device}
     lines = run(cells, data, out, wanted, on_step=on_step, **options)
     rows = [name for name in methods_of(experiment, folders) if not methods or name in methods]
-    if not figure:
+    if not experiment.startswith("fig"):
         gone = [name for name in absent if name not in measured(lines)]
         said = [f"Not measured, for want of weights or libraries: {', '.join(gone)}."] if gone else []
         table = {"table1": table1, "table2": table2}[experiment](lines, rows, said)
         return write_table(table, out)
     return _figure(experiment, cells, lines, rows, data, out, scale)
+
+
+def _check(experiment: str, seeds: Sequence[int], clips: Sequence[str], workers: int) -> None:
+    """Refuse before the work what cannot be run or shown."""
+    if experiment.startswith("fig") and importlib.util.find_spec("matplotlib") is None:
+        raise InputError("matplotlib is not installed", "figures need it", 'pip install "cleanplate[experiments]"')
+    for seed in seeds:
+        RunOptions(seed)
+    if workers < 1:
+        raise InputError(f"workers {workers}", "at least 1 is needed", "pass --workers 1 or more")
+    if experiment in ONE_CLIP:
+        for option, values in (("--clips", set(clips)), ("--seeds", seeds)):
+            if len(values) > 1:
+                raise InputError(f"{len(values)} {option}", f"{experiment} shows one", f"pass {option} with one value")
 
 
 ONE_CLIP = frozenset({"fig5", "fig8", "fig9"})
@@ -115,7 +122,9 @@ def _plate(out: Path, cell: Cell, line: Line) -> dict[str, np.ndarray]:
     made, _ = load_plate(plate_path(out, cell), line["settings"])
     if made is None:
         raise InputError(
-            f"{plate_path(out, cell)} was changed while it was to be shown", "one run a folder", "repeat it"
+            f"{plate_path(out, cell)} was changed while it was to be shown",
+            "one run a folder is needed",
+            "run the command again",
         )
     return {"frames": all_samples(made.frames), **(made.arrays or {})}
 
@@ -154,6 +163,10 @@ def read_external_names(external: Sequence[str]) -> dict[str, str]:
         if not is_name(name) or name in taken or name in out:
             raise InputError(f"--external names '{name}'", "a name of its own is needed", "choose another")
         if not Path(folder).is_dir():
-            raise InputError(f"there is no folder {folder}", f"the results of {name} are needed", "check the name")
+            raise InputError(
+                f"there is no folder {folder}",
+                f"the results of {name} are needed",
+                "name the folder that holds CLIP/ or CLIP.mp4",
+            )
         out[name] = str(Path(folder).resolve())
     return out

@@ -1,15 +1,13 @@
 """What has been run: a line for each cell in `results.jsonl`, and what it made beside it, `plates/NAME.npz`.
 
 A line or a plate counts only for the settings it was made with, and these have everything in them that a result depends
-on: the method's fields, the pair and its files, the sources of this package. A line counts only for the sources that it
-was measured with, too.
+on: the method's fields, the pair and its files, the code that the method runs through. A metric of a line counts only
+for the code that it was measured with, too (sources.py).
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import cleanplate
-from cleanplate.data.compose import Pair
+from cleanplate.data.pairs import Pair, sha256_of_clip
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import Cell
+from cleanplate.experiments.sources import DEFINED_IN, code_digest, measuring_digest
 from cleanplate.imaging.pixels import all_samples, to_tensor
-from cleanplate.runtime.files import existing, sha256, whole, writing
+from cleanplate.metrics import OLD_NAMES
+from cleanplate.runtime.files import existing, whole, writing
 from cleanplate.runtime.records import Line, check_kinds, read_records
-from cleanplate.video.encoder import VIDEO_SUFFIXES
+from cleanplate.video.codecs import VIDEO_SUFFIXES
 
 RESULTS = "results.jsonl"
-# What tells a cell from others ...
-KEY = ("clip", "method", "seed", "scale", "window", "looks", "features")
+# What tells a cell's line from others, and what it is called in `Cell` ...
+KEY = {name: name for name in ("clip", "method", "seed", "scale", "window", "features")} | {"looks": "evaluations"}
 # ... and what its line must have to be found again and shown.
 NUMBER, NUMBER_OR_NONE = (int, float), (int, float, type(None))
 FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -39,12 +38,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "window": (int, type(None)),
     "seconds": NUMBER_OR_NONE,
 }
-# Modules that no result depends on; and those below the package's folder on which that depends which is made.
-FRONT = frozenset(
-    {"__main__", "batch", "batch_command", "cli", "commands", "dataset", "demo", "jobs", "logs", "pictures", "records"}
-    | {"rows", "workers"}
-)
-MAKERS = ("experiments/cells.py", "experiments/features.py")
+MEASURED = ("metrics", "complexity", "measured_with")
 
 
 @dataclass(frozen=True)
@@ -60,16 +54,19 @@ class Made:
     generated: Tensor | None = None
     """What the network made, known pixels too, (T, 3, H, W)."""
     arrays: dict[str, np.ndarray] | None = None
-    """What else is kept: looks, features."""
+    """What else is kept: evaluations, features."""
 
 
 def read_results(path: Path) -> list[Line]:
-    """The lines of a results file, none if there is none.
+    """The lines of a results file, none if there is none; metrics are called as they are now.
 
     Raises:
         InputError: a line that is not a cell's.
     """
-    return read_records(path, _check_fields, "cell")
+    lines = read_records(path, _check_fields, "cell")
+    for line in lines:
+        line["metrics"] = {OLD_NAMES.get(name, name): value for name, value in line["metrics"].items()}
+    return lines
 
 
 def _check_fields(line: Line) -> None:
@@ -78,31 +75,44 @@ def _check_fields(line: Line) -> None:
     check_kinds(line["metrics"], dict.fromkeys(line["metrics"], NUMBER_OR_NONE), "metrics.")
 
 
+def key_of(cell: Cell) -> Line:
+    """What tells a cell's line from others."""
+    return {name: getattr(cell, field) for name, field in KEY.items()}
+
+
 def added(lines: Sequence[Line], line: Line) -> list[Line]:
     """The lines with this one in the place of its cell's; other metrics of the same result are kept.
 
-    It is the same if nothing but metrics differs: a plate that was lost and made again has other seconds.
+    It is the same if nothing but what was measured differs: a plate that was lost and made again has other seconds.
     """
     out = []
     for other in lines:
-        if all(other[name] == line[name] for name in KEY):
-            if {**other, "metrics": {}} == {**line, "metrics": {}}:
-                line = {**line, "metrics": other["metrics"] | line["metrics"]}
-        else:
+        if any(other[name] != line[name] for name in KEY):
             out.append(other)
+        elif all(other.get(name) == line.get(name) for name in (other | line).keys() - set(MEASURED)):
+            both = {name: other[name] | line[name] for name in ("metrics", "measured_with") if name in line}
+            line = {**line, **both}
     return [*out, line]
 
 
 def find_line(lines: Sequence[Line], cell: Cell, pair: Pair, names: Sequence[str] = ()) -> Line | None:
-    """The cell's line, if it has all these metrics and was made and measured with today's settings and sources.
+    """The cell's line with those of its metrics that are measured with today's code, if all of these names are.
 
-    The pair is an `identified` one.
+    The pair is an `identified` one. There is none if the cell was made with other settings or by other code.
     """
     for line in lines:
-        if all(line[name] == getattr(cell, name) for name in KEY):
-            same = line["settings"] == settings_of(cell, pair, line["n_frames"])
-            same = same and line.get("measured_with") == measuring_digest()
-            return line if same and all(name in line["metrics"] for name in names) else None
+        if all(line[name] == value for name, value in key_of(cell).items()):
+            measured_with = line.get("measured_with")
+            if line["settings"] != settings_of(cell, pair, line["n_frames"]) or not isinstance(measured_with, dict):
+                return None
+            current = {
+                name
+                for name, digest in measured_with.items()
+                if name in DEFINED_IN and digest == measuring_digest(name)
+            }
+            if not current.issuperset({*names, "complexity"}):
+                return None
+            return {**line, "metrics": {name: value for name, value in line["metrics"].items() if name in current}}
     return None
 
 
@@ -110,29 +120,8 @@ def settings_of(cell: Cell, pair: Pair, n_frames: int) -> dict[str, Any]:
     """All that what a cell makes depends on, but for other packages and the machine. The pair is `identified`."""
     out = cell.settings(n_frames) | {"pair": pair}
     if cell.external is not None:
-        return out | {"external": sha256(external_path(Path(cell.external), cell.clip))}
-    return out | {"code": code_digest()}
-
-
-@lru_cache(maxsize=1)
-def code_digest() -> str:
-    """Of the modules of this package on which depends what is made."""
-    package = Path(cleanplate.__file__).parent
-    return _digest([path for path in package.glob("*.py") if path.stem not in FRONT] + [package / it for it in MAKERS])
-
-
-@lru_cache(maxsize=1)
-def measuring_digest() -> str:
-    """Of the modules of this package on which depends what is measured of what was made."""
-    package = Path(cleanplate.__file__).parent
-    return _digest([path for path in (*package.glob("*.py"), *package.glob("metrics/*.py")) if path.stem not in FRONT])
-
-
-def _digest(paths: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+        return out | {"external": sha256_of_clip(external_path(Path(cell.external), cell.clip))}
+    return out | {"code": code_digest(cell.method, features=cell.features)}
 
 
 def external_path(folder: Path, clip: str) -> Path:
@@ -144,7 +133,9 @@ def external_path(folder: Path, clip: str) -> Path:
     for path in sorted(existing(folder).iterdir()):
         if (path.is_dir() and path.name == clip) or (path.stem == clip and path.suffix.lower() in VIDEO_SUFFIXES):
             return path
-    raise InputError(f"{folder} has no {clip}", "a folder of images or a video of each clip is needed", "add it")
+    raise InputError(
+        f"{folder} has no {clip}", "a folder of images or a video of each clip is needed", f"add {clip}/ or {clip}.mp4"
+    )
 
 
 # Plates

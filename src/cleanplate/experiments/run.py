@@ -1,8 +1,8 @@
 """Run cells that have no line yet, each in a process of its own, here or wherever Ray puts it.
 
 What a cell makes is kept beside the results, for figures and for other eyes. A cell that was ended while it learned
-goes on where it was, from `work/NAME`; one whose looks are to be shown (Fig. 8) or whose features are compared (Fig. 9)
-begins anew.
+goes on where it was, from `work/NAME`; one whose evaluations are to be shown (Fig. 8) or whose features are compared
+(Fig. 9) begins anew.
 """
 
 import logging
@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 
 from cleanplate.config import METHODS
-from cleanplate.data.compose import choose, identified, read_pairs
+from cleanplate.data.pairs import choose, identified, read_pairs
 from cleanplate.errors import InputError
 from cleanplate.experiments.cells import run_cell
-from cleanplate.experiments.plan import SCALES, Cell, method_at
+from cleanplate.experiments.plan import Cell, method_at
 from cleanplate.experiments.results import (
     RESULTS,
     Line,
@@ -28,7 +28,8 @@ from cleanplate.experiments.results import (
 )
 from cleanplate.pipeline import find_device
 from cleanplate.progress import OnStep, tell
-from cleanplate.runtime.processes import Report, here, on_ray
+from cleanplate.runtime.processes import Report, here
+from cleanplate.runtime.ray import on_ray
 from cleanplate.runtime.records import sole_run, write_records
 from cleanplate.weights import find_weights
 
@@ -100,7 +101,7 @@ def _is_lost(out: Path, cell: Cell, line: Line) -> bool:
 def needs_vgg16(cell: Cell) -> bool:
     """Whether a cell trains or compares with VGG16's features."""
     runs = cell.external is None and cell.method in METHODS
-    return cell.features or (runs and bool(method_at(cell.method, SCALES[cell.scale], 1).loss.perceptual))
+    return cell.features or (runs and bool(method_at(cell.method, cell.budget, 1).loss.perceptual))
 
 
 def summary(line: Line) -> str:

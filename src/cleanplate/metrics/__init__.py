@@ -69,29 +69,46 @@ def _by_provenance(of: Comparison) -> Values:
     return {} if of.provenance is None else psnr_by_provenance(of.frames, of.truth, of.provenance)
 
 
-def _one(name: str, function: Callable[[Comparison], float]) -> tuple[tuple[str, ...], Callable[[Comparison], Values]]:
-    return (name,), lambda of: {name: function(of)}
-
-
-OF_PROVENANCE = ("carried_psnr_db", "learned_psnr_db")
+OF_PROVENANCE = ("carried_psnr_db", "made_up_psnr_db")
 """Those that are of nothing without a provenance."""
 
-_TABLE: tuple[tuple[tuple[str, ...], Callable[[Comparison], Values]], ...] = (
-    _one("hole_psnr_db", lambda of: psnr_db(of.frames, of.truth, of.hole)),
-    _one("psnr_db", lambda of: psnr_db(of.frames, of.truth)),
-    _one("hole_ssim", lambda of: ssim(of.frames, of.truth, of.hole)),
-    _one("ssim", lambda of: ssim(of.frames, of.truth)),
-    (("consistency_psnr_db", "consistency_ssim"), _consistency),
-    _one("hole_warp_error", lambda of: warp_error(of.frames, of.truth, of.hole)),
-    _one("warp_error", lambda of: warp_error(of.frames, of.truth)),
-    (OF_PROVENANCE, _by_provenance),
-    _one("frechet_vgg16", lambda of: frechet_vgg16(of.frames, of.truth)),
-    _one("fid", lambda of: fid(of.frames, of.truth)),
-    _one("hole_lpips", lambda of: lpips(of.frames, of.truth, of.hole)),
-    _one("lpips", lambda of: lpips(of.frames, of.truth)),
+OLD_NAMES = {"learned_psnr_db": "made_up_psnr_db"}
+"""What metrics were called in results of earlier versions."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Metrics that one function computes together."""
+
+    names: tuple[str, ...]
+    function: Callable
+    """Where it is defined is where the metrics live."""
+    values: Callable[[Comparison], Values]
+
+
+def _one(name: str, function: Callable[..., float], arguments: Callable[[Comparison], tuple[Tensor, ...]]) -> _Row:
+    return _Row((name,), function, lambda of: {name: function(*arguments(of))})
+
+
+_TABLE = (
+    _one("hole_psnr_db", psnr_db, lambda of: (of.frames, of.truth, of.hole)),
+    _one("psnr_db", psnr_db, lambda of: (of.frames, of.truth)),
+    _one("hole_ssim", ssim, lambda of: (of.frames, of.truth, of.hole)),
+    _one("ssim", ssim, lambda of: (of.frames, of.truth)),
+    _Row(("consistency_psnr_db", "consistency_ssim"), patch_consistency, _consistency),
+    _one("hole_warp_error", warp_error, lambda of: (of.frames, of.truth, of.hole)),
+    _one("warp_error", warp_error, lambda of: (of.frames, of.truth)),
+    _Row(OF_PROVENANCE, psnr_by_provenance, _by_provenance),
+    _one("frechet_vgg16", frechet_vgg16, lambda of: (of.frames, of.truth)),
+    _one("fid", fid, lambda of: (of.frames, of.truth)),
+    _one("hole_lpips", lpips, lambda of: (of.frames, of.truth, of.hole)),
+    _one("lpips", lpips, lambda of: (of.frames, of.truth)),
 )
 
-METRICS: tuple[str, ...] = tuple(name for names, _ in _TABLE for name in names)
+MODULES: dict[str, str] = {name: row.function.__module__ for row in _TABLE for name in row.names}
+"""The module that each metric is defined in."""
+
+METRICS: tuple[str, ...] = tuple(MODULES)
 """Every metric's name. `hole_` is inside the hole, without it on the full frame, as in the paper."""
 
 NEEDS = {"frechet_vgg16": "vgg16", "fid": "inception", "hole_lpips": "alexnet", "lpips": "alexnet"}
@@ -102,12 +119,13 @@ LIBRARIES = {"fid": "torch_fidelity", "hole_lpips": "lpips", "lpips": "lpips"}
 
 
 def find_metrics(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, if they are all of metrics.
+    """The names, if they are all of metrics; old ones as they are called now.
 
     Raises:
         InputError: one that is not.
     """
-    for name in (names := tuple(names)):
+    names = tuple(OLD_NAMES.get(name, name) for name in names)
+    for name in names:
         if name not in METRICS:
             near = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.0)[0]
             known = ", ".join(METRICS)
@@ -128,16 +146,16 @@ def missing(name: str) -> InputError | None:
 
 
 def measure(of: Comparison, names: Iterable[str]) -> Values:
-    """These metrics of a result; None for those that are not defined on it (no learned pixel, a single frame).
+    """These metrics of a result; None for those that are not defined on it (no pixel made up, a single frame).
 
     Raises:
         InputError: an unknown metric, shapes that disagree, weights that are missing.
     """
     wanted, out = find_metrics(names), {}
-    for group, function in _TABLE:
-        if any(name in wanted for name in group):
+    for row in _TABLE:
+        if any(name in wanted for name in row.names):
             try:
-                out |= function(of)
+                out |= row.values(of)
             except Undefined:
                 continue
     return {name: out.get(name) for name in wanted}

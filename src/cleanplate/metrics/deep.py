@@ -124,14 +124,16 @@ def _inception(weights: Path) -> nn.Module:
     except ImportError:
         raise missing_library("FID", "torch-fidelity") from None
     if not weights.is_file():
-        raise InputError(f"there is no file {weights}", "Inception's weights are needed for FID", "check the name")
+        raise InputError(
+            f"there is no file {weights}", "Inception's weights are needed for FID", "name the file that has them"
+        )
     try:
         return FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(weights))
     except (RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{weights} has not the weights of Inception-v3 ({type(error).__name__})",
             "those of torch-fidelity are needed",
-            "check the file",
+            "leave weights out, and they are looked for",
         ) from None
 
 

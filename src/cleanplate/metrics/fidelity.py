@@ -20,12 +20,9 @@ EXACT_DB = 100.0  # the most that a frame or a patch counts
 def psnr_by_provenance(
     result: Float[Tensor, "T 3 H W"], truth: Float[Tensor, "T 3 H W"], provenance: UInt8[Tensor, "T 1 H W"]
 ) -> dict[str, float | None]:
-    """PSNR of what was carried and of what was learned apart, as `psnr_db`; None where there is none of a kind."""
-    kinds = {"carried_psnr_db": CARRIED, "learned_psnr_db": MADE_UP}
-    return {
-        name: psnr_db(result, truth, provenance == kind) if bool((provenance == kind).any()) else None
-        for name, kind in kinds.items()
-    }
+    """PSNR of what was carried and of what was made up apart, as `psnr_db`; None where there is no such pixel."""
+    where = {"carried_psnr_db": provenance == CARRIED, "made_up_psnr_db": provenance == MADE_UP}
+    return {name: psnr_db(result, truth, of) if bool(of.any()) else None for name, of in where.items()}
 
 
 def psnr_db(

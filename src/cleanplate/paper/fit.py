@@ -69,6 +69,7 @@ def fit(
     """
     if (done := run.work_dir.load(f"{name}-done", frames.device)) is not None:
         made = Fit(**done)
+        run.work_dir.resumed(made.elapsed_s)
         # The frames themselves become the plate: who listens gets his own.
         tell(run.on_step, "learn", made.steps, made.steps, fit=name, update=made.steps, frames=made.frames.clone())
         return made
@@ -85,6 +86,7 @@ def _train(model: Model, objective: Objective, method: Method, run: RunOptions, 
     if (saved := work.load(name, frames.device)) is not None:
         step, before_s, output.state = saved["step"], saved["elapsed_s"], saved["kept"]
         model.load(saved["model"])
+        work.resumed(before_s)
     started = time.perf_counter() - before_s
     elapsed_s, share = before_s, step / total  # share of what may be spent that is spent
     for batch in islice(_each_step(len(frames), method.schedule, run.seed), step, None):

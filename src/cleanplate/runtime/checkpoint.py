@@ -40,7 +40,7 @@ class WorkDir:
     ):
         self.folder, self.resume, self.overwrite, self.every_s = folder, resume, overwrite, every_s
         self.earlier_s = 0.0
-        """What earlier runs have learned for, as far as this one goes on from them."""
+        """What earlier runs have learned for, as far as this one goes on from them (`resumed`)."""
         self._run: dict[str, str] = {}
         self._saved_s = time.monotonic()
         self._fresh = True
@@ -92,23 +92,32 @@ class WorkDir:
         return self.folder
 
     def load(self, name: str, device: torch.device | None = None) -> Any:
-        """What was saved under this name, its tensors on `device`; None if nothing was."""
+        """What was saved under this name, its tensors on `device`; None if nothing was.
+
+        Whoever goes on from it says so with `resumed`, if time was spent on it.
+
+        Raises:
+            InputError: it is damaged.
+        """
         if self.folder is None or self._fresh or not (path := self.folder / f"{name}.pt").is_file():
             return None
 
-        def opened() -> tuple[Any, int, float]:
+        def opened() -> tuple[Any, int]:
             held = torch.load(path, map_location=device, weights_only=True)
-            return held["state"], int(held["logged"]), float(held["state"]["elapsed_s"])
+            return held["state"], int(held["logged"])
 
         try:
-            state, logged, elapsed_s = _whole(path, opened)
+            state, logged = _whole(path, opened)
         except InputError:
             if self.overwrite:
                 return None
             raise
         self._logged = max(self._logged or 0, logged)
-        self.earlier_s += elapsed_s
         return state
+
+    def resumed(self, elapsed_s: float) -> None:
+        """Count the time that earlier runs have spent on what was loaded."""
+        self.earlier_s += elapsed_s
 
     def save(self, name: str, state: Any) -> None:
         """Save under this name, whole or not at all."""

@@ -31,10 +31,13 @@ def existing(path: str | Path) -> Path:
     try:
         there = path.exists()
     except (OSError, ValueError) as error:  # a name that no file can have
-        raise InputError(f"{path!s:.200} cannot be looked for ({error!s:.80})", "a name of a file", "correct") from None
+        given = f"{path!s:.200} cannot be looked for ({error!s:.80})"
+        raise InputError(given, "a name that a file can have is needed", "name the file that you mean") from None
     if not there:
         raise InputError(
-            f"there is no file {path}", "a video, a folder of images or an image is needed", "check the name"
+            f"there is no file {path}",
+            "a video, a folder of images or an image is needed",
+            "correct the name, or put the file there",
         )
     if not (path.is_file() or path.is_dir()):
         raise InputError(f"{path} is not a file", "what is read is read more than once", "write it to a file first")
@@ -51,7 +54,9 @@ def sha256(path: Path) -> str:
         with existing(path).open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})", "a file is needed", "check it") from None
+        raise InputError(
+            f"{path} cannot be read ({error.strerror})", "a file is needed", "allow reading it, or name another"
+        ) from None
 
 
 def stamp(path: Path) -> str:

@@ -73,5 +73,7 @@ def sole_run(folder: Path) -> Iterator[None]:
                 yield
         except Timeout:
             raise InputError(
-                f"{folder} is in use by another run", "one run at a time is needed", "wait for it"
+                f"{folder} is in use by another run",
+                "one run at a time is needed",
+                "wait until it has ended, or name another folder",
             ) from None

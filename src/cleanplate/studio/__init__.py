@@ -1,14 +1,20 @@
 """The studio: a page where anyone removes a thing from a shot and sees what is real.
 
-Rooms, each importing only from those above it:
+Files, each importing only from those above it:
 
-    pictures.py   small copies of frames and masks, as files the page shows
-    tasks.py      what is done in a process of its own: read, track, clean
-    work.py       the queue of such processes, and how one is ended
-    project.py    one shot: its private folder, its marks, how far it has come
-    desk.py       all projects: who finds which, and when one is removed
-    forms.py      the command line's options as controls
-    views.py      what the page shows of a project, as values and HTML
-    page.py       what is on the page, and what its controls do
-    server.py     where it listens, whom it lets in, what is left when it ends
+    thumbnails.py  small copies of frames and masks, as files the page shows
+    selection.py   the area that a box, a click or a brush selects on a frame
+    tasks.py       what is done in a process of its own: read, track, clean
+    queue.py       the queue of such processes, and how one is ended
+    store.py       a project's private folder: which files lie in it
+    marks.py       what is marked on the frames of a shot, and how that is undone
+    project.py     one shot: what a user does with it, and how far it has come
+    projects.py    all projects: who finds which, and when one is removed
+    forms.py       the command line's options as controls
+    views.py       what the page shows of a project, as values and HTML
+    session.py     connects a page with a project: its token, and what is shown when something has changed
+    steps.py, clean_step.py   the steps of the page: their controls, and what these do
+    page.py        the page, from top to bottom
+    server.py      where it listens, whom it lets in, what is left when it ends
+    command.py     the command `studio`
 """

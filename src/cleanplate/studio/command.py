@@ -39,9 +39,9 @@ class Studio:
             raise InputError(given, "a password is needed then", "add --password, or set $CLEANPLATE_PASSWORD")
         if self.max_upload_mb < 1 or self.keep_minutes <= 0:
             given = f"--max-upload-mb {self.max_upload_mb} --keep-minutes {self.keep_minutes}"
-            raise InputError(given, "numbers above 0 are needed", "correct it")
+            raise InputError(given, "numbers above 0 are needed", "leave them out for 500 MB and 60 minutes")
         if not 0 <= self.port < 2**16:
-            raise InputError(f"the port is {self.port}", "0 to 65535 is needed", "correct it")
+            raise InputError(f"the port is {self.port}", "0 to 65535 is needed", "give --port 0 for any that is free")
 
         serve(
             self.host,

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from cleanplate.studio.project import Project
-from cleanplate.studio.queue import Lane
+from cleanplate.studio.queue import JobQueue
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ PREFIX, LOCK = "cleanplate-studio-", ".lock"
 MOST_PROJECTS = 200
 
 
-class Desk:
-    """Where projects lie.
+class Projects:
+    """The projects of a studio.
 
     Args:
         keep_s: how long one is kept that nobody looks at and nothing runs for.
@@ -35,14 +35,18 @@ class Desk:
         self.root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)).resolve()  # only for this user
         self._held = FileLock(self.root / LOCK)
         self._held.acquire()
-        self.projects_folder, self.uploads = self.root / "projects", self.root / "uploads"
-        self.projects_folder.mkdir()
+        self.folder, self.uploads = self.root / "projects", self.root / "uploads"
+        self.folder.mkdir()
         self.uploads.mkdir()
-        self.look, self.work = Lane(), Lane()
+        self.quick_jobs = JobQueue()
+        """Of reading and tracking."""
+        self.long_jobs = JobQueue()
+        """Of cleaning."""
         self._projects: dict[str, Project] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        threading.Thread(target=self._tidy, daemon=True, name="studio tidy").start()
+        self._tidying = threading.Thread(target=self._tidy, daemon=True, name="studio tidy")
+        self._tidying.start()
 
     def find(self, token: str) -> Project | None:
         """The project of that token, if there is one."""
@@ -55,12 +59,12 @@ class Desk:
     def begin(self) -> Project:
         """A new project."""
         token = secrets.token_urlsafe(16)
-        folder = self.projects_folder / token
+        folder = self.folder / token
         folder.mkdir()
-        project = Project(token, folder, self.look, self.work)
+        project = Project(token, folder, self.quick_jobs, self.long_jobs)
         with self._lock:
             self._projects[token] = project
-            idle = sorted((one for one in self._projects.values() if not one.busy), key=lambda one: one.seen_s)
+            idle = sorted((one for one in self._projects.values() if not one.busy), key=lambda one: one.visited_s)
             dropped = idle[: max(0, len(self._projects) - MOST_PROJECTS)]
             for one in dropped:
                 del self._projects[one.token]
@@ -71,8 +75,9 @@ class Desk:
     def close(self) -> None:
         """End everything, and remove the folder."""
         self._closed.set()
-        self.work.close()
-        self.look.close()
+        self._tidying.join(5)
+        self.long_jobs.close()
+        self.quick_jobs.close()
         self._held.release()
         shutil.rmtree(self.root, ignore_errors=True)
 
@@ -81,7 +86,7 @@ class Desk:
         while not self._closed.wait(min(5.0, self.keep_s / 2)):
             with self._lock:
                 now = time.monotonic()
-                old = [one for one in self._projects.values() if not one.busy and now - one.seen_s > self.keep_s]
+                old = [one for one in self._projects.values() if not one.busy and now - one.visited_s > self.keep_s]
                 for one in old:
                     del self._projects[one.token]
             for one in old:

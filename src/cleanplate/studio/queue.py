@@ -2,22 +2,23 @@
 
 import logging
 import multiprocessing
-import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import forkserver
-from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from cleanplate.errors import InputError
 from cleanplate.progress import Step
+from cleanplate.runtime.processes import Send, Worker
+from cleanplate.studio.tasks import TASKS, Task
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.05  # how often a job is looked after
+POLL_S = 0.05  # how often a job is asked whether it is still wanted
 TELL_S = 0.1  # how often a process tells of its progress
 PATIENCE_S = 0.5  # from being asked to end until being made to
 LEAST_SHARE, LEAST_S = 0.02, 2.0  # of a job, before its end is estimated
@@ -27,14 +28,14 @@ State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 @dataclass
 class Job:
-    """Something to be done: a name in `tasks.TASKS` and what that takes."""
+    """Something to be done: a name in the queue's tasks and what that takes."""
 
     task: str
     arguments: tuple
     weights: Mapping[str, float]
     """How much of the whole each of its stages is."""
     on_end: Callable[["Job"], None]
-    """Told, in the lane's thread, when it is done, failed or cancelled."""
+    """Told, mostly in the queue's thread, when it is done, failed or cancelled."""
     state: State = "waiting"
     stage: str = ""
     result: Any = None
@@ -64,21 +65,25 @@ class Job:
         self.shares[stage] = done / max(total, 1)
 
 
-class Lane:
-    """Jobs wait here for their turn."""
+class JobQueue:
+    """Jobs wait here for their turn.
 
-    def __init__(self) -> None:
+    Args:
+        tasks: what a job may name.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task] = TASKS) -> None:
+        self.tasks = tasks
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
         self._changed = threading.Condition()
         self._closed = False
         # Forked from a process that has loaded everything and done nothing: quick to start, and safe.
-        methods = multiprocessing.get_all_start_methods()
-        self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if "forkserver" in methods:
-            multiprocessing.set_forkserver_preload(["cleanplate.studio.tasks"])
+        self._method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        if self._method == "forkserver":
+            multiprocessing.set_forkserver_preload([__name__])
             forkserver.ensure_running()  # it loads while the page is being opened
-        self._thread = threading.Thread(target=self._run, daemon=True, name="studio lane")
+        self._thread = threading.Thread(target=self._work, daemon=True, name="studio queue")
         self._thread.start()
 
     def submit(self, job: Job) -> None:
@@ -97,9 +102,11 @@ class Lane:
         """End it, whether it waits or runs, and wait until that is so."""
         job.unwanted.set()
         with self._changed:
-            if job in self._waiting:
+            waited = job in self._waiting
+            if waited:
                 self._waiting.remove(job)
-                self._end(job, "cancelled")
+        if waited:  # told without the lock: who is told may be asking for the place of another job
+            _end(job, "cancelled")
         job.ended.wait(wait_s)
 
     def close(self) -> None:
@@ -112,7 +119,7 @@ class Lane:
             self.cancel(job)
         self._thread.join(5)
 
-    def _run(self) -> None:
+    def _work(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closed)
@@ -120,59 +127,60 @@ class Lane:
                     return
                 job = self._running = self._waiting.popleft()
             try:
-                state = self._do(job)
+                state = self._run(job)
             except Exception as error:
                 log.exception("a job could not be run")
                 job.error, state = f"the run failed ({error})", "failed"
             with self._changed:
                 self._running = None
-            self._end(job, state)
+            _end(job, state)
 
-    def _end(self, job: Job, state: State) -> None:
-        job.state = state
-        job.on_end(job)
-        job.ended.set()
-
-    def _do(self, job: Job) -> State:
+    def _run(self, job: Job) -> State:
         """Run it in a process, and look after that."""
-        ours, theirs = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_work, args=(theirs, job.task, job.arguments), daemon=True)
         job.state, job.started_s = "running", time.monotonic()
-        process.start()
-        theirs.close()
+        worker = Worker(partial(_do, self.tasks[job.task], job.arguments), self._method)
         try:
             while not job.unwanted.is_set():
-                if not ours.poll(LOOK_S):
+                if not worker.pipe.poll(POLL_S):
                     continue
-                try:
-                    kind, content = ours.recv()
-                except EOFError:
-                    process.join(PATIENCE_S)
-                    job.error = f"the system ended the run (exit code {process.exitcode}); is there enough memory?"
-                    return "failed"
-                if kind == "step":
+                kind, content = worker.receive()
+                if kind == "message":
                     job.tell(*content)
                 elif kind == "done":
                     job.result = content
                     return "done"
                 else:
-                    job.error = content
+                    code = worker.process.exitcode
+                    job.error = _words(content) if kind == "failed" else ENDED.format(code)
                     return "failed"
             return "cancelled"
         finally:
-            process.terminate()
-            process.join(PATIENCE_S)
-            if process.is_alive():
-                process.kill()
-                process.join(PATIENCE_S)
-            ours.close()
+            worker.end(PATIENCE_S)
 
 
-def _work(pipe: Connection, task: str, arguments: tuple) -> None:
+ENDED = "the system ended the run (exit code {}); is there enough memory?"
+
+
+def _end(job: Job, state: State) -> None:
+    job.state = state
+    try:
+        job.on_end(job)
+    except Exception:  # the jobs behind it are to run all the same
+        log.exception("the end of a job could not be told")
+    job.ended.set()
+
+
+def _words(error: Exception) -> str:
+    """What a user is told of what a task raised."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; try a smaller size, or a part of the shot"
+    return f"the run failed ({type(error).__name__}: {error})"
+
+
+def _do(task: Task, arguments: tuple, send: Send) -> Any:
     """In the process: do it, and tell of it."""
-    from cleanplate.studio.tasks import TASKS
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the studio ends us itself
     told: tuple[str, float] = ("", 0.0)
 
     def on_step(step: Step) -> None:
@@ -180,16 +188,12 @@ def _work(pipe: Connection, task: str, arguments: tuple) -> None:
         if step.stage == told[0] and step.done < step.total and time.monotonic() - told[1] < TELL_S:
             return
         told = step.stage, time.monotonic()
-        pipe.send(("step", (step.stage, step.done, step.total)))  # fails, and ends us, when nobody is there any more
+        send((step.stage, step.done, step.total))
 
     try:
-        pipe.send(("done", TASKS[task](*arguments, on_step=on_step)))
-    except InputError as error:
-        pipe.send(("refused", str(error)))
-    except BrokenPipeError:
-        pass
-    except MemoryError:
-        pipe.send(("failed", "there is not enough memory; try a smaller size, or a part of the shot"))
-    except Exception as error:
-        log.exception("the task %s failed", task)
-        pipe.send(("failed", f"the run failed ({type(error).__name__}: {error})"))
+        return task(*arguments, on_step=on_step)
+    except InputError:
+        raise
+    except Exception:
+        log.exception("the task failed")
+        raise

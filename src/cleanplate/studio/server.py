@@ -10,6 +10,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote
 
@@ -20,10 +21,12 @@ from starlette.responses import PlainTextResponse
 
 from cleanplate.errors import InputError
 from cleanplate.studio.project import shown_name
-from cleanplate.studio.projects import Desk
+from cleanplate.studio.projects import Projects
 from cleanplate.studio.views import KEEP
 
+ASSETS = Path(__file__).parent / "assets"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
@@ -43,48 +46,59 @@ def serve(
         InputError: the port is taken.
     """
     port = _free(host, port)
-    desk = Desk(keep_s)
+    projects = Projects(keep_s)
     with contextlib.ExitStack() as stack:
-        stack.callback(desk.close)
+        stack.callback(projects.close)
         ended = stack.enter_context(_signals())
-        # Read when gradio is imported: nothing is told to anybody, and everything it keeps lies in our folder.
-        os.environ |= {
-            "GRADIO_ANALYTICS_ENABLED": "False",
-            "GRADIO_TEMP_DIR": str(desk.uploads),
-            "GRADIO_EXAMPLES_CACHE": str(desk.uploads),
-            "HF_HUB_OFFLINE": "1",
-        }
-        from cleanplate.studio.page import ASSETS, build
-
-        for name in ("httpx", "gradio"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        page = build(desk)
-        page.queue(default_concurrency_limit=8, api_open=False)
+        page = _page(projects)
         stack.callback(page.close, verbose=False)
-        _, address, _ = page.launch(
-            server_name=host,
-            server_port=port,
-            auth=None if password is None else lambda _, given: _same(given, password),
-            auth_message="Any name will do; the password is the one the studio was started with.",
-            max_file_size=max_upload_mb * 2**20,
-            allowed_paths=[str(desk.projects_folder)],
-            app_kwargs={"middleware": guards(host)},
-            theme=theme(),
-            css=(ASSETS / "studio.css").read_text(),
-            head=f"<script>{(ASSETS / 'follow.js').read_text()}</script>",
-            footer_links=[],
-            share=False,
-            ssr_mode=False,
-            mcp_server=False,
-            pwa=False,
-            enable_monitoring=False,
-            quiet=True,
-            prevent_thread_lock=True,
-        )
+        address = _launch(page, projects, host, port, password, max_upload_mb)
         print(f"cleanplate studio: {address}  (Ctrl+C ends it)", flush=True)
         if browser:
             webbrowser.open(address)
         ended.wait()
+
+
+def _page(projects: Projects) -> Any:
+    """The page, by a Gradio that tells nobody anything and keeps its files in our folder."""
+    os.environ |= {  # read when it is imported
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_TEMP_DIR": str(projects.uploads),
+        "GRADIO_EXAMPLES_CACHE": str(projects.uploads),
+        "HF_HUB_OFFLINE": "1",
+    }
+    from cleanplate.studio.page import build
+
+    for name in ("httpx", "gradio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    page = build(projects)
+    page.queue(default_concurrency_limit=8, api_open=False)
+    return page
+
+
+def _launch(page: Any, projects: Projects, host: str, port: int, password: str | None, max_upload_mb: int) -> str:
+    """Begin to serve the page; its address."""
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        auth=None if password is None else lambda _, given: _same(given, password),
+        auth_message="Any name will do; the password is the one the studio was started with.",
+        max_file_size=max_upload_mb * 2**20,
+        allowed_paths=[str(projects.folder)],
+        app_kwargs={"middleware": guards(host)},
+        theme=theme(),
+        css=(ASSETS / "studio.css").read_text(),
+        head=f"<script>{(ASSETS / 'follow.js').read_text()}</script>",
+        footer_links=[],
+        share=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        enable_monitoring=False,
+        quiet=True,
+        prevent_thread_lock=True,
+    )
+    return address
 
 
 def theme() -> Any:
@@ -173,6 +187,3 @@ def _signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -19,7 +19,7 @@ from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import narrow, to_float, to_samples
 from cleanplate.progress import OnStep, Step, tell
 from cleanplate.runtime.checkpoint import WorkDir
-from cleanplate.studio import thumbnails as pictures
+from cleanplate.studio import thumbnails
 from cleanplate.track.marks import Mark
 from cleanplate.track.tracker import track
 from cleanplate.video.reader import fps_of, peek, stream_frames, stream_masks
@@ -27,14 +27,14 @@ from cleanplate.video.timecode import Span
 from cleanplate.video.writer import write_video
 
 MOST_FRAMES = 5000
-PREVIEW_S = 2.0  # between two looks at the middle frame
-FRAMES, MARKS, MASK, AFTER, WHERE = "frames", "marks", "mask", "after", "where"
-"""Folders of small pictures: the shot, its marks, its mask, the result, and where that comes from."""
+PREVIEW_S = 2.0  # between two pictures of the middle frame
+FRAMES, MARKS, MASK, AFTER, PROVENANCE = "frames", "marks", "mask", "after", "provenance"
+"""Folders of small pictures: the shot, its marks, its mask, the result, and its provenance."""
 MASK_FILE, PROVENANCE_FILE, PREVIEW = "mask.mkv", "provenance.mkv", "preview.jpg"
 
 
 @dataclass(frozen=True)
-class Facts:
+class ShotInfo:
     """What is known of a shot once it was read."""
 
     size: tuple[int, int]
@@ -46,15 +46,14 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Tracked:
+class TrackedShot:
     """What became of the marks."""
 
-    look_at: tuple[int, ...]
-    covered: float
-    """Share of all pixels."""
+    frames_to_review: tuple[int, ...]
+    """Those that the tracker is least sure of."""
 
 
-def read(video: Path, folder: Path, *, on_step: OnStep) -> Facts:
+def read(video: Path, folder: Path, *, on_step: OnStep) -> ShotInfo:
     """Make small copies of all frames.
 
     Raises:
@@ -69,17 +68,19 @@ def read(video: Path, folder: Path, *, on_step: OnStep) -> Facts:
                 given, "the studio shows them all", "cut it, or use cleanplate inpaint with --start, --end"
             )
         if count and picture.shape[:2] != size:
-            raise InputError("the picture changes its size in the video", "all frames must have one", "convert it")
+            raise InputError(
+                "the picture changes its size in the video", "all frames need the same", "convert the video to one size"
+            )
         size = picture.shape[:2]
-        pictures.write_frame(folder / FRAMES, count, narrow(picture))
+        thumbnails.write_frame(folder / FRAMES, count, narrow(picture))
         count += 1
         tell(on_step, "read", count, max(count, declared))
     if not count:
-        raise InputError("the video has no frames", "at least one is needed", "check the file")
-    return Facts(size, pictures.small_size(size), count, fps_of(video))
+        raise InputError("the video has no frames", "at least one is needed", "export it again")
+    return ShotInfo(size, thumbnails.small_size(size), count, fps_of(video))
 
 
-def make_demo_shot(video: Path, folder: Path, *, on_step: OnStep) -> Facts:
+def make_demo_shot(video: Path, folder: Path, *, on_step: OnStep) -> ShotInfo:
     """Make the built-in shot, with its sound, and read it."""
     demo = make_demo()
     tone = folder / "tone.m4a"
@@ -90,45 +91,42 @@ def make_demo_shot(video: Path, folder: Path, *, on_step: OnStep) -> Facts:
 
 
 def track_marks(
-    video: Path, folder: Path, facts: Facts, marks: tuple[int, ...], still: bool, *, on_step: OnStep
-) -> Tracked:
+    video: Path, folder: Path, info: ShotInfo, marks: tuple[int, ...], still: bool, *, on_step: OnStep
+) -> TrackedShot:
     """Write the mask of all frames.
 
     Args:
         video: the shot.
         folder: of the project.
-        facts: of the shot.
+        info: of the shot.
         marks: the frames that are marked, at least one.
         still: the thing does not move: what is marked is its mask everywhere.
         on_step: told of every frame.
     """
-    given = [Mark(index, _mark(folder, index, facts)) for index in marks]
-    look_at: tuple[int, ...] = ()
+    given = [Mark(index, _mark(folder, index, info)) for index in marks]
+    frames_to_review: tuple[int, ...] = ()
     masks: Iterator[np.ndarray]
     if still:
         everywhere = np.logical_or.reduce([mark.area for mark in given])
-        masks = (everywhere for _ in range(facts.total))
+        masks = (everywhere for _ in range(info.total))
     else:
         tracked = track((narrow(frame) for frame in stream_frames(video)), given, on_step=on_step)
-        masks, look_at = iter(tracked), tracked.look_at
+        masks, frames_to_review = iter(tracked), tracked.frames_to_review
     _emptied(folder / MASK)
-    covered = 0.0
 
     def passing() -> Iterator[np.ndarray]:
-        nonlocal covered
         for index, mask in enumerate(masks):
-            pictures.write_mask(pictures.numbered(folder / MASK, index, ".png"), mask)
-            covered += float(mask.mean()) / facts.total
+            thumbnails.write_mask(thumbnails.numbered(folder / MASK, index, ".png"), mask)
             yield mask
 
-    write_masks(folder / MASK_FILE, passing(), video, facts.total, on_step)
-    return Tracked(look_at, covered)
+    write_masks(folder / MASK_FILE, passing(), video, info.total, on_step)
+    return TrackedShot(frames_to_review)
 
 
-def _mark(folder: Path, index: int, facts: Facts) -> Bool[np.ndarray, "H W"]:
+def _mark(folder: Path, index: int, info: ShotInfo) -> Bool[np.ndarray, "H W"]:
     """What is marked on a frame, in the size of the video."""
-    level = pictures.read_mask(pictures.numbered(folder / MARKS, index, ".png")).astype(np.uint8) * 255
-    return cv2.resize(level, facts.size[::-1], interpolation=cv2.INTER_LINEAR) > 127
+    small = thumbnails.read_mask(thumbnails.numbered(folder / MARKS, index, ".png")).astype(np.uint8) * 255
+    return cv2.resize(small, info.size[::-1], interpolation=cv2.INTER_LINEAR) > 127
 
 
 @dataclass(frozen=True)
@@ -147,26 +145,26 @@ class Result:
     elapsed_s: float
 
 
-def clean_shot(options: Inpaint, saved: Path, facts: Facts, *, on_step: OnStep) -> Result:
-    """Remove what the mask marks, and make small copies of the result and of where it comes from.
+def clean_shot(options: Inpaint, saved: Path, info: ShotInfo, *, on_step: OnStep) -> Result:
+    """Remove what the mask marks, and make small copies of the result and of its provenance.
 
     Args:
         options: as the command line has them. What is made lies beside its output.
         saved: folder of what was learned, to go on from if the run is ended.
-        facts: of the shot.
+        info: of the shot.
         on_step: told of every step.
     """
     folder = options.output.parent
-    watch = Watch(folder / PREVIEW, facts.total // 2, on_step, whole=not options.settings.carries)
+    preview = Preview(folder / PREVIEW, info.total // 2, on_step, whole=not options.settings.carries)
     work_dir = WorkDir(saved, resume=True, overwrite=True, every_s=20.0)
-    done = replace(options, provenance=folder / PROVENANCE_FILE).clean(work_dir, watch, watch.see)
+    done = replace(options, provenance=folder / PROVENANCE_FILE).clean(work_dir, preview, preview.observe)
     work_dir.finish()
     _emptied(folder / AFTER)
-    _emptied(folder / WHERE)
+    _emptied(folder / PROVENANCE)
     both = zip(stream_frames(options.output), stream_masks(folder / PROVENANCE_FILE), strict=True)
-    for index, (picture, where) in enumerate(both):
-        pictures.write_frame(folder / AFTER, index, narrow(picture))
-        pictures.write_provenance(pictures.numbered(folder / WHERE, index, ".png"), where)
+    for index, (picture, provenance) in enumerate(both):
+        thumbnails.write_frame(folder / AFTER, index, narrow(picture))
+        thumbnails.write_provenance(thumbnails.numbered(folder / PROVENANCE, index, ".png"), provenance)
         tell(on_step, "show", index + 1, done.frames)
     start = options.span().start
     first = start if isinstance(start, int) else round(start * Fraction(fps_of(options.video)))
@@ -175,7 +173,7 @@ def clean_shot(options: Inpaint, saved: Path, facts: Facts, *, on_step: OnStep) 
     )
 
 
-class Watch:
+class Preview:
     """Passes steps on, and keeps a picture of the middle frame as it is now.
 
     Args:
@@ -188,9 +186,9 @@ class Watch:
     def __init__(self, path: Path, middle: int, on_step: OnStep, *, whole: bool):
         self.path, self.middle, self.on_step, self.whole = path, middle, on_step, whole
         self.frame: Frame | None = None
-        self.seen_s = 0.0
+        self.written_s = 0.0
 
-    def see(self, frame: Frame) -> None:
+    def observe(self, frame: Frame) -> None:
         """Keep the middle frame, and until it has come the one that is nearest to it."""
         if frame.index <= self.middle:
             self.frame = frame
@@ -198,9 +196,9 @@ class Watch:
     def __call__(self, step: Step) -> None:
         """Told of a step."""
         # While frames are being read, the hole may not be painted over yet.
-        if self.frame is not None and step.stage != "read" and time.monotonic() - self.seen_s >= PREVIEW_S:
-            pictures.write_jpeg(self.path, self._now(self.frame, step))
-            self.seen_s = time.monotonic()
+        if self.frame is not None and step.stage != "read" and time.monotonic() - self.written_s >= PREVIEW_S:
+            thumbnails.write_jpeg(self.path, self._now(self.frame, step))
+            self.written_s = time.monotonic()
         self.on_step(step)
 
     def _now(self, frame: Frame, step: Step) -> UInt8[np.ndarray, "H W 3"]:

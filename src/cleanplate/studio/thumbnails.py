@@ -1,21 +1,13 @@
 """Small copies of frames and masks, as files that the page shows: JPEGs of frames, and tints to lay over them."""
 
-import base64
-import binascii
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
-from PIL import Image, UnidentifiedImageError
 
-from cleanplate.errors import InputError
 from cleanplate.imaging.visualise import TINTS
-from cleanplate.track.marks import box_area
-from cleanplate.track.outline import grab_cut, moving, outline, own_motion, with_motion
-from cleanplate.track.tracked import small_size as work_size
 
 LONGEST_PX = 960  # side of a small copy
 # Colour in full resolution: outlines are found by it.
@@ -24,8 +16,6 @@ JPEG = (
 )  # fmt: skip
 MASK_TINT = (204, 121, 167)
 """Reddish purple (Okabe & Ito 2008): neither of the provenance's tints, and told from both by the colour-blind."""
-MOST_PAINTED = 4_000_000  # characters of a painted picture
-NEAR, FAR = 0.04, 0.3  # radius of what surely is, and of what may be, the thing that was clicked on; share of the frame
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -59,13 +49,13 @@ def read_jpeg(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     return cv2.cvtColor(_read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-def write_tint(path: Path, where: UInt8[np.ndarray, "H W"], tints: dict[int, tuple[int, int, int]]) -> None:
-    """A picture that is clear but where there is a kind of pixel that has a tint."""
-    height, width = small_size(where.shape[:2])
-    small = cv2.resize(where, (width, height), interpolation=cv2.INTER_NEAREST)
+def write_tint(path: Path, labels: UInt8[np.ndarray, "H W"], tints: dict[int, tuple[int, int, int]]) -> None:
+    """A picture that is clear except where a pixel's label has a tint."""
+    height, width = small_size(labels.shape[:2])
+    small = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
     colours = np.zeros((height, width, 4), np.uint8)
-    for kind, (red, green, blue) in tints.items():
-        colours[small == kind] = (blue, green, red, 255)
+    for label, (red, green, blue) in tints.items():
+        colours[small == label] = (blue, green, red, 255)
     _write(path, ".png", colours, [cv2.IMWRITE_PNG_COMPRESSION, 3])
 
 
@@ -74,118 +64,14 @@ def write_mask(path: Path, mask: Bool[np.ndarray, "H W"]) -> None:
     write_tint(path, mask.astype(np.uint8), {1: MASK_TINT})
 
 
-def write_provenance(path: Path, levels: UInt8[np.ndarray, "H W"]) -> None:
-    """Where pixels come from, as a tint; from the grey levels that `clean` writes (0, 128, 255)."""
-    write_tint(path, np.rint(levels / 127.5).astype(np.uint8), TINTS)
+def write_provenance(path: Path, grey: UInt8[np.ndarray, "H W"]) -> None:
+    """The provenance as a tint, from the grey values that `clean` writes (0, 128, 255)."""
+    write_tint(path, np.rint(grey / 127.5).astype(np.uint8), TINTS)
 
 
 def read_mask(path: Path) -> Bool[np.ndarray, "h w"]:
     """What `write_mask` wrote."""
     return _read(path, cv2.IMREAD_UNCHANGED)[..., 3] > 127
-
-
-def painted(address: str, size: Size) -> Bool[np.ndarray, "h w"]:
-    """What was painted, from the data address that a canvas of this size makes of it.
-
-    Raises:
-        InputError: it is none.
-    """
-    kind, _, content = address.partition(",")
-    wrong = InputError("what was painted has not arrived whole", f"a PNG of {size[1]}x{size[0]} is needed", "try again")
-    if kind != "data:image/png;base64" or len(content) > MOST_PAINTED:
-        raise wrong
-    try:
-        data = base64.b64decode(content, validate=True)
-        with Image.open(io.BytesIO(data)) as header:  # its size, before it is unpacked
-            if (header.height, header.width, header.mode) != (*size, "RGBA"):
-                raise wrong
-    except (binascii.Error, UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        raise wrong from None
-    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if levels is None or levels.shape != (*size, 4):
-        raise wrong
-    return levels[..., 3] > 127
-
-
-def boxed(
-    picture: UInt8[np.ndarray, "h w 3"],
-    box: tuple[int, int, int, int],
-    beside: Iterable[UInt8[np.ndarray, "h w 3"]] = (),
-) -> Bool[np.ndarray, "h w"]:
-    """The thing in a box: left, top, width, height; `beside` are frames before and after it (`outline.BESIDE`).
-
-    Raises:
-        InputError: a box that is not in the picture.
-    """
-    area = box_area(box, picture.shape[:2])
-    small = _reduced(picture)
-    inside = cv2.resize(area.astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_AREA) > 0
-    return _enlarged(whole_of(outline(small, inside, [_reduced(other) for other in beside])), picture.shape[:2])
-
-
-def clicked(
-    picture: UInt8[np.ndarray, "h w 3"], x: int, y: int, beside: Iterable[UInt8[np.ndarray, "h w 3"]] = ()
-) -> Bool[np.ndarray, "h w"]:
-    """The thing under a point, by GrabCut (Rother et al. 2004, OpenCV's): what moves or is alike around the point.
-
-    `beside` are frames before and after it, as for `boxed`.
-
-    Raises:
-        InputError: a point outside the picture.
-    """
-    height, width = picture.shape[:2]
-    if not (0 <= x < width and 0 <= y < height):
-        raise InputError(f"the point {x} {y} is not in the picture", f"it is {width}x{height}", "click inside it")
-    small = _reduced(picture)
-    at = y * small.shape[0] // height, x * small.shape[1] // width
-    rows, columns = np.mgrid[: small.shape[0], : small.shape[1]]
-    distance = np.hypot(rows - at[0], columns - at[1])
-    near, far = (max(2.0, share * min(small.shape[:2])) for share in (NEAR, FAR))
-    # Likeness in colour (CIELAB) to what was clicked on says where to begin.
-    lab = cv2.cvtColor(cv2.GaussianBlur(small, (0, 0), 1), cv2.COLOR_RGB2LAB).astype(np.float32)
-    unlike = np.linalg.norm(lab - np.median(lab[distance <= near], axis=0), axis=-1)
-    like = unlike < min(float(np.median(unlike[distance <= far])), LIKE)
-    labels = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
-    labels[distance <= far] = cv2.GC_PR_BGD
-    labels[(distance <= far) & like] = cv2.GC_PR_FGD
-    labels[distance <= near] = cv2.GC_PR_FGD
-    channels, inside = small, distance <= far
-    motion = own_motion(small, [_reduced(other) for other in beside], ~inside)
-    if motion is not None and (moves := moving(motion, inside)) is not None and moves[distance <= near].mean() > 0.5:
-        labels[inside] = np.where(moves[inside], cv2.GC_PR_FGD, cv2.GC_PR_BGD)
-        channels = with_motion(small, motion)
-    labels[distance <= max(1.0, near / 3)] = cv2.GC_FGD
-    _, parts = cv2.connectedComponents(grab_cut(channels, labels).astype(np.uint8), connectivity=8)
-    return _enlarged(whole_of(parts == parts[at]), picture.shape[:2])
-
-
-LIKE = 30.0  # CIELAB distance, in OpenCV's bytes
-
-
-def whole_of(found: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Something found by its colour, with its holes; with its dents too where it is compact.
-
-    A part that has the colour of what is behind it is missing from what was found. Better too much than too little.
-    """
-    edges, _ = cv2.findContours(found.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if not edges:
-        return found
-    filled = cv2.drawContours(np.zeros(found.shape, np.uint8), edges, -1, 1, cv2.FILLED)
-    hull = cv2.fillConvexPoly(np.zeros_like(filled), cv2.convexHull(np.concatenate(edges)), 1)
-    return (hull if filled.sum() >= COMPACT * hull.sum() else filled) > 0
-
-
-COMPACT = 0.7  # share of its convex hull
-
-
-def _reduced(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "a b 3"]:
-    """As large as outlines are looked for."""
-    height, width = work_size(picture.shape[:2])
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def _enlarged(mask: Bool[np.ndarray, "a b"], size: Size) -> Bool[np.ndarray, "h w"]:
-    return cv2.resize(mask.astype(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_LINEAR) > 127
 
 
 def _read(path: Path, flags: int) -> np.ndarray:

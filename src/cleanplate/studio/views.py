@@ -34,16 +34,16 @@ def address_of(path: Path) -> str:
 
 def marker(project: Project) -> dict[str, Any] | None:
     """For marker.js."""
-    facts = project.facts
-    if facts is None:
+    info = project.info
+    if info is None:
         return None
-    frames = {"label": "Shot", "folder": tasks.FRAMES, "v": project.stamps["read"]}
-    start = min(project.marks, default=facts.total // 2)
+    frames = {"label": "Shot", "folder": tasks.FRAMES, "v": project.versions["read"]}
+    start = min(project.marks.versions, default=info.total // 2)
     return _player(project, [frames], start) | {
-        "marks": {str(frame): stamp for frame, stamp in sorted(project.marks.items())},
-        "mask": project.stamps["track"] if project.tracked is not None else None,
-        "undo": project.undoable,
-        "jump": list(project.tracked.look_at) if project.tracked is not None and not project.stale else [],
+        "marks": {str(frame): version for frame, version in sorted(project.marks.versions.items())},
+        "mask": project.versions["track"] if project.tracked is not None else None,
+        "undo": project.marks.undoable,
+        "jump": list(project.tracked.frames_to_review) if project.tracked is not None and not project.stale else [],
     }
 
 
@@ -52,10 +52,10 @@ def compare(project: Project) -> dict[str, Any] | None:
     result = project.result
     if result is None or project.run is None:
         return None
-    made, run = project.stamps["clean"], project.run.name
-    tint = {"folder": f"{run}/{tasks.WHERE}", "label": "Show where each pixel comes from", "v": made}
+    made, run = project.versions["clean"], project.run.name
+    tint = {"folder": f"{run}/{tasks.PROVENANCE}", "label": "Show where each pixel comes from", "v": made}
     panes = [
-        {"label": "Before", "folder": tasks.FRAMES, "first": result.first, "v": project.stamps["read"]},
+        {"label": "Before", "folder": tasks.FRAMES, "first": result.first, "v": project.versions["read"]},
         {"label": "After", "folder": f"{run}/{tasks.AFTER}", "v": made, "tint": tint},
     ]
     value = _player(project, panes, result.frames // 2)
@@ -63,11 +63,11 @@ def compare(project: Project) -> dict[str, Any] | None:
 
 
 def _player(project: Project, panes: list[dict[str, Any]], start: int) -> dict[str, Any]:
-    assert project.facts is not None
-    shared = {"base": f"{address_of(project.folder)}/", "fps": project.facts.fps, "total": project.facts.total}
+    assert project.info is not None
+    shared = {"base": f"{address_of(project.folder)}/", "fps": project.info.fps, "total": project.info.total}
     return shared | {
-        "size": list(project.facts.small[::-1]),
-        "v": project.stamps["read"],
+        "size": list(project.info.small[::-1]),
+        "v": project.versions["read"],
         "start": start,
         "panes": panes,
     }
@@ -75,28 +75,28 @@ def _player(project: Project, panes: list[dict[str, Any]], start: int) -> dict[s
 
 def facts(project: Project) -> str:
     """The shot in a line."""
-    held = project.facts
-    if held is None:
+    info = project.info
+    if info is None:
         return ""
-    height, width = held.size
-    lasting = f"{held.total} frames, {held.total / held.fps:.1f} s at {held.fps:g} frames a second"
+    height, width = info.size
+    lasting = f"{info.total} frames, {info.total / info.fps:.1f} s at {info.fps:g} frames a second"
     return f"<p class='facts'><b>{html.escape(project.name)}</b>: {width}x{height}, {lasting}</p>"
 
 
-def message(project: Project) -> str:
+def message(words: str) -> str:
     """What went wrong."""
-    return f"<div class='alert' role='alert'>{html.escape(project.message)}</div>" if project.message else ""
+    return f"<div class='alert' role='alert'>{html.escape(words)}</div>" if words else ""
 
 
 def advice(project: Project) -> str:
     """What to do next, below the picture that is marked."""
     if project.tracked is None:
         words = "Mark the thing on one frame, then press Track. More marks help where it changes a lot."
-        if project.marks:
+        if project.marks.versions:
             words = "Marked. Press Track to follow it through the shot, or mark it on more frames first."
     elif project.stale:
         words = "Marks have changed: press Track again."
-    elif project.tracked.look_at:
+    elif project.tracked.frames_to_review:
         words = f"{PLAY} The frames named above are the least sure ones."
     else:
         words = f"{PLAY} If it is right, go on below."

@@ -1,1 +1,1 @@
-"""From a mark on a frame or two to a mask on every frame."""
+"""Tracking: from a mark on a frame or two to a mask on every frame."""

@@ -1,131 +1,155 @@
-"""What speaks against a pixel being the thing.
+"""A model of the background, and the log odds by which it corrects whether a pixel is the object.
 
-It moves as the camera makes the background move, or it looks as the background looked there before. How much either
-says depends on the shot, so it is measured in the shot: how often a value has been met on the thing, and how often on
-what surrounds it, in the frames tracked so far.
+Two observations tell background: it moves as the camera makes it move, and it has the colour that was seen at that
+place before (a background plate). How much either tells depends on the shot, so its likelihood ratio is measured in the
+shot: how often a value was observed on the object, and how often around it, in the frames tracked so far.
 """
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
 from cleanplate.imaging.homography import ransac_homography
-from cleanplate.track.fields import blur, move, size_px
+from cleanplate.track.fields import blur, size_px, warp
 
-# A homography is fitted to every so many-th vector, and believed if so large a share agrees on it to a pixel.
-GRID_PX, TOLERANCE_PX, SUPPORT, LEAST_VECTORS = 6, 1.0, 0.3, 50
-# Log odds that a value may speak with: much against the thing, little for it. What looks unlike the background is
-# more often a foreground that moves by parallax, or a picture that is not aligned, than the thing.
-AGAINST, FOR = 2.5, 0.3
-MOTION_WEIGHT, PLATE_WEIGHT = 1.0, 1.0
-SPREAD = 0.3  # of the surroundings, as a share of the thing's size
+# A homography is fitted to one vector in each cell of this size, and believed if this share of them are inliers.
+GRID_PX, TOLERANCE_PX, MIN_INLIER_SHARE, MIN_VECTORS = 6, 1.0, 0.3, 50
+# Bounds of the log odds of one observation: it may speak much for the background, and little for the object. What looks
+# unlike the background is more often a foreground with parallax, or a misaligned plate, than the object.
+MIN_LOG_ODDS, MAX_LOG_ODDS = -2.5, 0.3
+BAND_SHARE = 0.3  # width of the band around the object that the background is learned in, share of the object's size
 _CELL = np.ones((3, 3), np.uint8)
 
 
-class Odds:
-    """Log odds of a value between those met on the thing and around it: two histograms over its logarithm."""
+@dataclass(frozen=True)
+class Evidence:
+    """What was observed of a frame, and what it says."""
 
-    BINS, FORGET = 24, 0.8
+    log_odds: Float[np.ndarray, "H W"]
+    """To add to those of each pixel being the object, most of them negative."""
+    motion_residual_px: Float[np.ndarray, "H W"] | None = None
+    """How far the flow is from the camera's; None if no camera motion was found."""
+    colour_residual: Float[np.ndarray, "H W"] | None = None
+    """How far the colour is from the background plate's; None if there is no plate."""
 
-    def __init__(self, least: float, most: float):
-        self._least, self._span = np.log(least), np.log(most / least)
-        self._counts = np.ones((2, self.BINS))
+
+class LikelihoodRatio:
+    """Log odds that an observed value is the object's: two histograms over its logarithm, learned online."""
+
+    BINS, DECAY = 24, 0.8
+
+    def __init__(self, smallest: float, largest: float):
+        self._smallest, self._span = np.log(smallest), np.log(largest / smallest)
+        self._counts = np.ones((2, self.BINS))  # background, object
 
     def _bins(self, values: Float[np.ndarray, "H W"]) -> np.ndarray:
-        return ((np.log(values) - self._least) / self._span * self.BINS).astype(int).clip(0, self.BINS - 1)
+        return ((np.log(values) - self._smallest) / self._span * self.BINS).astype(int).clip(0, self.BINS - 1)
 
-    def of(self, values: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
-        """The log odds of each value."""
+    def log_odds(self, values: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
+        """Of each value, within the bounds."""
         counts = self._counts + 0.01 * self._counts.sum(axis=1, keepdims=True) + 1
         counts = cv2.GaussianBlur(counts, (5, 1), 1)
         counts /= counts.sum(axis=1, keepdims=True)
-        odds = np.clip(np.log(counts[1] / counts[0]), -AGAINST, FOR).astype(np.float32)
+        odds = np.clip(np.log(counts[1] / counts[0]), MIN_LOG_ODDS, MAX_LOG_ODDS).astype(np.float32)
         return odds[self._bins(values)]
 
-    def add(
-        self, values: Float[np.ndarray, "H W"], thing: Float[np.ndarray, "H W"], weight: Float[np.ndarray, "H W"]
+    def update(
+        self, values: Float[np.ndarray, "H W"], mask: Float[np.ndarray, "H W"], weight: Float[np.ndarray, "H W"]
     ) -> None:
-        """Count what was met; what was met long ago counts less."""
+        """Count the values of a frame whose mask is known; older counts decay.
+
+        Args:
+            values: what was observed.
+            mask: 1 on the object.
+            weight: of each pixel.
+        """
         bins = self._bins(values).ravel()
-        for row, share in enumerate((1 - thing, thing)):
-            met = np.bincount(bins, (share * weight).ravel(), self.BINS)
-            self._counts[row] = self.FORGET * self._counts[row] + met
+        for row, share in enumerate((1 - mask, mask)):
+            observed = np.bincount(bins, (share * weight).ravel(), self.BINS)
+            self._counts[row] = self.DECAY * self._counts[row] + observed
 
 
 class Background:
-    """The background as far as it has been seen, in the place where the camera now shows it."""
+    """The background plate as far as it has been seen, aligned with the last frame, and what to make of residuals."""
 
     def __init__(self) -> None:
         self._plate: Float[np.ndarray, "H W 3"] | None = None
-        self._seen: Float[np.ndarray, "H W"] | None = None
-        self._by_look, self._by_motion = Odds(0.01, 1.5), Odds(0.05, 8.0)
-        self._off: Float[np.ndarray, "H W"] | None = None
-        self._moving: Float[np.ndarray, "H W"] | None = None
+        self._known: Float[np.ndarray, "H W"] | None = None  # 1 where the plate is
+        self._colour_ratio, self._motion_ratio = LikelihoodRatio(0.01, 1.5), LikelihoodRatio(0.05, 8.0)
 
-    def against(
+    def evidence(
         self,
         colours: Float[np.ndarray, "H W 3"],
         flow: Float[np.ndarray, "H W 2"],
         camera: Float[np.ndarray, "H W 2"] | None,
-        expected: Float[np.ndarray, "H W"],
-    ) -> Float[np.ndarray, "H W"]:
-        """Log odds to add for each pixel of the next frame, most of them negative.
+    ) -> Evidence:
+        """Align the plate with the next frame, and compare the two.
 
         Args:
             colours: of the frame, slightly blurred.
-            flow: from this frame to the one seen before.
-            camera: what of it the camera makes, if that is known.
-            expected: where the thing is expected.
+            flow: from this frame to the one observed before.
+            camera: the part of it that the camera makes, if that is known.
         """
-        self._off = self._moving = None
-        evidence = np.zeros_like(expected)
-        if camera is None:  # no camera to be made out: what was seen is nowhere
-            self._plate = self._seen = None
-            return evidence
-        moving = cv2.blur(np.linalg.norm(flow - camera, axis=2), (3, 3)) + np.float32(0.05)
-        evidence += MOTION_WEIGHT * self._by_motion.of(moving)
-        self._moving = moving
-        if self._plate is not None and self._seen is not None:
-            self._plate = move(self._plate, camera, cv2.BORDER_CONSTANT)
-            self._seen = move(self._seen, camera, cv2.BORDER_CONSTANT)
-            # Off by less than a pixel is not off: how far a colour is outside what the plate shows around it.
-            least, most = cv2.erode(self._plate, _CELL), cv2.dilate(self._plate, _CELL)
-            beyond = np.maximum(0, np.maximum(colours - most, least - colours))
-            off = cv2.blur(np.linalg.norm(beyond, axis=2), (3, 3)) + np.float32(0.01)
-            evidence += PLATE_WEIGHT * self._by_look.of(off) * (self._seen > 0.5)
-            self._off = off
-        return evidence
+        log_odds = np.zeros(colours.shape[:2], np.float32)
+        if camera is None:  # the plate cannot be aligned any more
+            self._plate = self._known = None
+            return Evidence(log_odds)
+        motion_residual_px = cv2.blur(np.linalg.norm(flow - camera, axis=2), (3, 3)) + np.float32(0.05)
+        log_odds += self._motion_ratio.log_odds(motion_residual_px)
+        if self._plate is None or self._known is None:
+            return Evidence(log_odds, motion_residual_px)
+        self._plate = warp(self._plate, camera, cv2.BORDER_CONSTANT)
+        self._known = warp(self._known, camera, cv2.BORDER_CONSTANT)
+        # A misalignment of less than a pixel is none: what counts is how far a colour is outside the range of those
+        # that the plate has around it.
+        darkest, brightest = cv2.erode(self._plate, _CELL), cv2.dilate(self._plate, _CELL)
+        outside = np.maximum(0, np.maximum(colours - brightest, darkest - colours))
+        colour_residual = cv2.blur(np.linalg.norm(outside, axis=2), (3, 3)) + np.float32(0.01)
+        log_odds += self._colour_ratio.log_odds(colour_residual) * (self._known > 0.5)
+        return Evidence(log_odds, motion_residual_px, colour_residual)
 
-    def see(self, colours: Float[np.ndarray, "H W 3"], thing: Float[np.ndarray, "H W"]) -> None:
-        """Learn from a frame whose mask is known, the one that was asked about last."""
-        near = (blur(thing, SPREAD * size_px(thing)) > 0.02).astype(np.float32)
-        if self._moving is not None:
-            self._by_motion.add(self._moving, thing, near)
-        if self._off is not None and self._seen is not None:
-            self._by_look.add(self._off, thing, near * (self._seen > 0.5))
-        free = blur(thing, 1.5) < 0.1
-        if self._plate is None or self._seen is None:
-            self._plate, self._seen = colours.copy(), free.astype(np.float32)
+    def observe(
+        self, colours: Float[np.ndarray, "H W 3"], mask: Float[np.ndarray, "H W"], evidence: Evidence | None = None
+    ) -> None:
+        """Learn from a frame whose mask is known now.
+
+        Args:
+            colours: of the frame, slightly blurred.
+            mask: 1 on the object.
+            evidence: what was observed of this frame before its mask was known.
+        """
+        band = (blur(mask, BAND_SHARE * size_px(mask)) > 0.02).astype(np.float32)
+        if evidence is not None and evidence.motion_residual_px is not None:
+            self._motion_ratio.update(evidence.motion_residual_px, mask, band)
+        if evidence is not None and evidence.colour_residual is not None and self._known is not None:
+            self._colour_ratio.update(evidence.colour_residual, mask, band * (self._known > 0.5))
+        uncovered = blur(mask, 1.5) < 0.1
+        if self._plate is None or self._known is None:
+            self._plate, self._known = colours.copy(), uncovered.astype(np.float32)
             return
-        share = np.where(self._seen > 0.5, np.float32(0.5), np.float32(1)) * free
+        share = np.where(self._known > 0.5, np.float32(0.5), np.float32(1)) * uncovered
         self._plate += share[..., None] * (colours - self._plate)
-        self._seen = np.maximum(self._seen, free)
+        self._known = np.maximum(self._known, uncovered)
 
 
-def camera_flow(flow: Float[np.ndarray, "H W 2"], still: Bool[np.ndarray, "H W"]) -> Float[np.ndarray, "H W 2"] | None:
-    """The motion of a plane that most vectors agree on (RANSAC), None if there is none.
+def camera_flow(
+    flow: Float[np.ndarray, "H W 2"], background: Bool[np.ndarray, "H W"]
+) -> Float[np.ndarray, "H W 2"] | None:
+    """The flow that the camera makes: that of a plane which most vectors agree on (RANSAC), None if there is none.
 
     Args:
-        flow: in pixels.
-        still: where vectors may be those of the background.
+        flow: (dx, dy) in pixels.
+        background: where vectors may be those of the background.
     """
-    height, width = still.shape
-    y, x = (GRID_PX * at for at in np.nonzero(still[::GRID_PX, ::GRID_PX]))
-    if len(x) < LEAST_VECTORS:
+    height, width = background.shape
+    y, x = (GRID_PX * at for at in np.nonzero(background[::GRID_PX, ::GRID_PX]))
+    if len(x) < MIN_VECTORS:
         return None
     start = np.stack((x, y), axis=1).astype(np.float32)
     found = ransac_homography(start, start + flow[y, x], tolerance_px=TOLERANCE_PX, max_iters=300)
-    if found is None or found[1].mean() < SUPPORT:
+    if found is None or found[1].mean() < MIN_INLIER_SHARE:
         return None
     matrix, _ = found
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)

@@ -1,9 +1,9 @@
-"""Tell the pixels of a thing from those around it: a small network, taught by the user's marks and what was tracked.
+"""A per-shot pixel classifier, object or background: a small network trained on the user's marks and on tracked frames.
 
-A pixel is described by how it and its surroundings look, and by where the thing is expected: the mask of the frame
-before, moved along the flow. That expectation is always somewhat wrong, so the network is taught with a mask that has
-been deformed at random (after Khoreva et al. 2017, "Lucid data dreaming", and MaskTrack): it learns how far to believe
-it, and how far the colours of this very shot.
+A pixel's features are its appearance (colour, texture around it) and where it lies in the mask that is expected, which
+is the last frame's mask warped along the flow. That expectation is always somewhat wrong, so the network is trained
+with randomly deformed masks in its place (after Khoreva et al. 2017, "Lucid data dreaming", and MaskTrack): it learns
+how far to rely on it, and how far on the colours of this very shot.
 """
 
 import copy
@@ -16,58 +16,60 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from cleanplate.track.fields import around, blur, move, size_px
+from cleanplate.track.fields import blur, bounding_window, size_px, warp
 
-HIDDEN, RATE, RATE_LATER, BATCH, DECAY, NOISE = 48, 3e-3, 1e-3, 1024, 1e-4, 0.03
-STEPS, STEPS_LATER = 300, 20
-# Deformed masks a marked and a tracked frame are seen with, and pixels taken with each.
-VIEWS, VIEWS_LATER, PIXELS = 12, 2, 2500
-# How far a mask is deformed, as a share of the thing's size.
-AMOUNTS = (0.03, 0.08, 0.15)
-REMEMBERED = 6  # tracked frames that are learned from, beside the marked ones
-MARKED_PIXELS = 15000  # samples of marked frames that are always among what is learned
+HIDDEN, LEARNING_RATE, ONLINE_LEARNING_RATE, BATCH, WEIGHT_DECAY, NOISE_STD = 48, 3e-3, 1e-3, 1024, 1e-4, 0.03
+STEPS, ONLINE_STEPS = 300, 20
+# Deformed masks that a marked and a tracked frame are sampled with, and pixels sampled with each.
+DEFORMATIONS, ONLINE_DEFORMATIONS, PIXELS = 12, 2, 2500
+DEFORMATION_SHARES = (0.03, 0.08, 0.15)  # how far a mask is deformed, as a share of the object's size
+MEMORY_FRAMES = 6  # the latest tracked frames are trained on, beside the marked ones
+MARKED_SAMPLES = 15000  # samples of marked frames that are always among what is trained on
 
 Samples = tuple[Float[Tensor, "N F"], Float[Tensor, " N"]]
+"""Features and labels (1 is the object) of N pixels."""
 
 
-def appearance(picture: UInt8[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W 19"]:
-    """How each pixel looks: its colour (Lab, first), mean and spread of colour around it, and edges by direction."""
+def appearance_features(picture: UInt8[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W 19"]:
+    """Of each pixel its colour (CIELAB, comes first), mean and deviation of colour around it, oriented gradients."""
     lab = cv2.cvtColor(picture, cv2.COLOR_RGB2Lab).astype(np.float32)
     lab = (lab - np.float32(127.5)) * np.array([1, 3, 3], np.float32) / np.float32(127.5)
     parts = [lab]
     for sigma_px in (2, 5):
         mean = blur(lab, sigma_px)
         parts += [mean, 2 * np.sqrt(np.maximum(blur(lab * lab, sigma_px) - mean * mean, 0))]
-    light = np.ascontiguousarray(lab[..., 0])
-    dx, dy = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
-    edges = np.abs(dx), np.abs(dy), np.sqrt(np.maximum(0, dx * dy)), np.sqrt(np.maximum(0, -dx * dy))
-    return np.concatenate((*parts, blur(np.stack(edges, axis=-1), 3)), axis=2)
+    lightness = np.ascontiguousarray(lab[..., 0])
+    dx, dy = cv2.Sobel(lightness, cv2.CV_32F, 1, 0), cv2.Sobel(lightness, cv2.CV_32F, 0, 1)
+    gradients = np.abs(dx), np.abs(dy), np.sqrt(np.maximum(0, dx * dy)), np.sqrt(np.maximum(0, -dx * dy))
+    return np.concatenate((*parts, blur(np.stack(gradients, axis=-1), 3)), axis=2)
 
 
-def expectation(mask: Float[np.ndarray, "H W"], colours: Float[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W 7"]:
-    """Where the thing is expected: the mask, sharp and blurred, the place in it, and what is coloured like it."""
-    moments = cv2.moments(mask)
+def mask_features(
+    expected: Float[np.ndarray, "H W"], colours: Float[np.ndarray, "H W 3"]
+) -> Float[np.ndarray, "H W 7"]:
+    """Of each pixel the expected mask, sharp and blurred, the position relative to it, and its colour likelihood."""
+    moments = cv2.moments(expected)
     area = max(moments["m00"], 1e-6)
-    size = size_px(mask)
+    size = size_px(expected)
     across, down = (
         np.tanh((np.arange(n, dtype=np.float32) - np.float32(moments[m] / area)) / np.float32(2 * size))
-        for n, m in ((mask.shape[1], "m10"), (mask.shape[0], "m01"))
+        for n, m in ((expected.shape[1], "m10"), (expected.shape[0], "m01"))
     )
-    blurred = [blur(mask, max(1.0, share * size)) for share in (0.04, 0.12, 0.3)]
-    place = np.broadcast_to(across, mask.shape), np.broadcast_to(down[:, None], mask.shape)
-    return np.stack((mask, *blurred, *place, _coloured_like(mask, colours, 0.2 * size)), axis=-1)
+    blurred = [blur(expected, max(1.0, share * size)) for share in (0.04, 0.12, 0.3)]
+    position = np.broadcast_to(across, expected.shape), np.broadcast_to(down[:, None], expected.shape)
+    return np.stack((expected, *blurred, *position, _colour_likelihood(expected, colours, 0.2 * size)), axis=-1)
 
 
-def _coloured_like(
+def _colour_likelihood(
     mask: Float[np.ndarray, "H W"], colours: Float[np.ndarray, "H W 3"], sigma_px: float
 ) -> Float[np.ndarray, "H W"]:
-    """Whether a pixel's colour is more like the thing's (1) or like the rest's (-1) in its neighbourhood.
+    """Whether a pixel's colour is likelier the object's (1) or the background's (-1) in its neighbourhood.
 
     Each is a Gaussian in colour, with mean and variance of the pixels around.
     """
     powers = np.concatenate((np.ones_like(mask)[..., None], colours, colours * colours), axis=2)
-    thing = blur(mask[..., None] * powers, sigma_px)
-    rest = blur(powers, sigma_px) - thing
+    foreground = blur(mask[..., None] * powers, sigma_px)
+    background = blur(powers, sigma_px) - foreground
 
     def distance(sums: np.ndarray) -> np.ndarray:
         weight = np.maximum(sums[..., :1], 0) + np.float32(1e-3)
@@ -75,69 +77,69 @@ def _coloured_like(
         variance = np.maximum(sums[..., 4:] / weight - mean * mean, 0) + np.float32(3e-3)
         return ((colours - mean) ** 2 / variance + np.log(variance)).sum(axis=2)
 
-    return np.tanh((distance(rest) - distance(thing)) / 8)
+    return np.tanh((distance(background) - distance(foreground)) / 8)
 
 
 def deform(mask: Float[np.ndarray, "H W"], rng: np.random.Generator) -> Float[np.ndarray, "H W"]:
-    """The mask as a tracker may have got it wrong: moved, turned, scaled, bent, with pieces missing or too much."""
+    """The mask as a tracker may get it wrong: a random similarity and elastic deformation, at times a blob too much."""
     height, width = mask.shape
     size, moments = size_px(mask), cv2.moments(mask)
     area = max(moments["m00"], 1e-6)
-    amount = float(rng.choice(AMOUNTS))
-    turn = cv2.getRotationMatrix2D(
+    amount = float(rng.choice(DEFORMATION_SHARES))
+    similarity = cv2.getRotationMatrix2D(
         (moments["m10"] / area, moments["m01"] / area), 60 * amount * rng.normal(), float(np.exp(amount * rng.normal()))
     )
-    turn[:, 2] += 0.6 * amount * size * rng.normal(size=2)
+    similarity[:, 2] += 0.6 * amount * size * rng.normal(size=2)
     sigma_px = 0.15 * size
     factor = max(1, int(sigma_px / 2))
     noise = rng.normal(size=(height // factor + 3, width // factor + 3, 3)).astype(np.float32)
     waves = cv2.resize(blur(noise, sigma_px / factor), (width, height), interpolation=cv2.INTER_LINEAR)
     waves /= waves.std()
-    bend = waves[..., :2] * np.float32(0.7 * amount * size)
-    bent = move(cv2.warpAffine(mask, turn, (width, height)), bend)
+    displacement = waves[..., :2] * np.float32(0.7 * amount * size)
+    deformed = warp(cv2.warpAffine(mask, similarity, (width, height)), displacement)
     if rng.random() < 0.5:
-        bent = np.where(waves[..., 2] > 1.8, np.float32(rng.random()), bent)
-    return cv2.GaussianBlur(bent, (0, 0), 1 + 2 * rng.random())
+        deformed = np.where(waves[..., 2] > 1.8, np.float32(rng.random()), deformed)
+    return cv2.GaussianBlur(deformed, (0, 0), 1 + 2 * rng.random())
 
 
 def samples(
-    looks: Float[np.ndarray, "H W C"],
+    features: Float[np.ndarray, "H W C"],
     mask: Float[np.ndarray, "H W"],
     rng: np.random.Generator,
     *,
-    views: int,
-    sure: Float[np.ndarray, "H W"] | None = None,
+    deformations: int,
+    confidence: Float[np.ndarray, "H W"] | None = None,
 ) -> Samples:
-    """Pixels to learn from, most of them near the outline: what they look like, and whether they are the thing.
+    """Training samples of a frame whose mask is known, most of them in a band around the outline.
 
     Args:
-        looks: `appearance` of the frame.
-        mask: 1 on the thing.
-        rng: of the deformed masks and the choice of pixels.
-        views: how many deformed masks.
-        sure: how often a pixel may be chosen.
+        features: `appearance_features` of the frame.
+        mask: 1 on the object, which is not empty.
+        rng: draws the deformed masks and the pixels.
+        deformations: how many deformed masks.
+        confidence: weight with which each pixel is drawn; 1 if not given.
     """
-    window = around(mask, 0.5, 0.8 * size_px(mask) + 8)
+    window = bounding_window(mask, 0.5, 0.8 * size_px(mask) + 8)
     assert window is not None, "an empty mask teaches nothing"
-    looks, mask = looks[window], np.ascontiguousarray(mask[window])
-    colours = np.ascontiguousarray(looks[..., :3])
+    features, mask = features[window], np.ascontiguousarray(mask[window])
+    colours = np.ascontiguousarray(features[..., :3])
     sigma_px = 0.15 * size_px(mask)
-    features, labels = [], []
-    for _ in range(views):
+    drawn, labels = [], []
+    for _ in range(deformations):
         expected = deform(mask, rng)
-        near = blur(np.maximum(mask, expected), sigma_px) * blur(1 - np.minimum(mask, expected), sigma_px)
-        weight = 0.8 * near / max(float(near.sum()), 1e-6) + 0.1 * mask / mask.sum() + np.float32(0.1 / mask.size)
-        weight = weight if sure is None else weight * sure[window]
-        chances = np.cumsum(weight, dtype=np.float64)
-        at = np.minimum(np.searchsorted(chances, rng.random(PIXELS) * chances[-1]), mask.size - 1)
-        described = looks.reshape(mask.size, -1)[at], expectation(expected, colours).reshape(mask.size, -1)[at]
-        features.append(np.concatenate(described, axis=1))
+        band = blur(np.maximum(mask, expected), sigma_px) * blur(1 - np.minimum(mask, expected), sigma_px)
+        weight = 0.8 * band / max(float(band.sum()), 1e-6) + 0.1 * mask / mask.sum() + np.float32(0.1 / mask.size)
+        weight = weight if confidence is None else weight * confidence[window]
+        cumulative = np.cumsum(weight, dtype=np.float64)
+        at = np.minimum(np.searchsorted(cumulative, rng.random(PIXELS) * cumulative[-1]), mask.size - 1)
+        both = features, mask_features(expected, colours)
+        drawn.append(np.concatenate([part.reshape(mask.size, -1)[at] for part in both], axis=1))
         labels.append(mask.ravel()[at])
-    return torch.from_numpy(np.concatenate(features)), torch.from_numpy(np.concatenate(labels))
+    return torch.from_numpy(np.concatenate(drawn)), torch.from_numpy(np.concatenate(labels))
 
 
-class Recogniser:
-    """The network, and what it learns from: the marked frames always, the tracked ones while they are new."""
+class Classifier:
+    """The network, and what it is trained on: the marked frames always, the tracked ones while they are recent."""
 
     def __init__(self, marked: list[Samples], seed: int):
         features, labels = (torch.cat(part) for part in zip(*marked, strict=True))
@@ -150,47 +152,46 @@ class Recogniser:
             sizes = features.shape[1], HIDDEN, HIDDEN
             layers = [layer for a, b in itertools.pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU())]
             self._network = nn.Sequential(*layers, nn.Linear(HIDDEN, 1))
-        self._optimiser = self._adam(RATE)
-        self._learn(*self._marked, STEPS)
-        self._optimiser = self._adam(RATE_LATER)
+        self._optimiser = self._adam(LEARNING_RATE)
+        self._train(*self._marked, STEPS)
+        self._optimiser = self._adam(ONLINE_LEARNING_RATE)
 
-    def copy(self) -> "Recogniser":
-        """One that has learned the same, and goes its own way from here."""
+    def copy(self) -> "Classifier":
+        """One that has learned the same, and is trained independently from here on."""
         twin = copy.copy(self)
         twin._network = copy.deepcopy(self._network)
-        twin._optimiser = twin._adam(RATE_LATER)
-        twin._tracked = list(self._tracked)
+        twin._optimiser = twin._adam(ONLINE_LEARNING_RATE)
         twin._generator = torch.Generator()
         twin._generator.set_state(self._generator.get_state())
         return twin
 
-    def _adam(self, rate: float) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self._network.parameters(), rate, weight_decay=DECAY)
+    def _adam(self, learning_rate: float) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self._network.parameters(), learning_rate, weight_decay=WEIGHT_DECAY)
 
-    def learn(self, new: Samples) -> None:
-        """Go on learning, with samples of a tracked frame."""
-        self._tracked = [*self._tracked, new][-REMEMBERED:]
-        marked = tuple(part[:MARKED_PIXELS] for part in self._marked)
+    def update(self, new: Samples) -> None:
+        """Go on training, online, with samples of a tracked frame among the others."""
+        self._tracked = [*self._tracked, new][-MEMORY_FRAMES:]
+        marked = tuple(part[:MARKED_SAMPLES] for part in self._marked)
         features, labels = (torch.cat(part) for part in zip(marked, *self._tracked, strict=True))
-        self._learn(features, labels, STEPS_LATER)
+        self._train(features, labels, ONLINE_STEPS)
 
-    def _learn(self, features: Float[Tensor, "N F"], labels: Float[Tensor, " N"], steps: int) -> None:
+    def _train(self, features: Float[Tensor, "N F"], labels: Float[Tensor, " N"], steps: int) -> None:
         for _ in range(steps):
             chosen = torch.randint(len(features), (BATCH,), generator=self._generator)
-            seen = features[chosen]
+            batch = features[chosen]
             # Noise, so that nothing hangs on exact colours: light changes.
-            seen = seen + NOISE * torch.randn(seen.shape, generator=self._generator)
-            loss = F.binary_cross_entropy_with_logits(self._network(seen)[:, 0], labels[chosen])
+            batch = batch + NOISE_STD * torch.randn(batch.shape, generator=self._generator)
+            loss = F.binary_cross_entropy_with_logits(self._network(batch)[:, 0], labels[chosen])
             self._optimiser.zero_grad()
             loss.backward()
             self._optimiser.step()
 
-    def __call__(
-        self, looks: Float[np.ndarray, "H W C"], expected: Float[np.ndarray, "H W"]
+    def log_odds(
+        self, features: Float[np.ndarray, "H W C"], expected: Float[np.ndarray, "H W"]
     ) -> Float[np.ndarray, "H W"]:
-        """Log odds that each pixel is the thing."""
-        colours = np.ascontiguousarray(looks[..., :3])
-        features = np.concatenate((looks, expectation(expected, colours)), axis=2)
+        """That each pixel is the object, from `appearance_features` and the expected mask."""
+        colours = np.ascontiguousarray(features[..., :3])
+        every = np.concatenate((features, mask_features(expected, colours)), axis=2)
         with torch.no_grad():
-            odds = self._network(torch.from_numpy(features.reshape(expected.size, -1)))
+            odds = self._network(torch.from_numpy(every.reshape(expected.size, -1)))
         return odds.numpy().reshape(expected.shape)

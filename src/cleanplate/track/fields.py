@@ -1,8 +1,10 @@
-"""What the tracker does with fields of numbers: blur, warp, find what is large in them."""
+"""Operations on fields, (H, W) or (H, W, C): Gaussian blur, backward warp, guided filter, bounding window."""
 
 import cv2
 import numpy as np
 from jaxtyping import Float
+
+GUIDED_RADIUS_PX, GUIDED_EPSILON = 4, 1e-3
 
 
 def blur(field: Float[np.ndarray, "H W *C"], sigma_px: float) -> Float[np.ndarray, "H W *C"]:
@@ -18,27 +20,46 @@ def blur(field: Float[np.ndarray, "H W *C"], sigma_px: float) -> Float[np.ndarra
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def size_px(mask: Float[np.ndarray, "H W"]) -> float:
-    """The side of a square with the mask's area; never so small that nothing is left to look at."""
-    return float(max(8.0, np.sqrt(mask.sum())))
-
-
-def around(mask: Float[np.ndarray, "H W"], least: float, margin_px: float) -> tuple[slice, slice] | None:
-    """Rows and columns of the window with everything above `least`, and a margin; None if there is nothing."""
-    spans = []
-    for axis in (1, 0):
-        at = np.flatnonzero(mask.max(axis=axis) > least)
-        if not len(at):
-            return None
-        spans.append(slice(max(0, int(at[0] - margin_px)), int(at[-1] + 1 + margin_px)))
-    return spans[0], spans[1]
-
-
-def move(
+def warp(
     field: Float[np.ndarray, "H W *C"], flow: Float[np.ndarray, "H W 2"], border: int = cv2.BORDER_REPLICATE
 ) -> Float[np.ndarray, "H W *C"]:
-    """Backward warp: each pixel takes what is at the end of its vector."""
+    """Backward warp, bilinear: each pixel takes what is at the end of its flow vector.
+
+    Args:
+        field: what is sampled.
+        flow: (dx, dy) in pixels.
+        border: OpenCV's constant for what is beyond the edge; BORDER_CONSTANT is 0 there.
+    """
     height, width = flow.shape[:2]
     x = np.arange(width, dtype=np.float32) + flow[..., 0]
     y = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
     return cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=border)
+
+
+def guided_filter(guide: Float[np.ndarray, "H W"], field: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
+    """Smooth a field, but not over the edges of a picture, the guide (He et al. 2013)."""
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        side = 2 * GUIDED_RADIUS_PX + 1
+        return cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT)
+
+    guide_mean, field_mean = mean(guide), mean(field)
+    covariance = mean(guide * field) - guide_mean * field_mean
+    slope = covariance / (mean(guide * guide) - guide_mean * guide_mean + GUIDED_EPSILON)
+    return mean(slope) * guide + mean(field_mean - slope * guide_mean)
+
+
+def size_px(mask: Float[np.ndarray, "H W"]) -> float:
+    """The side of a square with the mask's area; 8 at least, so that windows and blurs made of it are not empty."""
+    return float(max(8.0, np.sqrt(mask.sum())))
+
+
+def bounding_window(mask: Float[np.ndarray, "H W"], above: float, margin_px: float) -> tuple[slice, slice] | None:
+    """Rows and columns of the bounding box of all that is above a value, with a margin; None if nothing is."""
+    spans = []
+    for axis in (1, 0):
+        at = np.flatnonzero(mask.max(axis=axis) > above)
+        if not len(at):
+            return None
+        spans.append(slice(max(0, int(at[0] - margin_px)), int(at[-1] + 1 + margin_px)))
+    return spans[0], spans[1]

@@ -1,4 +1,4 @@
-"""What a user has marked on a frame."""
+"""Marks: regions that a user gives on a frame (box, polygon, painted mask), and the times that frames are named by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from jaxtyping import Bool
 
 from cleanplate.errors import InputError
 from cleanplate.runtime.files import existing
-from cleanplate.video.reader import is_image, read_image
+from cleanplate.video.images import is_image, read_image
 from cleanplate.video.timecode import moment
 
 WHITE = 127  # a painted pixel brighter than this is marked
@@ -18,22 +18,25 @@ WHITE = 127  # a painted pixel brighter than this is marked
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a thing is on one frame.
+    """Where the object is on one frame.
 
     Raises:
-        InputError: a frame below 0, or an area that is empty or no picture.
+        InputError: a frame below 0, or a region that is empty or not of two dimensions.
     """
 
     frame: int
+    """Index, counted from 0."""
     area: Bool[np.ndarray, "H W"]
-    firm: bool = True
-    """Whether the area is the thing itself (painted), or only holds it (a box, a polygon), and its outline is found."""
+    """In the size of the video."""
+    is_exact: bool = True
+    """Whether the area is the object's mask (painted), or a region around it (box, polygon) to find its outline in."""
 
     def __post_init__(self) -> None:
         if self.frame < 0:
-            raise InputError(f"frame {self.frame} is marked", "frames are counted from 0", "correct it")
+            raise InputError(f"frame {self.frame} is marked", "frames are counted from 0", "give 0 or more")
         if self.area.ndim != 2 or not self.area.any():
-            raise InputError(f"nothing is marked on frame {self.frame}", "a thing to follow is needed", "mark it")
+            given, needed = f"nothing is marked on frame {self.frame}", "a thing to follow is needed"
+            raise InputError(given, needed, "paint it white or draw a box around it")
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -55,12 +58,22 @@ def box_area(box: Sequence[int], size: Size) -> Bool[np.ndarray, "H W"]:
     left, top, width, height = box
     given = f"the box {left} {top} {width} {height}"
     if width < 1 or height < 1:
-        raise InputError(f"{given} has no inside", "X Y W H with a width and a height of 1 or more", "correct it")
+        needed = "X Y W H are its left, top, width and height"
+        raise InputError(f"{given} has no inside", needed, "give a width and a height of 1 or more")
     if left < 0 or top < 0 or left + width > size[1] or top + height > size[0]:
-        raise InputError(f"{given} is not in the picture", f"frames are {size[1]}x{size[0]}", "correct it")
+        raise InputError(f"{given} is not in the picture", f"frames are {size[1]}x{size[0]}", _fitting(box, size))
     area = np.zeros(size, bool)
     area[top : top + height, left : left + width] = True
     return area
+
+
+def _fitting(box: Sequence[int], size: Size) -> str:
+    """How to mend a box that is not wholly in the picture."""
+    left, top = max(0, box[0]), max(0, box[1])
+    width, height = min(size[1], box[0] + box[2]) - left, min(size[0], box[1] + box[3]) - top
+    if width < 1 or height < 1:
+        return f"give a left from 0 to {size[1] - 1} and a top from 0 to {size[0] - 1}"
+    return f"give {left} {top} {width} {height}, the part of it that is"
 
 
 def polygon_area(numbers: Sequence[float], size: Size) -> Bool[np.ndarray, "H W"]:
@@ -77,29 +90,31 @@ def polygon_area(numbers: Sequence[float], size: Size) -> Bool[np.ndarray, "H W"
     if outside.any():
         x, y = corners[outside][0]
         given = f"the polygon's corner {x:g} {y:g} is not in the picture"
-        raise InputError(given, f"frames are {size[1]}x{size[0]}", "correct it")
+        fix = f"give X from 0 to {size[1]} and Y from 0 to {size[0]}"
+        raise InputError(given, f"frames are {size[1]}x{size[0]}", fix)
     area = cv2.fillPoly(np.zeros(size, np.uint8), [corners.round().astype(np.int32)], 1) > 0
     if cv2.contourArea(corners.astype(np.float32)) < 1:
-        raise InputError("the polygon has no inside", "three corners that are not in a line are needed", "correct it")
+        raise InputError("the polygon has no inside", "its corners are in a line", "move one of them off the line")
     return area
 
 
 def painted_area(path: Path, size: Size) -> Bool[np.ndarray, "H W"]:
-    """The white of a painted image.
+    """The white pixels of a painted image.
 
     Raises:
         InputError: no image, an image of another size, or one without white.
     """
     if not is_image(existing(path)):
-        raise InputError(f"{path} is not an image", "a painted mask is a PNG or the like", "give one image a frame")
-    level = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
-    if level.shape != size:
-        given = f"{path} is {level.shape[1]}x{level.shape[0]}"
+        needed, fix = "a painted mask is a PNG or the like", "give one image for each marked frame"
+        raise InputError(f"{path} is not an image", needed, fix)
+    grey = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
+    if grey.shape != size:
+        given = f"{path} is {grey.shape[1]}x{grey.shape[0]}"
         raise InputError(given, f"frames are {size[1]}x{size[0]}", "paint it in the size of the video")
-    area = level > WHITE
+    area = grey > WHITE
     if not area.any():
-        given = f"{path} has no white: its brightest value is {level.max()}"
-        raise InputError(given, f"white (above {WHITE}) marks the thing", "paint it white")
+        given = f"{path} has no white: its brightest value is {grey.max()}"
+        raise InputError(given, f"white (above {WHITE}) marks the thing", "paint the thing white")
     return area
 
 
@@ -107,10 +122,10 @@ _NUMBER = r"\d+(?:\.\d+)?"
 
 
 def frame_at(when: str, times_s: Sequence[float], fps: float) -> int:
-    """The frame shown at a moment (`moments.moment`).
+    """The index of the frame shown at a moment (`timecode.moment`).
 
     Args:
-        when: as the user says it.
+        when: a frame, a time or a timecode.
         times_s: when each frame is first shown, seconds.
         fps: of the frames that a timecode counts within a second.
 
@@ -120,10 +135,9 @@ def frame_at(when: str, times_s: Sequence[float], fps: float) -> int:
     at = moment(when, fps)
     index = at if isinstance(at, int) else _shown(float(at), times_s)
     if index >= len(times_s):
-        length_s = times_s[-1] + 1 / fps
-        raise InputError(
-            f"{when} is beyond the end", f"there are {len(times_s)} frames, {length_s:.2f} s", "correct it"
-        )
+        needed = f"there are {len(times_s)} frames, {times_s[-1] + 1 / fps:.2f} s"
+        fix = f"give a frame from 0 to {len(times_s) - 1}, or an earlier time"
+        raise InputError(f"{when} is beyond the end", needed, fix)
     return index
 
 

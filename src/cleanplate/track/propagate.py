@@ -1,115 +1,129 @@
-"""Take the mask of a thing from one frame to the next: move it along the flow, then correct it by what is seen."""
+"""Propagate the mask of an object from frame to frame: warp it along the flow, then correct it by what is observed."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 
+from cleanplate.imaging.flow import dis
 from cleanplate.track.background import Background, camera_flow
-from cleanplate.track.classifier import VIEWS_LATER, Recogniser, appearance, samples
-from cleanplate.track.fields import around, blur, move, size_px
+from cleanplate.track.classifier import ONLINE_DEFORMATIONS, Classifier, appearance_features, samples
+from cleanplate.track.components import centroid, count_components, main_components
+from cleanplate.track.fields import blur, bounding_window, guided_filter, size_px, warp
 
-LEARN_EVERY = 4  # frames
-# Around what is expected: the window that is looked at, and how far from it the thing may reach, as shares of its size.
-WINDOW, REACH, REACH_LEAST = 0.6, 0.25, 0.02
-PIECE_SHARE, PIECES_APART = 0.1, 0.2  # see `pieces` and `one_thing`
-EDGE_PX, EDGE_SMOOTHING = 4, 1e-3  # guided filter
-# A thing is being hidden when less than this share of its area is left. For so many frames it is waited for where it
-# should be, and what is only remembered counts so much of what is seen.
-HIDDEN_SHARE, WAIT_FRAMES, REMEMBERED = 0.6, 40, 0.6
-STEADY = 0.7  # of the speed that a thing is believed to have, kept from one frame to the next
+UPDATE_EVERY = 4  # frames
+# Around the expected mask, a window with this margin is classified; and the object may be where a blur of the mask, so
+# wide, is above the last value. Margin and width are shares of the object's size.
+WINDOW_MARGIN, REACH_SIGMA, MIN_REACH = 0.6, 0.25, 0.02
+COMPONENT_GAP = 0.2  # share of the object's size; see `main_components`
+# An object is being occluded when less than this share of its area is left. For so many frames it is waited for where
+# it should be, and the remembered mask is weighted so much of a visible one.
+OCCLUDED_SHARE, MAX_OCCLUDED_FRAMES, MEMORY_WEIGHT = 0.6, 40, 0.6
+VELOCITY_MOMENTUM, AREA_MOMENTUM = 0.7, 0.9
 
 
 @dataclass(frozen=True)
-class View:
-    """A frame as the tracker sees it, and the flow from it to the neighbour that was seen before."""
+class Observation:
+    """What can be said of a frame without knowing the object, and the flow to the neighbour observed before it."""
 
-    looks: Float[np.ndarray, "H W C"]
-    """See `recognise.appearance`."""
+    features: Float[np.ndarray, "H W C"]
+    """See `classifier.appearance_features`."""
     flow: Float[np.ndarray, "H W 2"]
+    """(dx, dy) in pixels."""
 
 
-def see(picture: UInt8[np.ndarray, "H W 3"], before: UInt8[np.ndarray, "H W 3"]) -> View:
-    """What can be said of a frame and the one before it (or after, on the way back) without knowing the thing."""
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+def observe(picture: UInt8[np.ndarray, "H W 3"], before: UInt8[np.ndarray, "H W 3"]) -> Observation:
+    """Appearance features of a frame, and the flow from it to the one before (or after, on the way back)."""
     here, there = (cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in (picture, before))
-    unset: np.ndarray = None  # type: ignore[assignment] - OpenCV's way to say "make the output"
-    return View(appearance(picture), search.calc(here, there, unset))
+    return Observation(appearance_features(picture), dis(here, there))
 
 
-class Follower:
-    """Follows a thing frame by frame from a marked one."""
+class Propagator:
+    """Propagates a mask frame by frame from a marked one."""
 
-    def __init__(self, mask: Float[np.ndarray, "H W"], recogniser: Recogniser, seed: int):
-        self._mask, self._recogniser = mask, recogniser
+    def __init__(self, mask: Float[np.ndarray, "H W"], classifier: Classifier, seed: int):
+        self._mask, self._classifier = mask, classifier
         self._rng = np.random.default_rng(seed)
         self._background = Background()
-        self._pieces = pieces(mask > 0.5)
-        # What is remembered of the thing while something hides it: its mask, area, speed (x, y) against the background.
-        self._memory, self._area, self._speed = mask, float(mask.sum()), np.zeros(2, np.float32)
-        self._hidden = self._seen = 0
+        self._components = count_components(mask > 0.5)
+        # What is remembered of the object while it is occluded: mask, area, velocity (x, y) relative to the camera's.
+        self._memory, self._area, self._velocity = mask, float(mask.sum()), np.zeros(2, np.float32)
+        self._occluded_frames = self._observed_frames = 0
 
-    def step(self, view: View) -> tuple[Float[np.ndarray, "H W"], float]:
-        """The mask of the next frame, and how sure it is, 0..1."""
-        flow = view.flow
-        moved = move(self._mask, flow)
-        camera = camera_flow(flow, moved < 0.1)
-        expected = self._expect(moved, camera)
-        colours = np.ascontiguousarray(view.looks[..., :3])
-        light, soft = colours[..., 0] / 2 + 0.5, blur(colours, 1)
-        against = self._background.against(soft, flow, camera, expected)
-        mask = np.zeros_like(expected)
-        size = size_px(expected)
-        window = around(expected, 0.1, WINDOW * size + 8)
-        if window is not None:
-            here = np.ascontiguousarray(expected[window])
-            odds = self._recogniser(view.looks[window], here) + against[window]
-            chance = 1 / (1 + np.exp(-np.clip(odds, -12, 12)))
-            chance *= blur(here, REACH * size) > REACH_LEAST
-            mask[window] = np.clip(guided_filter(light[window], chance), 0, 1)
-            mask *= one_thing(mask, expected, self._pieces, PIECES_APART * size)
+    def step(self, observation: Observation) -> tuple[Float[np.ndarray, "H W"], float]:
+        """The mask of the next frame, as probabilities, and the confidence in it, 0..1."""
+        warped = warp(self._mask, observation.flow)
+        camera = camera_flow(observation.flow, warped < 0.1)
+        expected = self._expect(warped, camera)
+        colours = blur(np.ascontiguousarray(observation.features[..., :3]), 1)
+        evidence = self._background.evidence(colours, observation.flow, camera)
+        mask = self._classify(observation.features, expected, evidence.log_odds)
         self._remember(mask, camera)
-        # What is hidden may come out any moment: meanwhile its place is not learned as background.
-        self._background.see(soft, np.maximum(mask, self._memory) if self._hidden else mask)
-        self._learn(view, mask)
+        # What is occluded may reappear any moment: meanwhile its place is not learned as background.
+        occupied = np.maximum(mask, self._memory) if self._occluded_frames else mask
+        self._background.observe(colours, occupied, evidence)
+        self._update(observation.features, mask)
         self._mask = mask
-        return mask, sureness(mask, moved)
+        return mask, step_confidence(mask, warped)
 
     def _expect(
-        self, moved: Float[np.ndarray, "H W"], camera: Float[np.ndarray, "H W 2"] | None
+        self, warped: Float[np.ndarray, "H W"], camera: Float[np.ndarray, "H W 2"] | None
     ) -> Float[np.ndarray, "H W"]:
-        """Where the thing should be: where the flow takes it, and, while it is hidden, where its own speed would."""
+        """Where the object should be: where the flow takes it and, while it is occluded, where its velocity would."""
         if camera is not None:
-            self._memory = move(self._memory, camera - self._speed)
-        if not self._hidden:
-            return moved
-        unsure_px = 1 + 0.02 * self._hidden * np.sqrt(self._area)
-        return np.maximum(moved, REMEMBERED * blur(self._memory, unsure_px))
+            self._memory = warp(self._memory, camera - self._velocity)
+        if not self._occluded_frames:
+            return warped
+        uncertainty_px = 1 + 0.02 * self._occluded_frames * np.sqrt(self._area)
+        return np.maximum(warped, MEMORY_WEIGHT * blur(self._memory, uncertainty_px))
+
+    def _classify(
+        self,
+        features: Float[np.ndarray, "H W C"],
+        expected: Float[np.ndarray, "H W"],
+        background_log_odds: Float[np.ndarray, "H W"],
+    ) -> Float[np.ndarray, "H W"]:
+        """The probability that each pixel is the object, near where it is expected; 0 elsewhere."""
+        mask, size = np.zeros_like(expected), size_px(expected)
+        window = bounding_window(expected, 0.1, WINDOW_MARGIN * size + 8)
+        if window is None:
+            return mask
+        here, lightness = np.ascontiguousarray(expected[window]), features[window][..., 0] / 2 + 0.5
+        log_odds = self._classifier.log_odds(features[window], here) + background_log_odds[window]
+        probability = 1 / (1 + np.exp(-np.clip(log_odds, -12, 12)))
+        probability *= blur(here, REACH_SIGMA * size) > MIN_REACH
+        mask[window] = np.clip(guided_filter(lightness, probability), 0, 1)
+        return mask * main_components(mask, expected, self._components, COMPONENT_GAP * size)
 
     def _remember(self, mask: Float[np.ndarray, "H W"], camera: Float[np.ndarray, "H W 2"] | None) -> None:
-        now = float(mask.sum())
-        if now <= HIDDEN_SHARE * self._area and self._hidden <= WAIT_FRAMES:
-            self._hidden += 1
+        """Update what is remembered of the object, unless it is occluded."""
+        area = float(mask.sum())
+        if area <= OCCLUDED_SHARE * self._area and self._occluded_frames <= MAX_OCCLUDED_FRAMES:
+            self._occluded_frames += 1
             return
-        if not self._hidden and camera is not None:
-            still = move(self._mask, camera)
+        if not self._occluded_frames and camera is not None:
+            still = warp(self._mask, camera)
             if still.sum() > 10:
-                self._speed = STEADY * self._speed + (1 - STEADY) * (centre(mask) - centre(still))
-        self._area = now if self._hidden > WAIT_FRAMES else 0.9 * self._area + 0.1 * now
-        self._memory, self._hidden = mask, 0
+                displacement = centroid(mask) - centroid(still)
+                self._velocity = VELOCITY_MOMENTUM * self._velocity + (1 - VELOCITY_MOMENTUM) * displacement
+        waited = self._occluded_frames > MAX_OCCLUDED_FRAMES
+        self._area = area if waited else AREA_MOMENTUM * self._area + 0.1 * area
+        self._memory, self._occluded_frames = mask, 0
 
-    def _learn(self, view: View, mask: Float[np.ndarray, "H W"]) -> None:
-        self._seen += 1
-        certain = (mask > 0.5).astype(np.float32)
-        if self._seen % LEARN_EVERY or certain.sum() <= 20:
+    def _update(self, features: Float[np.ndarray, "H W C"], mask: Float[np.ndarray, "H W"]) -> None:
+        """Train the classifier online on every few frames, with pixels drawn by how decided they are."""
+        self._observed_frames += 1
+        labels = (mask > 0.5).astype(np.float32)
+        if self._observed_frames % UPDATE_EVERY or labels.sum() <= 20:
             return
-        sure = np.square(2 * blur(mask, 1.5) - 1) + np.float32(0.02)
-        self._recogniser.learn(samples(view.looks, certain, self._rng, views=VIEWS_LATER, sure=sure))
+        confidence = np.square(2 * blur(mask, 1.5) - 1) + np.float32(0.02)
+        drawn = samples(features, labels, self._rng, deformations=ONLINE_DEFORMATIONS, confidence=confidence)
+        self._classifier.update(drawn)
 
 
-def sureness(mask: Float[np.ndarray, "H W"], moved: Float[np.ndarray, "H W"]) -> float:
-    """How sure a step is: how decided its pixels are, times how little had to be corrected (an IoU).
+def step_confidence(mask: Float[np.ndarray, "H W"], warped: Float[np.ndarray, "H W"]) -> float:
+    """Confidence in a step, 0..1: how decided its probabilities are, times the IoU of the mask before and after it.
 
     On real shots it came out close to the IoU with the truth, so it can be read as the IoU to expect.
     """
@@ -117,55 +131,6 @@ def sureness(mask: Float[np.ndarray, "H W"], moved: Float[np.ndarray, "H W"]) ->
     if total < 1:
         return 0.0
     undecided = float(np.minimum(mask, 1 - mask).sum()) / total
-    now, then = mask > 0.5, moved > 0.5
-    kept = (now & then).sum() / max(1, (now | then).sum())
-    return float(max(0.0, 1 - undecided) * kept)
-
-
-def centre(mask: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "2"]:
-    """(x, y) of the centre of gravity."""
-    moments = cv2.moments(mask)
-    area = max(moments["m00"], 1e-6)
-    return np.array((moments["m10"] / area, moments["m01"] / area), np.float32)
-
-
-def pieces(mask: Bool[np.ndarray, "H W"]) -> int:
-    """How many pieces a thing is in: those of a tenth of the largest one's area or more."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    return int((areas >= PIECE_SHARE * areas.max()).sum()) if count > 1 else 1
-
-
-def one_thing(
-    mask: Float[np.ndarray, "H W"], expected: Float[np.ndarray, "H W"], count: int, apart_px: float
-) -> Bool[np.ndarray, "H W"]:
-    """Where the thing can be: at the `count` pieces that are expected most, and at those close to them.
-
-    What has leaked into the background sooner or later tears off and stays behind.
-    """
-    found, labels, _, _ = cv2.connectedComponentsWithStats((mask > 0.4).astype(np.uint8))
-    kept = labels > 0
-    if found > 2:
-        weight = np.bincount(labels.ravel(), (expected * mask).ravel(), found)[1:]
-        main = np.isin(labels, 1 + np.argsort(-weight, kind="stable")[:count])
-        close = _distance(main) < apart_px
-        kept = np.isin(labels, np.unique(labels[close & kept]))
-    return _distance(kept) < 6  # its soft edge
-
-
-def _distance(mask: Bool[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
-    """Pixels to the nearest one of the mask."""
-    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
-
-
-def guided_filter(guide: Float[np.ndarray, "H W"], field: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
-    """Smooth a field, but not over the edges of a picture (He et al. 2013)."""
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return cv2.blur(values, (2 * EDGE_PX + 1, 2 * EDGE_PX + 1), borderType=cv2.BORDER_REFLECT)
-
-    guide_mean, field_mean = mean(guide), mean(field)
-    slope = (mean(guide * field) - guide_mean * field_mean) / (
-        mean(guide * guide) - guide_mean * guide_mean + EDGE_SMOOTHING
-    )
-    return mean(slope) * guide + mean(field_mean - slope * guide_mean)
+    now, then = mask > 0.5, warped > 0.5
+    iou = (now & then).sum() / max(1, (now | then).sum())
+    return float(max(0.0, 1 - undecided) * iou)

@@ -15,13 +15,13 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import writing
 from cleanplate.track.marks import Mark
-from cleanplate.track.tracked import Tracked, check_marks, firm_masks, small_size, worth_a_look
+from cleanplate.track.tracked import Tracked, check_length, check_marks, exact_masks, frames_to_review, small_size
 
 CHECKPOINTS = {
     f"{release}_hiera_{name}.pt": f"configs/{release}/{release}_hiera_{letter}.yaml"
@@ -31,7 +31,7 @@ CHECKPOINTS = {
 """The published files, the best first, and the configuration that the package has for each."""
 
 JPEG_QUALITY = 98  # SAM 2 reads its frames from a folder of JPEGs
-THING = 1  # the package gives each thing a number
+OBJ_ID = 1  # the package numbers the objects; there is one
 
 
 def find_checkpoint() -> Path:
@@ -59,10 +59,37 @@ def track_with_sam2(
     device: str = "auto",
     on_step: OnStep | None = None,
 ) -> Tracked:
-    """As `track.track`: painted marks are given to it as masks, others as boxes.
+    """As `tracker.track`: exact marks are given to it as masks, others as boxes.
 
     Raises:
-        InputError: the package or the weights are missing, or as `track.track`.
+        InputError: the package or the weights are missing, or as `tracker.track`.
+    """
+    predictor = _load_predictor(device)
+    with tempfile.TemporaryDirectory(prefix="cleanplate-") as folder, _quiet(), torch.inference_mode():
+        size, length = _write_frames(frames, Path(folder), marks, on_step)
+        state = predictor.init_state(
+            folder, offload_video_to_cpu=True, offload_state_to_cpu=True, async_loading_frames=length > 300
+        )
+        for mark in marks:
+            _prompt(predictor, state, mark)
+        height, width = small_size(size)
+        probability, confidence = np.zeros((length, height, width), np.uint8), np.zeros(length)
+        done: set[int] = set()
+        for frame_idx, probabilities in _propagate(predictor, state, min(mark.frame for mark in marks)):
+            small = cv2.resize(probabilities, (width, height), interpolation=cv2.INTER_AREA)
+            probability[frame_idx] = np.round(255 * small)
+            confidence[frame_idx] = 1 - np.minimum(small, 1 - small).sum() / max(1.0, small.sum())
+            done.add(frame_idx)
+            tell(on_step, "track", len(done), length)
+    confidence = np.clip(confidence, 0, 1)
+    return Tracked(probability, size, confidence, frames_to_review(confidence, marks), exact_masks(marks))
+
+
+def _load_predictor(device: str) -> Any:
+    """SAM 2's video predictor with the best checkpoint there is.
+
+    Raises:
+        InputError: the package or the weights are missing, or do not fit.
     """
     if importlib.util.find_spec("sam2") is None:
         raise InputError(
@@ -74,42 +101,33 @@ def track_with_sam2(
     build = importlib.import_module("sam2.build_sam").build_sam2_video_predictor
     try:
         with _quiet():
-            predictor = build(CHECKPOINTS[checkpoint.name], str(checkpoint), device=device)
+            return build(CHECKPOINTS[checkpoint.name], str(checkpoint), device=device)
     except (RuntimeError, KeyError, EOFError, OSError, pickle.UnpicklingError) as error:
         needed, fix = "a checkpoint as published is needed", "download it again"
         raise InputError(f"{checkpoint} cannot be loaded ({type(error).__name__})", needed, fix) from error
-    with tempfile.TemporaryDirectory(prefix="cleanplate-") as folder, _quiet(), torch.inference_mode():
-        size, length = _write_frames(frames, Path(folder), marks, on_step)
-        state = predictor.init_state(
-            folder, offload_video_to_cpu=True, offload_state_to_cpu=True, async_loading_frames=length > 300
-        )
-        for mark in marks:
-            if mark.firm:
-                predictor.add_new_mask(state, mark.frame, THING, torch.from_numpy(mark.area))
-            else:
-                left, top, width, height = mark.box
-                box = np.array((left, top, left + width, top + height), np.float32)
-                predictor.add_new_points_or_box(state, mark.frame, THING, box=box)
-        shape = small_size(size)
-        levels, sure = np.zeros((length, *shape), np.uint8), np.zeros(length)
-        done: set[int] = set()
-        first = min(mark.frame for mark in marks)
-        for backwards in (False, True):
-            for index, _, logits in predictor.propagate_in_video(state, start_frame_idx=first, reverse=backwards):
-                chance = torch.sigmoid(logits[0, 0].float()).cpu().numpy()
-                small = cv2.resize(chance, shape[::-1], interpolation=cv2.INTER_AREA)
-                levels[index] = np.round(255 * small)
-                sure[index] = 1 - np.minimum(small, 1 - small).sum() / max(1.0, small.sum())
-                done.add(index)
-                tell(on_step, "track", len(done), length)
-    sure = np.clip(sure, 0, 1)
-    return Tracked(levels, size, sure, worth_a_look(sure, marks), firm_masks(marks))
+
+
+def _prompt(predictor: Any, state: Any, mark: Mark) -> None:
+    """Give SAM 2 a mark: a mask, or the box around a region."""
+    if mark.is_exact:
+        predictor.add_new_mask(state, mark.frame, OBJ_ID, torch.from_numpy(mark.area))
+        return
+    left, top, width, height = mark.box
+    box = np.array((left, top, left + width, top + height), np.float32)
+    predictor.add_new_points_or_box(state, mark.frame, OBJ_ID, box=box)
+
+
+def _propagate(predictor: Any, state: Any, start: int) -> Iterator[tuple[int, Float[np.ndarray, "H W"]]]:
+    """Frame index and probability of each pixel, from a frame to the end and then back to the beginning."""
+    for reverse in (False, True):
+        for frame_idx, _, logits in predictor.propagate_in_video(state, start_frame_idx=start, reverse=reverse):
+            yield frame_idx, torch.sigmoid(logits[0, 0].float()).cpu().numpy()
 
 
 def _write_frames(
     frames: Iterable[np.ndarray], folder: Path, marks: Sequence[Mark], on_step: OnStep | None
 ) -> tuple[tuple[int, int], int]:
-    """The frames as JPEGs that are named by their number; their size and how many."""
+    """Write the frames as JPEGs named by their index, as SAM 2 reads them; their (height, width) and how many."""
     size, length = (0, 0), 0
     with writing(folder):
         for frame in frames:
@@ -121,7 +139,7 @@ def _write_frames(
             (folder / f"{length:06d}.jpg").write_bytes(data.tobytes())
             length += 1
             tell(on_step, "read", length, length)
-    check_marks(size, marks, length)
+    check_length(length, marks)
     return size, length
 
 

@@ -1,4 +1,4 @@
-"""What a tracker gives: masks, how sure they are, and where to look; and what it refuses to begin with."""
+"""What a tracker returns: masks, the confidence in them, the frames to review; and the checks before it begins."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,38 +13,41 @@ from cleanplate.track.marks import Mark
 
 WORK_PX = 270  # the shorter side of the pictures that are worked on
 
-
-# Below this a frame is worth a look; so many at most are named, so many frames apart.
-WORTH_A_LOOK, LOOKS, LOOKS_APART = 0.5, 8, 5
+# A pixel is masked from a probability of half the confidence on, within bounds: a mask that misses a part of the object
+# leaves it in the picture, so the lower the confidence, the more is masked.
+THRESHOLD_PER_CONFIDENCE, MIN_THRESHOLD, MAX_THRESHOLD = 0.5, 0.2, 0.4
+# Frames of a lower confidence are to be reviewed; so many at most, so many frames apart.
+REVIEW_BELOW, MAX_REVIEWED, REVIEW_SPACING = 0.5, 8, 5
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """The masks of T frames, how sure they are, and which frames are worth a look or another mark."""
+    """The masks of T frames, the confidence in each, and which frames to review."""
 
-    levels: UInt8[np.ndarray, "T h w"]
-    """How likely a pixel is the thing, 0..255, at the size that was worked at."""
+    probability: UInt8[np.ndarray, "T h w"]
+    """That a pixel is the object, as uint8: 255 is 1. At the size that was worked at."""
     size: tuple[int, int]
     """(height, width) of the frames."""
-    sure: Float[np.ndarray, " T"]
+    confidence: Float[np.ndarray, " T"]
     """0..1; 1 on a marked frame."""
-    look_at: tuple[int, ...]
+    frames_to_review: tuple[int, ...]
     """The frames, in order, where the mask is most likely to be wrong: another mark helps most there."""
-    firm: dict[int, Bool[np.ndarray, "H W"]]
-    """The frames whose mask was painted: it is believed as it is."""
+    exact_masks: dict[int, Bool[np.ndarray, "H W"]]
+    """By frame, the masks that were painted: they are used as they are."""
 
     def __len__(self) -> int:
-        return len(self.levels)
+        return len(self.probability)
 
     def __iter__(self) -> Iterator[Bool[np.ndarray, "H W"]]:
         return (self.mask(index) for index in range(len(self)))
 
     def mask(self, index: int) -> Bool[np.ndarray, "H W"]:
-        """The mask of one frame, in the size of the frames: the less sure it is, the more it covers."""
-        if index in self.firm:
-            return self.firm[index]
-        level = cv2.resize(self.levels[index], self.size[::-1], interpolation=cv2.INTER_LINEAR)
-        return level > 255 * min(max(LEAST_CHANCE * float(self.sure[index]), LEAST_CHANCE_UNSURE), LEAST_CHANCE_SURE)
+        """The mask of one frame, in the size of the frames: the lower the confidence, the more it covers."""
+        if index in self.exact_masks:
+            return self.exact_masks[index]
+        probability = cv2.resize(self.probability[index], self.size[::-1], interpolation=cv2.INTER_LINEAR)
+        threshold = min(max(THRESHOLD_PER_CONFIDENCE * float(self.confidence[index]), MIN_THRESHOLD), MAX_THRESHOLD)
+        return probability > 255 * threshold
 
     @property
     def masks(self) -> Bool[np.ndarray, "T H W"]:
@@ -52,29 +55,25 @@ class Tracked:
         return np.stack(list(self))
 
 
-# A pixel is covered from a chance of half the sureness on, within bounds: what is not covered stays in the picture.
-LEAST_CHANCE, LEAST_CHANCE_UNSURE, LEAST_CHANCE_SURE = 0.5, 0.2, 0.4
-
-
-def firm_masks(marks: Sequence[Mark]) -> dict[int, Bool[np.ndarray, "H W"]]:
-    """The masks of frames on which all that is marked was painted."""
-    held = {mark.frame for mark in marks if not mark.firm}
-    firm: dict[int, np.ndarray] = {}
+def exact_masks(marks: Sequence[Mark]) -> dict[int, Bool[np.ndarray, "H W"]]:
+    """The masks of the frames on which all marks are exact; marks of one frame are united."""
+    inexact = {mark.frame for mark in marks if not mark.is_exact}
+    masks: dict[int, np.ndarray] = {}
     for mark in marks:
-        if mark.frame not in held:
-            firm[mark.frame] = firm.get(mark.frame, False) | mark.area
-    return firm
+        if mark.frame not in inexact:
+            masks[mark.frame] = masks.get(mark.frame, False) | mark.area
+    return masks
 
 
-def worth_a_look(sure: Float[np.ndarray, " T"], marks: Sequence[Mark] = ()) -> tuple[int, ...]:
-    """The least sure frames, not too close to each other, and those whose outline was found: all rests on it."""
-    found: list[int] = []
-    for index in np.argsort(sure, kind="stable").tolist():
-        if sure[index] >= WORTH_A_LOOK or len(found) == LOOKS:
+def frames_to_review(confidence: Float[np.ndarray, " T"], marks: Sequence[Mark] = ()) -> tuple[int, ...]:
+    """The frames of least confidence, not close to each other, and those whose outline was found: all rests on it."""
+    least: list[int] = []
+    for index in np.argsort(confidence, kind="stable").tolist():
+        if confidence[index] >= REVIEW_BELOW or len(least) == MAX_REVIEWED:
             break
-        if all(abs(index - other) >= LOOKS_APART for other in found):
-            found.append(index)
-    return tuple(sorted({*found, *(mark.frame for mark in marks if not mark.firm)}))
+        if all(abs(index - other) >= REVIEW_SPACING for other in least):
+            least.append(index)
+    return tuple(sorted({*least, *(mark.frame for mark in marks if not mark.is_exact)}))
 
 
 def small_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -83,16 +82,8 @@ def small_size(size: tuple[int, int]) -> tuple[int, int]:
     return max(LEAST_SIZE, round(size[0] * scale)), max(LEAST_SIZE, round(size[1] * scale))
 
 
-def check_marks(size: tuple[int, int], marks: Sequence[Mark], length: int | None = None) -> None:
-    """Refuse marks that are not of frames of this (height, width), or, once that is known, not of so many frames."""
-    if length == 0:
-        raise InputError("the clip has no frames", "at least one is needed", "check what was read")
-    last = max(mark.frame for mark in marks)
-    if length is not None and last >= length:
-        found = f"frame {last} is marked"
-        raise InputError(found, f"the clip has {length} frames, counted from 0", "mark one of these")
-    if length is not None:
-        return
+def check_marks(size: tuple[int, int], marks: Sequence[Mark]) -> None:
+    """Refuse frames that are too small, and marks that are not of this (height, width)."""
     frames = f"frames are {size[1]}x{size[0]}"
     if min(size) < LEAST_SIZE:
         raise InputError(frames, f"tracking needs at least {LEAST_SIZE}x{LEAST_SIZE}", "enlarge the video")
@@ -100,3 +91,13 @@ def check_marks(size: tuple[int, int], marks: Sequence[Mark], length: int | None
         if mark.area.shape != size:
             given = f"the mark on frame {mark.frame} is {mark.area.shape[1]}x{mark.area.shape[0]}"
             raise InputError(given, frames, "mark it in the size of the video")
+
+
+def check_length(length: int, marks: Sequence[Mark]) -> None:
+    """Refuse a clip without frames, and marks beyond its end."""
+    if length == 0:
+        raise InputError("the clip has no frames", "at least one is needed", "give a video with a picture in it")
+    last = max(mark.frame for mark in marks)
+    if last >= length:
+        needed = f"the clip has {length} frames, counted from 0"
+        raise InputError(f"frame {last} is marked", needed, f"mark one from 0 to {length - 1}")

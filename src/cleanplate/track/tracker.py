@@ -1,8 +1,8 @@
-"""Follow a marked thing through a shot: its mask on every frame, from one mark or several.
+"""Track a marked object through a shot: its mask on every frame, from one mark or several.
 
-From each mark the mask is taken from frame to frame, forwards and backwards, until the next mark; between two marks
-the two are blended. A step (`follow`) moves the mask along optical flow and lets a small network that was taught with
-the marks (`recognise`), and what is known of the background (`background`), correct it. All of it sees small pictures.
+From each mark the mask is propagated frame by frame, forwards and backwards, until the next mark; between two marks
+both are blended. A step (`propagate`) warps the mask along optical flow, and a small network that was trained on the
+marks (`classifier`) and a model of the background (`background`) correct it. All of it works on small pictures.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,11 +14,11 @@ from jaxtyping import Float, UInt8
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.threads import in_order, one_thread_each
-from cleanplate.track.classifier import VIEWS, Recogniser, appearance, samples
+from cleanplate.track.classifier import DEFORMATIONS, Classifier, appearance_features, samples
 from cleanplate.track.marks import Mark
-from cleanplate.track.outline import BESIDE, outline
-from cleanplate.track.propagate import Follower, see
-from cleanplate.track.tracked import Tracked, check_marks, firm_masks, small_size, worth_a_look
+from cleanplate.track.outline import NEIGHBOUR_OFFSETS, outline
+from cleanplate.track.propagate import Propagator, observe
+from cleanplate.track.tracked import Tracked, check_length, check_marks, exact_masks, frames_to_review, small_size
 
 TRACKERS = ("flow", "sam2")
 
@@ -32,11 +32,11 @@ def track(
     device: str = "auto",
     on_step: OnStep | None = None,
 ) -> Tracked:
-    """Follow a thing from the frames it is marked on to all others.
+    """Track an object from the frames it is marked on to all others.
 
     Args:
         frames: RGB. They are read once, and only a small copy is held.
-        marks: of the same thing, on one frame or several; marks of one frame are united.
+        marks: of the same object, on one frame or several; marks of one frame are united.
         method: "flow", or "sam2" if its package and weights are there.
         seed: the same frames, marks and seed give the same masks.
         device: for sam2.
@@ -44,10 +44,10 @@ def track(
 
     Raises:
         InputError: no mark, a mark beyond the frames or of another size, an unknown method, or one without its weights.
-        Cancelled: `on_step` wants no more.
+        Cancelled: raised by `on_step` to end it.
     """
     if method not in TRACKERS:
-        raise InputError(f"there is no tracker '{method}'", f"known are {', '.join(TRACKERS)}", "choose one")
+        raise InputError(f"there is no tracker '{method}'", f"known are {', '.join(TRACKERS)}", "choose one of them")
     if not marks:
         raise InputError("nothing is marked", "a box, a polygon or a painted image is needed", "mark the thing")
     if method == "sam2":
@@ -55,15 +55,15 @@ def track(
 
         return track_with_sam2(frames, marks, device=device, on_step=on_step)
     with one_thread_each():
-        pictures, size, given = _reduce(frames, marks, on_step)
-        levels, sure = _between(pictures, given, seed, on_step)
-    return Tracked(levels, size, sure, worth_a_look(sure, marks), firm_masks(marks))
+        pictures, size = _read_small(frames, marks, on_step)
+        probability, confidence = _propagate(pictures, _marked_masks(pictures, marks), seed, on_step)
+    return Tracked(probability, size, confidence, frames_to_review(confidence, marks), exact_masks(marks))
 
 
-def _reduce(
+def _read_small(
     frames: Iterable[UInt8[np.ndarray, "H W 3"]], marks: Sequence[Mark], on_step: OnStep | None
-) -> tuple[UInt8[np.ndarray, "T h w 3"], tuple[int, int], dict[int, Float[np.ndarray, "h w"]]]:
-    """Small pictures, the size of the large ones, and the marked masks in the small size."""
+) -> tuple[UInt8[np.ndarray, "T h w 3"], tuple[int, int]]:
+    """Small copies of the frames, and the (height, width) of the frames; refuse those that the marks are not of."""
     small: list[np.ndarray] = []
     size = (0, 0)
     for index, frame in enumerate(frames):
@@ -72,57 +72,62 @@ def _reduce(
             check_marks(size, marks)
         if frame.shape[:2] != size:
             found = f"frame {index} is {frame.shape[1]}x{frame.shape[0]} and frame 0 is {size[1]}x{size[0]}"
-            raise InputError(found, "all frames must have one size", "resize them")
+            raise InputError(found, "all frames must have one size", f"resize them to {size[1]}x{size[0]}")
         small.append(cv2.resize(frame, small_size(size)[::-1], interpolation=cv2.INTER_AREA))
         tell(on_step, "read", index + 1, index + 1)
-    check_marks(size, marks, len(small))
-    given: dict[int, np.ndarray] = {}
+    check_length(len(small), marks)
+    return np.stack(small), size
+
+
+def _marked_masks(pictures: UInt8[np.ndarray, "T h w 3"], marks: Sequence[Mark]) -> dict[int, Float[np.ndarray, "h w"]]:
+    """By frame, the object's mask in the small size; marks of one frame are united."""
+    masks: dict[int, np.ndarray] = {}
     for mark in marks:
-        area = _reduced(mark, small)
-        given[mark.frame] = np.maximum(given.get(mark.frame, 0), area)
-    return np.stack(small), size, given
+        masks[mark.frame] = np.maximum(masks.get(mark.frame, 0), _marked_mask(pictures, mark))
+    return masks
 
 
-def _reduced(mark: Mark, small: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Float[np.ndarray, "h w"]:
-    """What is marked, in the small size; of what only holds the thing, its outline."""
-    picture = small[mark.frame]
+def _marked_mask(pictures: UInt8[np.ndarray, "T h w 3"], mark: Mark) -> Float[np.ndarray, "h w"]:
+    """A mark in the small size; the outline found in it, if it is a region around the object."""
+    picture = pictures[mark.frame]
     area = cv2.resize(mark.area.astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_AREA)
     if not (area > 0.5).any():  # thinner than a pixel
         area = (area > 0).astype(np.float32)
-    if mark.firm:
+    if mark.is_exact:
         return area
-    beside = [small[at] for by in BESIDE if 0 <= (at := mark.frame + by) < len(small)]
-    return np.minimum(area, outline(picture, area > 0, beside))
+    neighbours = [pictures[at] for by in NEIGHBOUR_OFFSETS if 0 <= (at := mark.frame + by) < len(pictures)]
+    return np.minimum(area, outline(picture, area > 0, neighbours))
 
 
-def _between(
+def _propagate(
     pictures: UInt8[np.ndarray, "T h w 3"],
-    given: dict[int, Float[np.ndarray, "h w"]],
+    masks: dict[int, Float[np.ndarray, "h w"]],
     seed: int,
     on_step: OnStep | None,
 ) -> tuple[UInt8[np.ndarray, "T h w"], Float[np.ndarray, " T"]]:
-    """Follow the thing from every mark to the next ones, and blend what comes from both sides."""
+    """Probability (255 is 1) and confidence: propagate from every marked mask, and blend what comes from both sides."""
     rng = np.random.default_rng(seed)
-    marked = sorted(given)
-    recogniser = Recogniser([samples(appearance(pictures[at]), given[at], rng, views=VIEWS) for at in marked], seed)
+    marked = sorted(masks)
+    drawn = [samples(appearance_features(pictures[at]), masks[at], rng, deformations=DEFORMATIONS) for at in marked]
+    classifier = Classifier(drawn, seed)
     passes = [(at, range(at, stop, step)) for at, stop, step in _passes(marked, len(pictures))]
     total, done = sum(len(order) - 1 for _, order in passes), 0
-    levels = np.zeros(pictures.shape[:3], np.uint8)
-    sure = np.zeros(len(pictures))
+    probability = np.zeros(pictures.shape[:3], np.uint8)
+    confidence = np.zeros(len(pictures))
     for at in marked:
-        levels[at], sure[at] = np.round(255 * given[at]), 1.0
+        probability[at], confidence[at] = np.round(255 * masks[at]), 1.0
     for at, order in passes:
-        follower = Follower(given[at], recogniser.copy(), seed)
+        propagator = Propagator(masks[at], classifier.copy(), seed)
         pairs = list(zip(order[1:], order, strict=False))
-        views = in_order(lambda pair: see(pictures[pair[0]], pictures[pair[1]]), pairs)
-        for (index, _), view in zip(pairs, views, strict=True):
-            mask, certain = follower.step(view)
-            share = _share(index, at, marked)
-            levels[index] += (255 * share * mask).astype(np.uint8)  # rounded down: two shares must not exceed 255
-            sure[index] += share * certain
+        observations = in_order(lambda pair: observe(pictures[pair[0]], pictures[pair[1]]), pairs)
+        for (index, _), observation in zip(pairs, observations, strict=True):
+            mask, step_confidence = propagator.step(observation)
+            weight = _blend_weight(index, at, marked)
+            probability[index] += (255 * weight * mask).astype(np.uint8)  # rounded down: two must not exceed 255
+            confidence[index] += weight * step_confidence
             done += 1
             tell(on_step, "track", done, total)
-    return levels, sure
+    return probability, confidence
 
 
 def _passes(marked: Sequence[int], length: int) -> Iterator[tuple[int, int, int]]:
@@ -132,8 +137,8 @@ def _passes(marked: Sequence[int], length: int) -> Iterator[tuple[int, int, int]
         yield at, before, -1
 
 
-def _share(index: int, at: int, marked: Sequence[int]) -> float:
-    """How far the pass from `at` counts on a frame: the closer of two marks counts more."""
+def _blend_weight(index: int, at: int, marked: Sequence[int]) -> float:
+    """Weight on a frame of the pass from `at`, inverse to the distance; the weights from both sides add up to 1."""
     others = [other for other in marked if (other > index) != (at > index)]
     if not others:
         return 1.0

@@ -1,4 +1,4 @@
-"""A clip: frames, the hole to fill, and the frame rate."""
+"""A clip: all frames of a short video in memory, the hole to fill, and the frame rate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from torch import Tensor
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep
 from cleanplate.runtime.files import existing
-from cleanplate.video import reader
 from cleanplate.video.container import DEFAULT_FPS
-from cleanplate.video.shot import Shot
+from cleanplate.video.masks import DILATE_PX
+from cleanplate.video.reader import FrameSelection, as_span, no_frames
+from cleanplate.video.shot import open_shot
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class Clip:
             raise InputError(
                 f"frames have the shape {frames} and the hole has {hole}",
                 "(T, 3, H, W) and (T, 1, H, W) are needed",
-                "permute or stack them",
+                "permute or stack them into these",
             )
         if frames[0] == 0:
-            raise InputError("the clip has no frames", "at least one is needed", "check what was read")
+            raise InputError("the clip has no frames", "at least one is needed", "give frames of shape (T, 3, H, W)")
         if not bool(self.hole.any()):
             raise InputError(
                 "the mask has no hole", "white marks what to remove", "paint that white (--dilate-px grows it)"
@@ -62,8 +63,8 @@ def read_clip(
     mask: str | Path | Sequence[str | Path],
     *,
     size: tuple[int, int] | None = None,
-    frames: reader.Frames = None,
-    dilate_px: int = 4,
+    frames: FrameSelection = None,
+    dilate_px: int = DILATE_PX,
     fps: float | None = None,
     invert_mask: bool = False,
     on_step: OnStep | None = None,
@@ -84,12 +85,12 @@ def read_clip(
         InputError: what cannot be read, or does not fit together.
     """
     masks = (mask,) if isinstance(mask, str | Path) else tuple(mask)
-    span, rest = reader.as_span(frames)
-    settings = {"size": size, "dilate_px": dilate_px, "invert_mask": invert_mask}
-    shot = Shot(existing(video), tuple(map(existing, masks)), span, **settings)
+    span, rest = as_span(frames)
+    paths = existing(video), tuple(map(existing, masks))
+    shot = open_shot(*paths, span, size=size, dilate_px=dilate_px, invert_mask=invert_mask)
     read = list(shot.frames(on_step))[rest]
     if not read:
-        raise InputError(f"{video} has no frames among {frames}", "at least one is needed", "check what you ask for")
+        raise no_frames(video, f" among {frames}")
     pictures = torch.empty(len(read), 3, *shot.shape)
     for index, frame in enumerate(read):  # frame by frame: no second copy of the video in floats
         pictures[index] = frame.crop()

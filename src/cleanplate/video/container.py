@@ -1,4 +1,4 @@
-"""Video containers through PyAV: open them, and decode their pictures."""
+"""Video containers through PyAV: open them, decode their pictures, refuse what is damaged or absurdly large."""
 
 import contextlib
 import logging
@@ -23,7 +23,7 @@ MOST_PX, MOST_MPX = 16384, 150  # of a picture's side, and of all of it: more is
 # FFmpeg's "tty" reader makes pictures of any text; the others read what the file names, wherever and how long that is.
 NO_VIDEOS = frozenset({"tty", "hls", "dash", "concat", "imf", "sdp", "rtsp"})
 
-# What decoders say of damage is counted by PyAV if it listens, and shown by nobody (`_listened`).
+# What decoders say of damage is counted by PyAV if it listens, and shown by nobody (`_with_messages`).
 if av_logging.get_level() is None:
     av_logging.set_level(av_logging.PANIC)
 
@@ -70,15 +70,15 @@ def decode(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterat
         stream = container.streams.video[0]
         if stream.codec_context is None or not stream.width:
             given = f"{path} is of a codec that FFmpeg does not know, or its pictures are of no or of absurd size"
-            raise InputError(given, f"at most {MOST_MPX} million pixels are read", "check the file, or convert it")
+            raise InputError(given, f"at most {MOST_MPX} million pixels are read", "convert it to H.264, no larger")
         check_picture(path, stream.height, stream.width)
         stream.codec_context.options = {"max_pixels": f"{MOST_MPX}000000"}
-        stream.codec_context.thread_count = 1  # what is said of a frame is said while it is decoded (`_listened`)
+        stream.codec_context.thread_count = 1  # what is said of a frame is said while it is decoded (`_with_messages`)
         count = -1
         try:
             if isinstance(span.start, Fraction) and span.start and stream.time_base:
                 container.seek(int((span.start + _first_s(stream)) / stream.time_base), stream=stream)
-            for count, (frame, said) in enumerate(_listened(container.decode(video=0))):
+            for count, (frame, said) in enumerate(_with_messages(container.decode(video=0))):
                 if said and warn and (frame is not None or count):
                     end = "ends early" if frame is None else f"is damaged at frame {count} or before it"
                     log.warning("%s %s (%s); what cannot be read there is guessed by the decoder", path, end, said)
@@ -99,7 +99,7 @@ def decode(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterat
             raise _broken(path, count + 1, error.strerror) from error
 
 
-def _listened(frames: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame | None, str]]:
+def _with_messages(frames: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame | None, str]]:
     """Frames, and what FFmpeg has said of damage on the way to each; None with the same at the end.
 
     Most decoders go on behind damage with what they make up, and tell nobody but the log. That of another thread cannot
@@ -119,7 +119,7 @@ def _broken(path: Path, index: int, what: str | None) -> InputError:
     return InputError(
         f"frame {index} of {path} cannot be decoded ({what})",
         "every frame is needed",
-        "repair the file, or take only the frames before it (--end)",
+        "copy the file again, or take only the frames before it (--end)",
     )
 
 
@@ -150,5 +150,5 @@ def _not_a_video(path: Path) -> InputError:
     return InputError(
         f"{path} is not a video that can be decoded",
         "any video FFmpeg reads, or a folder of images, is needed",
-        "check that the file is complete",
+        "copy the file again, or convert it with ffmpeg",
     )

@@ -1,7 +1,7 @@
-"""Between RGB and what a codec holds, exact where nothing was changed.
+"""Pixel formats: between RGB and the planes of a codec (luma, subsampled chroma, alpha), exact where nothing changed.
 
 A picture that was decoded to RGB and encoded again is not quite what it was. So where a frame was not changed, the
-planes of the original are put back, in its own format: luma, chroma, alpha, 8 bits or more.
+samples of its source are restored, in its own pixel format, 8 bits or more.
 """
 
 import re
@@ -18,7 +18,7 @@ FULL_RANGE = 2
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 
 
-def depth(frame_format: av.VideoFormat) -> int:
+def bit_depth(frame_format: av.VideoFormat) -> int:
     """Bits of a sample."""
     return max(component.bits for component in frame_format.components)
 
@@ -28,11 +28,16 @@ def has_alpha(frame_format: av.VideoFormat) -> bool:
     return any(component.is_alpha for component in frame_format.components)
 
 
+def has_subsampled_chroma(frame_format: av.VideoFormat) -> tuple[bool, bool]:
+    """Whether colour has half the width, and half the height, as in 4:2:0."""
+    return frame_format.chroma_width(64) < 64, frame_format.chroma_height(64) < 64
+
+
 def upright_rgb(frame: VideoFrame) -> Shaped[np.ndarray, "H W 3"]:
     """The picture in RGB, turned as its display matrix says: bytes, or 16 bits where the video has more than 8."""
-    wide = depth(frame.format) > 8
+    deep = bit_depth(frame.format) > 8
     picture = frame.to_ndarray(
-        format="rgb48le" if wide else "rgb24", src_colorspace=matrix(frame.colorspace), interpolation=EXACT
+        format="rgb48le" if deep else "rgb24", src_colorspace=matrix(frame.colorspace), interpolation=EXACT
     )
     return np.rot90(picture, k=turns(frame))
 
@@ -47,27 +52,33 @@ def matrix(colorspace: int) -> int:
     return BT601 if colorspace in (0, UNSPECIFIED) else colorspace
 
 
+def upright_size(frame: VideoFrame) -> tuple[int, int]:
+    """Height and width as it is shown."""
+    return (frame.width, frame.height) if turns(frame) % 2 else (frame.height, frame.width)
+
+
 def to_codec(
     picture: Shaped[np.ndarray, "H W 3"],
     pix_fmt: str,
     *,
     colorspace: int = UNSPECIFIED,
     color_range: int = 0,
-    original: VideoFrame | None = None,
+    source: VideoFrame | None = None,
     changed: Bool[np.ndarray, "H W"] | None = None,
 ) -> VideoFrame:
-    """An RGB picture, of bytes or of 16 bits, in a codec's format.
+    """An RGB picture, of bytes or of 16 bits, in a codec's pixel format.
 
     Args:
         picture: upright.
-        pix_fmt: the format, in FFmpeg's words.
+        pix_fmt: the pixel format, in FFmpeg's words.
         colorspace: the colour matrix, in FFmpeg's numbering.
         color_range: 2 for the full range.
-        original: the frame that the picture was made of. If it is of that format, what was not changed is its own.
+        source: the frame that the picture was made of. If it is of that format, its samples are kept where nothing was
+            changed; its alpha is kept in any format that has one.
         changed: which pixels were changed; found by comparing if not given.
     """
-    wide = picture.dtype == np.uint16
-    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb48le" if wide else "rgb24")
+    deep = picture.dtype == np.uint16
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb48le" if deep else "rgb24")
     if av.VideoFormat(pix_fmt).is_rgb:
         frame = frame.reformat(format=pix_fmt, interpolation=EXACT)
     else:
@@ -77,33 +88,27 @@ def to_codec(
             dst_color_range=FULL_RANGE if color_range == FULL_RANGE else 1,
             interpolation=EXACT,
         )
-    if original is None:
+    if source is None or upright_size(source) != picture.shape[:2]:
         return frame
-    if (upright_size(original) == picture.shape[:2]) and _exchangeable(original, frame):
-        if changed is None:
-            changed = (upright_rgb(original) != picture).any(-1)
-        _put_back(frame, original, changed)
-    elif has_alpha(frame.format) and has_alpha(original.format) and upright_size(original) == picture.shape[:2]:
-        _put_back(frame, original.reformat(format=pix_fmt), None, quarter_turns=turns(original))
+    if _same_samples(source, frame):
+        differs = (upright_rgb(source) != picture).any(-1) if changed is None else changed
+        _restore(frame, source, turns(source), differs)
+    elif has_alpha(frame.format) and has_alpha(source.format):
+        _restore(frame, source.reformat(format=pix_fmt), turns(source), np.ones(picture.shape[:2], bool))
     return frame
 
 
-def upright_size(frame: VideoFrame) -> tuple[int, int]:
-    """Height and width as it is shown."""
-    return (frame.width, frame.height) if turns(frame) % 2 else (frame.height, frame.width)
-
-
-def _exchangeable(original: VideoFrame, frame: VideoFrame) -> bool:
-    """Whether samples of one can stand in the other: the same format and range, turned or not."""
-    alike = _name(original) == _name(frame) and _full(original) == _full(frame) and _samples(frame) is not None
+def _same_samples(source: VideoFrame, frame: VideoFrame) -> bool:
+    """Whether samples of one can stand in the other: the same pixel format and range, turned or not."""
+    alike = _name(source) == _name(frame) and _full(source) == _full(frame) and _samples(frame) is not None
     square = all(
         component.width * frame.height == component.height * frame.width for component in frame.format.components
     )  # a plane halved in one direction only cannot be turned
-    return alike and (turns(original) % 2 == 0 or square)
+    return alike and (turns(source) % 2 == 0 or square)
 
 
 def _name(frame: VideoFrame) -> str:
-    """Of the format; the full range has names of its own, which say nothing of the samples."""
+    """Of the pixel format; the full range has names of its own, which say nothing of the samples."""
     return frame.format.name.replace("yuvj", "yuv")
 
 
@@ -111,27 +116,20 @@ def _full(frame: VideoFrame) -> bool:
     return frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj")
 
 
-def _put_back(
-    frame: VideoFrame,
-    original: VideoFrame,
-    changed: Bool[np.ndarray, "H W"] | None,
-    *,
-    quarter_turns: int | None = None,
-) -> None:
-    """Planes of the original where nothing was changed; its alpha everywhere. `changed` None: nothing but alpha."""
-    k = turns(original) if quarter_turns is None else quarter_turns
-    samples, sources = _samples(frame) or [], _samples(original) or []
-    for component, ours, held in zip(frame.format.components, samples, sources, strict=True):
-        theirs = np.rot90(held, k=k)
+def _restore(frame: VideoFrame, source: VideoFrame, quarter_turns: int, changed: Bool[np.ndarray, "H W"]) -> None:
+    """Samples of the source where nothing was changed; its alpha everywhere."""
+    samples, originals = _samples(frame) or [], _samples(source) or []
+    for component, target, lying in zip(frame.format.components, samples, originals, strict=True):
+        original = np.rot90(lying, k=quarter_turns)
         if component.is_alpha:
-            ours[...] = theirs
-        elif changed is not None:
-            keep = ~_any(changed, ours.shape)
-            ours[keep] = theirs[keep]
+            target[...] = original
+        else:
+            same = ~_subsampled(changed, target.shape)
+            target[same] = original[same]
 
 
-def _any(changed: Bool[np.ndarray, "H W"], size: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
-    """Where any pixel of those that a sample of a smaller plane stands for was changed."""
+def _subsampled(changed: Bool[np.ndarray, "H W"], size: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
+    """Which samples of a subsampled plane stand for a pixel that was changed."""
     if changed.shape == size:
         return changed
     down, across = -(-changed.shape[0] // size[0]), -(-changed.shape[1] // size[1])

@@ -1,4 +1,4 @@
-"""Copy what a video has beside its pictures: sound and subtitles packet by packet, fonts, chapters, titles.
+"""Copy the streams beside the picture: sound and subtitles packet by packet; and fonts, chapters, titles.
 
 Only sound that the new container cannot hold is encoded again; what else it cannot hold is named and left out.
 """
@@ -24,8 +24,8 @@ def kept_tags(stream: Any) -> dict[str, str]:
     return {name: stream.metadata[name] for name in TAGS if name in stream.metadata}
 
 
-class Sound:
-    """The sound of a file, and what goes with it, on its way into another.
+class StreamCopier:
+    """Copies the sound of a file, and what goes with it, into another, as far as the pictures have come.
 
     Args:
         out: the container that is written.
@@ -40,22 +40,22 @@ class Sound:
         self.start_s: Fraction | float = 0
         """What sounds before is left out; set before anything is copied."""
 
-    def __enter__(self) -> "Sound":
+    def __enter__(self) -> "StreamCopier":
         if self._context is None:
             return self
         self._source = source = self._context.__enter__()
         self._out.metadata.update(source.metadata)
         for stream in source.streams.audio:
-            self._route(stream, *self._target(stream))
+            self._add_route(stream, *self._target(stream))
         for stream in source.streams.subtitles:
-            if self._holds(stream):
-                self._route(stream, self._out.add_stream_from_template(stream), True)
+            if self._can_hold(stream):
+                self._add_route(stream, self._out.add_stream_from_template(stream), True)
         for stream in source.streams.attachments:
             if self._out.format.name == "matroska":
                 self._out.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data)
         if self._whole:
             self._out.set_chapters(source.chapters())
-        if left := self._left_out():
+        if left := self._not_kept():
             log.warning("%s also has %s, which %s does not keep", self.path, ", ".join(left), self._out.format.name)
         streams = [source.streams[index] for index in self._routes]
         self._packets = source.demux(streams) if streams else iter(())
@@ -67,23 +67,23 @@ class Sound:
 
     def _target(self, stream: Any) -> tuple[Any, bool]:
         """A stream for a sound, and whether it is a copy."""
-        if self._holds(stream):
+        if self._can_hold(stream):
             return self._out.add_stream_from_template(stream), True
         kind = "Opus" if self._out.format.name == "webm" else "AAC"
         log.warning("%s sound cannot be kept in this container; it becomes %s", stream.codec_context.name, kind)
         rate = 48000 if kind == "Opus" else stream.codec_context.sample_rate
         return self._out.add_stream("libopus" if kind == "Opus" else "aac", rate=rate), False
 
-    def _route(self, stream: Any, target: Any, copied: bool) -> None:
+    def _add_route(self, stream: Any, target: Any, copied: bool) -> None:
         target.metadata.update(kept_tags(stream))
         target.disposition = stream.disposition
         self._routes[stream.index] = target, copied
 
-    def _holds(self, stream: Any) -> bool:
+    def _can_hold(self, stream: Any) -> bool:
         context = stream.codec_context
         return context is not None and context.codec.canonical_name in self._out.supported_codecs
 
-    def _left_out(self) -> list[str]:
+    def _not_kept(self) -> list[str]:
         """What is in the source and not in the copy, in words."""
         left = ["another picture"] * (len(self._source.streams.video) > 1)
         for stream in self._source.streams.subtitles:
@@ -113,7 +113,9 @@ class Sound:
             return next(self._packets, None)
         except (av.error.FFmpegError, OSError) as error:  # not to be taken for one of the file that is written
             raise InputError(
-                f"the sound of {self.path} cannot be read ({error.strerror})", "a whole file is needed", "repair it"
+                f"the sound of {self.path} cannot be read ({error.strerror})",
+                "a whole file is needed",
+                "copy the file again, or name another",
             ) from error
 
     def _copy(self, packet: Any) -> None:

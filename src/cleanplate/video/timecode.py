@@ -1,4 +1,4 @@
-"""Moments of a video as people give them: frames, seconds or timecode."""
+"""Moments of a video as people give them: frame numbers, seconds or timecode; and the part between two of them."""
 
 import re
 from dataclasses import dataclass
@@ -19,10 +19,14 @@ class Span:
 
     def __post_init__(self) -> None:
         if self.start < 0:
-            raise InputError(f"the start is {self.start}", "0 or more is needed", "correct it")
+            raise InputError(f"the start is {self.start}", "0 or more is needed", "give 0 for the first frame")
         same_kind = isinstance(self.start, int) == isinstance(self.end, int) or not self.start
         if self.end is not None and (self.end <= 0 or (same_kind and self.end <= self.start)):
-            raise InputError(f"the part is from {self.start} to {self.end}", "it must not be empty", "correct it")
+            raise InputError(
+                f"the part is from {self.start} to {self.end}",
+                "it must not be empty",
+                f"give an end after {self.start}",
+            )
 
     @property
     def whole(self) -> bool:
@@ -63,13 +67,15 @@ def moment(words: str, fps: float | Fraction | None = None) -> Moment:
         rate = Fraction(fps or 24).limit_denominator(1001)
         if frames >= rate + 1:
             raise InputError(
-                f"the timecode {words} has frame {frames}", f"there are {float(rate):g} a second", "correct it"
+                f"the timecode {words} has frame {frames}",
+                f"there are {float(rate):g} frames a second",
+                "give a smaller number after the last colon",
             )
         return 3600 * hours + 60 * minutes + seconds + frames / rate
     if found := re.fullmatch(r"(?:(\d{1,4}):)?([0-5]?\d):([0-5]\d(?:\.\d{1,9})?)", text):
         return 3600 * Fraction(found[1] or 0) + 60 * Fraction(found[2]) + Fraction(found[3])
     raise InputError(
         f"'{words}' is no moment of a video",
-        "a frame (120), a time (2.5s, 1:05) or a timecode (00:01:05:12)",
-        "correct it",
+        "a frame, a time or a timecode is needed",
+        "write it like 120, 2.5s, 1:05 or 00:01:05:12",
     )

@@ -1,11 +1,10 @@
-"""."""
+"""Write pictures to a video or to a folder of PNGs; it appears under its name only when it is whole."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
@@ -15,8 +14,10 @@ from cleanplate.errors import InputError
 from cleanplate.imaging.pixels import to_samples
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import existing, partial_folder, whole, writing
-from cleanplate.video.encoder import VIDEO_SUFFIXES, VideoWriter, find_codec
-from cleanplate.video.reader import image_files, is_image, peek, read_alpha, read_image
+from cleanplate.video.codecs import VIDEO_SUFFIXES, find_codec
+from cleanplate.video.encoder import VideoWriter
+from cleanplate.video.images import FolderWriter, image_files, is_stills
+from cleanplate.video.reader import peek
 from cleanplate.video.timecode import Span
 
 
@@ -28,28 +29,6 @@ class Writer(Protocol):
         ...
 
 
-class FolderWriter:
-    """A folder of PNGs, with the alpha and the depth of the images they come from."""
-
-    def __init__(self, folder: Path, originals: list[Path], start: int):
-        self.folder, self.originals, self.next = folder, originals, start
-
-    def write(self, picture: Shaped[np.ndarray, "H W 3"], changed: Bool[np.ndarray, "H W"] | None = None) -> None:
-        """Add one."""
-        bgr = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2BGR)
-        if self.next < len(self.originals):
-            original = self.originals[self.next]
-            alpha = read_alpha(original)
-            if changed is not None and picture.dtype == np.uint16:
-                kept = read_image(original)
-                if kept.shape == picture.shape and kept.dtype == picture.dtype:
-                    bgr[~changed] = kept[..., ::-1][~changed]
-            if alpha is not None and alpha.shape == picture.shape[:2] and alpha.dtype == picture.dtype:
-                bgr = np.dstack((bgr, alpha))
-        _write_png(self.folder / f"{self.next:05d}.png", bgr)
-        self.next += 1
-
-
 @contextlib.contextmanager
 def open_writer(
     path: str | Path,
@@ -59,7 +38,7 @@ def open_writer(
     fps: float | None = None,
     sound: str | Path | None = None,
     encoding: Encoding | None = None,
-    keep: bool = True,
+    keep_source: bool = True,
 ) -> Iterator[Writer]:
     """What to write pictures to; the file or folder appears under its name when the block ends without an error.
 
@@ -71,26 +50,26 @@ def open_writer(
         fps: frame rate where there is no such video (24 if not given).
         sound: a file to take the sound from instead.
         encoding: codec and quality.
-        keep: put back what is as it was in `like`, and its sound; not for pictures of something else, like a mask.
+        keep_source: the pictures are those of `like`, changed in places: its samples, where they are not changed, its
+            alpha, pixel format and sound are kept. False for pictures of something else, like a mask.
 
     Raises:
-        InputError: a codec the container cannot hold, or a disk that cannot be written.
+        InputError: a codec the container cannot hold, a file that is not there, or a disk that cannot be written.
     """
-    path, like, span = Path(path), None if like is None else Path(like), span or Span()
-    video = like if like is not None and like.is_file() and not is_image(like) else None
+    path, like, span = Path(path), None if like is None else existing(like), span or Span()
+    video = None if like is None or is_stills(like) else like
     with whole(path) as partial:
         if path.suffix:
-            options: dict[str, Any] = {"like": video, "span": span, "fps": fps, "keep": keep}
-            options["sound"] = existing(sound) if sound is not None else video if keep else None
-            with VideoWriter(partial, encoding=encoding, **options) as writer:
+            audio = existing(sound) if sound is not None else video if keep_source else None
+            with VideoWriter(
+                partial, like=video, span=span, sound=audio, fps=fps, encoding=encoding, keep_source=keep_source
+            ) as writer:
                 yield writer
                 writer.finish()
         else:
             partial.mkdir()
-            originals = (
-                [] if like is None or video is not None or not keep else [like] if is_image(like) else image_files(like)
-            )
-            yield FolderWriter(partial, originals, span.start if isinstance(span.start, int) else 0)
+            sources = image_files(like) if like is not None and is_stills(like) and keep_source else []
+            yield FolderWriter(partial, sources, span.start if isinstance(span.start, int) else 0)
 
 
 def write_video(
@@ -103,7 +82,7 @@ def write_video(
     start: int = 0,
     overwrite: bool = True,
     encoding: Encoding | None = None,
-    keep: bool = True,
+    keep_source: bool = True,
     on_step: OnStep | None = None,
 ) -> None:
     """Write frames as a video or as a folder of PNGs.
@@ -121,7 +100,7 @@ def write_video(
         start: index in `like` of the first of these frames, if they are a part of it.
         overwrite: whether a file already there may be replaced.
         encoding: codec and quality.
-        keep: see `open_writer`.
+        keep_source: see `open_writer`.
         on_step: told of every frame.
 
     Raises:
@@ -129,28 +108,19 @@ def write_video(
     """
     path, like = Path(path), None if like is None else Path(like)
     check_output(path, overwrite=overwrite, sources=(like,) if like else (), encoding=encoding)
-    wide = keep and like is not None and like.exists() and peek(like, Span())[0].dtype == np.uint16
+    wide = keep_source and like is not None and peek(existing(like), Span())[0].dtype == np.uint16
     span = Span(start, None if not start else start + len(frames))
-    with open_writer(path, like=like, span=span, fps=fps, sound=sound, encoding=encoding, keep=keep) as writer:
+    with open_writer(
+        path, like=like, span=span, fps=fps, sound=sound, encoding=encoding, keep_source=keep_source
+    ) as writer:
         for index, frame in enumerate(frames):
             writer.write(to_samples(frame, wide=wide))
             tell(on_step, "write", index + 1, len(frames))
 
 
-def write_png(path: Path, frame: Float[Tensor, "3 H W"]) -> None:
-    """Write one picture."""
-    with whole(path) as partial:
-        _write_png(partial, cv2.cvtColor(to_samples(frame), cv2.COLOR_RGB2BGR))
-
-
-def _write_png(path: Path, bgr: Shaped[np.ndarray, "H W C"]) -> None:
-    _, data = cv2.imencode(".png", bgr)
-    path.write_bytes(data.tobytes())
-
-
 def write_levels(path: str | Path, levels: Shaped[Tensor, "T 1 H W"], **options: Any) -> None:
     """Write one channel (a mask, a provenance) as grey; options as `write_video`."""
-    write_video(path, levels.float().expand(-1, 3, -1, -1), keep=False, **options)
+    write_video(path, levels.float().expand(-1, 3, -1, -1), keep_source=False, **options)
 
 
 def check_output(

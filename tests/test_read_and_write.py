@@ -4,6 +4,7 @@ import contextlib
 import wave
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import av
 import cv2
@@ -12,8 +13,10 @@ import pytest
 import torch
 
 from cleanplate import InputError, read_clip, write_video
+from cleanplate.config import Encoding
 from cleanplate.data.demo import write_tone
 from cleanplate.runtime.files import whole
+from cleanplate.video.codecs import CODECS, CONTAINERS
 from cleanplate.video.reader import read_frames
 from tests.conftest import panning, to_bytes, walking_hole
 
@@ -214,3 +217,19 @@ def _mask_image(folder: Path) -> Path:
     mask = (walking_hole(1)[0, 0].numpy() * 255).astype(np.uint8)
     cv2.imwrite(str(folder / "mask.png"), mask)
     return folder / "mask.png"
+
+
+def test_a_missing_source_is_said_and_not_passed_over(tmp_path: Path) -> None:
+    for name in ("clean.mp4", "folder"):
+        with pytest.raises(InputError, match=r"there is no file .*none\.mp4"):
+            write_video(tmp_path / name, panning(2), like=tmp_path / "none.mp4")
+        assert not list(tmp_path.iterdir())
+
+
+def test_every_codec_that_can_be_asked_for_is_in_the_table() -> None:
+    asked_for = get_args(get_type_hints(Encoding)["codec"])
+    assert asked_for == ("auto", *CODECS)
+    for container in CONTAINERS.values():
+        assert {container.codec, container.alpha_codec or container.codec} <= set(CODECS)
+    for suffix in {suffix for codec in CODECS.values() for suffix in codec.suffixes}:
+        assert suffix in CODECS[CONTAINERS[suffix].codec].suffixes

@@ -1,0 +1,126 @@
+"""The step that removes the thing: how well, in how much time, and all options of the command line."""
+
+from typing import Any
+
+import gradio as gr
+
+from cleanplate.config import METHODS
+from cleanplate.errors import InputError
+from cleanplate.studio import forms
+from cleanplate.studio.project import RESULT_SUFFIXES, Project
+from cleanplate.studio.session import Session, Values, on
+from cleanplate.weights import find_weights
+
+QUALITIES = {
+    "Fast: copy what other frames show": "carry",
+    "Standard: copy, and learn what no frame shows": "carry-learn",
+    "Paper: a network learns all of it, for the time you give it": "dip-vid-flow",
+}
+STANDARD = list(QUALITIES)[1]
+AS_ABOVE = "as chosen above"
+
+
+class CleanStep:
+    """How it is removed."""
+
+    def __init__(self) -> None:
+        # Whose values the controls under Advanced hold; it comes to the page together with them.
+        self.prepared = gr.Textbox(QUALITIES[STANDARD], visible=False)
+        with gr.Column(visible=False, elem_id="step-clean") as self.column:
+            gr.Markdown("## 3. Remove it")
+            self.quality = gr.Radio(list(QUALITIES), value=STANDARD, label="Quality", elem_id="quality")
+            self.note = gr.HTML(elem_id="note")
+            self.minutes = gr.Slider(
+                1, 480, value=10, step=1, visible=False, label="Minutes", info="The network learns for so long.",
+                elem_id="minutes",
+            )  # fmt: skip
+            with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+                gr.Markdown("What the command line offers too. Whatever is not changed stays as the quality has it.")
+                self._make_advanced()
+            self.clean = gr.Button("Remove it", variant="primary", elem_id="clean")
+        self.outputs: list[Any] = [self.column, self.clean]
+
+    def _make_advanced(self) -> None:
+        """All options of the command line."""
+        with gr.Row():
+            self.method = gr.Dropdown(
+                [AS_ABOVE, *METHODS], value=AS_ABOVE, label="Method", info="The paper's begin with dip.",
+                elem_id="method",
+            )  # fmt: skip
+            self.suffix = gr.Dropdown(
+                list(RESULT_SUFFIXES), value=".mp4", label="File", info=".mkv is lossless.", elem_id="suffix"
+            )
+        preset = METHODS[QUALITIES[STANDARD]]
+        made = {}
+        for group, some in forms.grouped().items():
+            with gr.Accordion(forms.TITLES[group], open=False), gr.Row():
+                made |= {option.name: forms.control(option, preset) for option in some}
+        self.controls = {option.name: made[option.name] for option in forms.options()}
+        """By the option's name, in their order."""
+
+    def shown(self, project: Project) -> Values:
+        """Once the shot is tracked."""
+        return {
+            self.column: gr.update(visible=project.cleanable),
+            self.clean: gr.update(interactive=not project.busy),
+        }
+
+    def connect(self, session: Session) -> None:
+        """Fill in what a method has, and clean."""
+        chosen = [self.quality, self.method]
+        for control in chosen:
+            on(control.change, self._prepare, chosen, [self.minutes, self.note, self.prepared, *self.controls.values()])
+        inputs = [self.quality, self.minutes, self.method, self.suffix, self.prepared, *self.controls.values()]
+        session.on(self.clean.click, _clean, *inputs)
+
+    def _prepare(self, quality: str, method: str) -> Values:
+        name = _method(quality, method)
+        values = {
+            self.minutes: gr.update(visible=not METHODS[name].carries),
+            self.note: _note(name),
+            self.prepared: name,
+        }
+        for option in forms.options():
+            values[self.controls[option.name]] = forms.shown_value(option, METHODS[name])
+        if _lacks_weights(name):
+            values[self.controls["loss.perceptual"]] = 0
+        return values
+
+
+def _method(quality: str, method: str) -> str:
+    return method if method in METHODS else QUALITIES[quality]
+
+
+def _lacks_weights(method: str) -> bool:
+    """Whether a term of the method has no weights here."""
+    if not METHODS[method].loss.perceptual:
+        return False
+    try:
+        find_weights("vgg16")
+    except InputError:
+        return True
+    return False
+
+
+def _note(method: str) -> str:
+    if not _lacks_weights(method):
+        return ""
+    return (
+        "<p class='facts'>The weights of VGG16 are not here, so the paper's perceptual term is switched off "
+        "(Advanced, Losses). cleanplate inpaint dip-vid-flow on the command line says where to get them.</p>"
+    )
+
+
+def _clean(
+    project: Project, quality: str, minutes: float, method: str, suffix: str, prepared: str, *shown: Any
+) -> None:
+    """Clean with what the controls show; they may still show the values of the method chosen before."""
+    name = _method(quality, method)
+    options, settings = forms.read(name, shown, prepared)
+    if prepared != name and _lacks_weights(name):
+        settings["loss.perceptual"] = 0.0
+        options = forms.as_command(settings)
+    if not METHODS[name].carries and options.max_seconds is None and options.max_steps is None:
+        settings["max-seconds"] = 60.0 * minutes
+        options = forms.as_command(settings)
+    project.clean(options, settings, suffix)

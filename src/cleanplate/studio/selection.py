@@ -1,0 +1,120 @@
+"""What a user selects on a frame: in a box, under a click, or painted. All in pixels of the small copy."""
+
+import base64
+import binascii
+import io
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image, UnidentifiedImageError
+
+from cleanplate.errors import InputError
+from cleanplate.studio.thumbnails import Size
+from cleanplate.track.marks import box_area
+from cleanplate.track.outline import grab_cut, moving, outline, own_motion, with_motion
+from cleanplate.track.tracked import small_size as work_size
+
+MOST_PAINTED = 4_000_000  # characters of a painted picture
+NEAR, FAR = 0.04, 0.3  # radius of what surely is, and of what may be, the thing that was clicked on; share of the frame
+LIKE = 30.0  # CIELAB distance, in OpenCV's bytes
+COMPACT = 0.7  # share of its convex hull
+
+
+def from_canvas(address: str, size: Size) -> Bool[np.ndarray, "h w"]:
+    """What was painted, from the data address that a canvas of this size makes of it.
+
+    Raises:
+        InputError: it is none.
+    """
+    kind, _, content = address.partition(",")
+    wrong = InputError("what was painted has not arrived whole", f"a PNG of {size[1]}x{size[0]} is needed", "try again")
+    if kind != "data:image/png;base64" or len(content) > MOST_PAINTED:
+        raise wrong
+    try:
+        data = base64.b64decode(content, validate=True)
+        with Image.open(io.BytesIO(data)) as header:  # its size, before it is unpacked
+            if (header.height, header.width, header.mode) != (*size, "RGBA"):
+                raise wrong
+    except (binascii.Error, UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        raise wrong from None
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.shape != (*size, 4):
+        raise wrong
+    return pixels[..., 3] > 127
+
+
+def in_box(
+    picture: UInt8[np.ndarray, "h w 3"],
+    box: tuple[int, int, int, int],
+    beside: Iterable[UInt8[np.ndarray, "h w 3"]] = (),
+) -> Bool[np.ndarray, "h w"]:
+    """The thing in a box: left, top, width, height; `beside` are frames around it (`NEIGHBOUR_OFFSETS`).
+
+    Raises:
+        InputError: a box that is not in the picture.
+    """
+    area = box_area(box, picture.shape[:2])
+    small = _reduced(picture)
+    inside = cv2.resize(area.astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_AREA) > 0
+    return _enlarged(whole_of(outline(small, inside, [_reduced(other) for other in beside])), picture.shape[:2])
+
+
+def at_click(
+    picture: UInt8[np.ndarray, "h w 3"], x: int, y: int, beside: Iterable[UInt8[np.ndarray, "h w 3"]] = ()
+) -> Bool[np.ndarray, "h w"]:
+    """The thing under a point, by GrabCut (Rother et al. 2004, OpenCV's): what moves or is alike around the point.
+
+    `beside` are frames before and after it, as for `in_box`.
+
+    Raises:
+        InputError: a point outside the picture.
+    """
+    height, width = picture.shape[:2]
+    if not (0 <= x < width and 0 <= y < height):
+        raise InputError(f"the point {x} {y} is not in the picture", f"it is {width}x{height}", "click inside it")
+    small = _reduced(picture)
+    at = y * small.shape[0] // height, x * small.shape[1] // width
+    rows, columns = np.mgrid[: small.shape[0], : small.shape[1]]
+    distance = np.hypot(rows - at[0], columns - at[1])
+    near, far = (max(2.0, share * min(small.shape[:2])) for share in (NEAR, FAR))
+    # Likeness in colour (CIELAB) to what was clicked on says where to begin.
+    lab = cv2.cvtColor(cv2.GaussianBlur(small, (0, 0), 1), cv2.COLOR_RGB2LAB).astype(np.float32)
+    unlike = np.linalg.norm(lab - np.median(lab[distance <= near], axis=0), axis=-1)
+    like = unlike < min(float(np.median(unlike[distance <= far])), LIKE)
+    labels = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
+    labels[distance <= far] = cv2.GC_PR_BGD
+    labels[(distance <= far) & like] = cv2.GC_PR_FGD
+    labels[distance <= near] = cv2.GC_PR_FGD
+    channels, inside = small, distance <= far
+    motion = own_motion(small, [_reduced(other) for other in beside], ~inside)
+    if motion is not None and (moves := moving(motion, inside)) is not None and moves[distance <= near].mean() > 0.5:
+        labels[inside] = np.where(moves[inside], cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+        channels = with_motion(small, motion)
+    labels[distance <= max(1.0, near / 3)] = cv2.GC_FGD
+    _, parts = cv2.connectedComponents(grab_cut(channels, labels).astype(np.uint8), connectivity=8)
+    return _enlarged(whole_of(parts == parts[at]), picture.shape[:2])
+
+
+def whole_of(found: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Something found by its colour, with its holes; with its dents too where it is compact.
+
+    A part that has the colour of what is behind it is missing from what was found. Better too much than too little.
+    """
+    edges, _ = cv2.findContours(found.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not edges:
+        return found
+    filled = cv2.drawContours(np.zeros(found.shape, np.uint8), edges, -1, 1, cv2.FILLED)
+    hull = cv2.fillConvexPoly(np.zeros_like(filled), cv2.convexHull(np.concatenate(edges)), 1)
+    return (hull if filled.sum() >= COMPACT * hull.sum() else filled) > 0
+
+
+def _reduced(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "a b 3"]:
+    """As large as outlines are looked for."""
+    height, width = work_size(picture.shape[:2])
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _enlarged(mask: Bool[np.ndarray, "a b"], size: Size) -> Bool[np.ndarray, "h w"]:
+    return cv2.resize(mask.astype(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_LINEAR) > 127

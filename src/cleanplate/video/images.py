@@ -1,0 +1,147 @@
+"""Still images and folders of them, read and written. Add an image format here.
+
+What is handed out is RGB and upright, (H, W, 3), in 8 or 16 bits: OpenCV's BGR is seen nowhere else.
+"""
+
+import contextlib
+import errno
+import io
+import re
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Shaped
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from cleanplate.errors import InputError
+from cleanplate.imaging.pixels import to_samples
+from cleanplate.runtime.files import whole
+from cleanplate.video.container import check_picture
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+ALPHA_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".webp"})
+"""Of the formats that can have an alpha channel."""
+MOST_BYTES = 2**31  # of an image file: what the largest picture has unpacked, and more
+UNREADABLE = (cv2.error, UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError)
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said by us, once
+
+
+def is_image(path: Path) -> bool:
+    """Whether the name is that of a still image."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
+
+
+def is_stills(path: Path) -> bool:
+    """Whether it is an image or a folder, which is taken to be one of images."""
+    return path.is_dir() or is_image(path)
+
+
+def image_files(path: Path) -> list[Path]:
+    """The images of a folder in natural order, frame2 before frame10; of an image only itself.
+
+    Raises:
+        InputError: a folder that has no images, or that cannot be read.
+    """
+    if is_image(path):
+        return [path]
+    try:
+        files = [file for file in path.iterdir() if is_image(file) and not file.name.startswith(".")]
+    except OSError as error:
+        given = f"{path} cannot be read ({error.strerror})"
+        raise InputError(given, "a folder of images", "allow reading it, or name another folder") from None
+    if not files:
+        known = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise InputError(
+            f"the folder {path} has no images", f"images ({known}) are needed", "name the folder that they lie in"
+        )
+    return sorted(files, key=lambda file: [int(s) if s.isdecimal() else s for s in re.split(r"(\d+)", file.name)])
+
+
+def read_image(path: Path) -> Shaped[np.ndarray, "H W 3"]:
+    """One image as RGB, in 8 or 16 bits, turned upright if its EXIF tag says so."""
+    picture = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"{path} holds {picture.dtype} values", "8 or 16 bits are read", "convert it to a 16-bit PNG")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def read_alpha(path: Path) -> Shaped[np.ndarray, "H W"] | None:
+    """The alpha channel of an image; None if it has none."""
+    if path.suffix.lower() not in ALPHA_SUFFIXES:
+        return None
+    picture = _decode(path, cv2.IMREAD_UNCHANGED)
+    return picture[..., 3] if picture.ndim == 3 and picture.shape[2] == 4 else None
+
+
+def _decode(path: Path, flags: int) -> np.ndarray:
+    """What OpenCV makes of a file, once its header has said that it is an image of a size that can be held."""
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is a folder, a pipe or a device")
+        if path.stat().st_size > MOST_BYTES:
+            raise OSError(errno.EFBIG, f"it has more than {MOST_BYTES / 1e9:g} GB")
+        data = path.read_bytes()
+    except OSError as error:
+        given = f"{path} cannot be read ({error.strerror})"
+        raise InputError(given, "an image is needed", "name an image file that may be read") from None
+    picture = None
+    with contextlib.suppress(*UNREADABLE):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data)) as header:  # its size, and those of a PNG's parts, before it is unpacked
+                check_picture(path, header.height, header.width)
+                header.verify()
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if picture is None:
+        raise InputError(
+            f"{path} is not an image that can be read", "a whole PNG, JPEG, ... is needed", "export or copy it again"
+        )
+    return picture
+
+
+def write_png(path: Path, frame: Float[Tensor, "3 H W"]) -> None:
+    """Write one picture of floats in 0..1."""
+    with whole(path) as partial:
+        _encode_png(partial, cv2.cvtColor(to_samples(frame), cv2.COLOR_RGB2BGR))
+
+
+def _encode_png(path: Path, bgr: Shaped[np.ndarray, "H W C"]) -> None:
+    _, data = cv2.imencode(".png", bgr)
+    path.write_bytes(data.tobytes())
+
+
+class FolderWriter:
+    """A folder of PNGs, `00000.png` and so on, with the alpha and the bit depth of the images they come from.
+
+    Args:
+        folder: where to write; it is there already.
+        sources: the images that the pictures come from; none, or fewer than there are pictures, if they come from
+            elsewhere.
+        start: frame index of the first picture, in `sources` and in the name of its file.
+    """
+
+    def __init__(self, folder: Path, sources: list[Path], start: int):
+        self.folder, self.sources, self.index = folder, sources, start
+
+    def write(self, picture: Shaped[np.ndarray, "H W 3"], changed: Bool[np.ndarray, "H W"] | None = None) -> None:
+        """Add a picture; `changed` says where it is not that of its source."""
+        bgr = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2BGR)
+        if self.index < len(self.sources):
+            bgr = _with_source(bgr, self.sources[self.index], changed)
+        _encode_png(self.folder / f"{self.index:05d}.png", bgr)
+        self.index += 1
+
+
+def _with_source(bgr: np.ndarray, path: Path, changed: Bool[np.ndarray, "H W"] | None) -> Shaped[np.ndarray, "H W C"]:
+    """A picture with its source's alpha, and with its source's 16 bits where it was not changed."""
+    alpha = read_alpha(path)
+    if changed is not None and bgr.dtype == np.uint16:  # it was computed with in fewer bits
+        source = read_image(path)
+        if source.shape == bgr.shape and source.dtype == bgr.dtype:
+            bgr[~changed] = source[..., ::-1][~changed]
+    if alpha is not None and alpha.shape == bgr.shape[:2] and alpha.dtype == bgr.dtype:
+        bgr = np.dstack((bgr, alpha))
+    return bgr

@@ -1,0 +1,132 @@
+"""Masks: what of a mask file is a hole. Change here what counts as white, as dirt, or as too much."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from cleanplate.errors import InputError
+from cleanplate.video.images import is_image
+from cleanplate.video.reader import stream_masks
+from cleanplate.video.resize import resize_and_crop
+from cleanplate.video.timecode import Span
+
+log = logging.getLogger(__name__)
+
+DILATE_PX = 4
+"""Radius a hole is grown by if none is given: masks are seldom drawn wide enough."""
+WHITE = 127  # a mask pixel brighter than this is a hole
+SAME_ASPECT = 0.01  # a mask of another size is resized if the aspect ratios differ by less than this share
+SPECK_PX = 16  # in a mask of more than two grey values, as JPEG makes of them, spots of fewer pixels are dirt
+MOST_HIDDEN = 0.9  # share of all pixels; a mask of more is black where it should be white
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A video, a folder of images, or one image for all frames. White marks the hole."""
+
+    path: Path
+    span: Span
+    """The part of the video."""
+    invert: bool = False
+    """Black marks the hole."""
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it is one image for all frames."""
+        return is_image(self.path)
+
+    def check(self, shape: tuple[int, int], video: Path) -> int:
+        """How many frames it has.
+
+        Args:
+            shape: height and width of the video.
+            video: what to call it.
+
+        Raises:
+            InputError: another shape than the video's, or a mask that marks all or nothing.
+        """
+        count, hidden, brightest = 0, 0.0, 0
+        for count, grey in enumerate(self._grey(warn=True), 1):
+            if count == 1:
+                _check_shape(grey.shape, shape, self.path, video)
+            hidden += float(self._marked(grey).mean())
+            brightest = max(brightest, int(grey.max()))
+        if not hidden:
+            given = f"{self.path} has no hole: its brightest value is {brightest}"
+            needed, fix = f"white (above {WHITE}) marks what to remove", "paint that white"
+            if self.invert:
+                given = f"{self.path} has no hole: all of it is white"
+                needed, fix = "black marks it", "drop --invert-mask"
+            raise InputError(given, needed, fix)
+        if (share := hidden / count) > MOST_HIDDEN:
+            marked = "covers every pixel of every frame" if share == 1 else f"covers {share:.0%} of the picture"
+            raise InputError(
+                f"the mask {self.path} {marked}",
+                "a hole is filled from what is known around it",
+                "mark less, or swap black and white with --invert-mask: white marks what to remove",
+            )
+        return count
+
+    def holes(
+        self, shape: tuple[int, int], size: tuple[int, int] | None, dilate_px: int
+    ) -> Iterator[Bool[np.ndarray, "H W"]]:
+        """The hole of each frame.
+
+        Args:
+            shape: height and width of the video, which the mask is brought to.
+            size: (height, width) to resize and centre-crop to; None keeps the size.
+            dilate_px: radius the hole is grown by, after that.
+        """
+        for grey in self._grey(warn=False):
+            marked = self._marked(grey)
+            if marked.shape != shape:
+                marked = cv2.resize(marked * np.uint8(255), shape[::-1], interpolation=cv2.INTER_LINEAR) > WHITE
+            if size is not None:
+                marked = resize_and_crop(marked * np.uint8(255), size) > WHITE
+            yield grow(marked, dilate_px)
+
+    def _grey(self, *, warn: bool) -> Iterator[UInt8[np.ndarray, "H W"]]:
+        return stream_masks(self.path, Span() if self.is_still else self.span, warn=warn)
+
+    def _marked(self, grey: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
+        """What is marked, without specks of dirt."""
+        marked = (grey > WHITE) != self.invert
+        if np.isin(grey, (0, grey.max())).all():
+            return marked
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(marked.astype(np.uint8), connectivity=8)
+        dirt = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < SPECK_PX)
+        return marked & ~np.isin(labels, dirt) if count > 1 else marked
+
+
+def _check_shape(mask_shape: tuple[int, ...], shape: tuple[int, ...], mask: Path, video: Path) -> None:
+    """Refuse a mask of another shape than the frames; say so if it is only of another size."""
+    if mask_shape == shape:
+        return
+    given = f"the mask {mask} is {mask_shape[1]}x{mask_shape[0]} and {video} is {shape[1]}x{shape[0]}"
+    if abs(mask_shape[1] * shape[0] / (mask_shape[0] * shape[1]) - 1) > SAME_ASPECT:
+        raise InputError(given, "they must show the same picture", "make the mask from the video, in its size")
+    log.warning("%s; the mask is resized", given)
+
+
+def grow(hole: Bool[np.ndarray, "H W"], radius_px: int) -> Bool[np.ndarray, "H W"]:
+    """Dilate by a disc.
+
+    Raises:
+        InputError: a radius below 0, or beyond the frame.
+    """
+    if not 0 <= radius_px <= max(hole.shape):
+        size = f"frames are {hole.shape[1]}x{hole.shape[0]}"
+        raise InputError(
+            f"dilate_px is {radius_px}, and {size}",
+            "a radius within the frame is needed",
+            f"give a number from 0 to {max(hole.shape)}",
+        )
+    if radius_px == 0:
+        return hole
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1, 2 * radius_px + 1))
+    return cv2.dilate(hole.astype(np.uint8), disc) > 0

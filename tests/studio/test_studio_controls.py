@@ -1,0 +1,154 @@
+"""The studio in a real browser: controls, by mouse and by keyboard, and whether they can be read."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tests.studio.page import SIZE, Opened, Shot, covered, drag, mark, option, scrub, tool, track, unfold, upload
+
+SMALL = """() => [...document.querySelectorAll('body *')]
+  .filter((one) => one.offsetParent && [...one.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim()))
+  .map((one) => [parseFloat(getComputedStyle(one).fontSize), one.textContent.trim()])
+  .filter(([px]) => px < 12)"""
+
+
+# WCAG 2.1, 1.4.3: text against what is behind it, 4.5 to 1, or 3 to 1 where it is large.
+PALE = """() => {
+  const parts = (colour) => { const [r, g, b, a = 1] = colour.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
+  const over = (top, under) => [0, 1, 2].map((k) => top[k] * top[3] + under[k] * (1 - top[3]));
+  const behind = (one) => {
+    if (!one) return [255, 255, 255];
+    const colour = parts(getComputedStyle(one).backgroundColor);
+    return colour[3] === 1 ? colour : over(colour, behind(one.parentElement));
+  };
+  const light = (colour) => colour.slice(0, 3).map((c) => c / 255)
+    .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, k) => sum + c * [0.2126, 0.7152, 0.0722][k], 0);
+  return [...document.querySelectorAll('body *')]
+    .filter((one) => one.offsetParent && !one.closest('[disabled], .disabled')
+      && [...one.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim()))
+    .map((one) => {
+      const style = getComputedStyle(one), ground = behind(one), px = parseFloat(style.fontSize);
+      const [a, b] = [light(over(parts(style.color), ground)), light(ground)].sort((x, y) => y - x);
+      const large = px >= 24 || (px >= 18.66 && style.fontWeight >= 700);
+      return [(a + 0.05) / (b + 0.05) / (large ? 3 : 4.5), one.tagName, one.textContent.trim().slice(0, 40)];
+    })
+    .filter(([share]) => share < 1);
+}"""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_everything_fits_and_can_be_read(opened: Opened, tracked: str, width: int, scheme: str) -> None:
+    page = opened(tracked, width, scheme)
+    page.wait_for_selector("#marker .screen[data-shown]")
+    unfold(page, "Advanced", "Carry", "How the result is written")
+    option(page, "carry.rounds").wait_for()
+    assert page.evaluate(SMALL) == []
+    assert page.evaluate(PALE) == []
+    page.add_style_tag(content="#facts * { color: #aaa !important; background: #fff !important }")
+    assert page.evaluate(PALE) != []  # it does look
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    dark = sum(map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor"))[:3])) < 200
+    assert dark == (scheme == "dark")
+    assert "Times flow is estimated" in page.inner_text("#advanced")
+
+
+def test_a_click_marks_and_what_stands_still_is_marked_everywhere(opened: Opened, shot: Shot) -> None:
+    page = opened()
+    upload(page, shot.path)
+    scrub(page, "#marker", 6)
+    tool(page, "Click")
+    left, top, width, height = shot.box(6)
+    page.locator("#marker canvas").scroll_into_view_if_needed()
+    place = page.locator("#marker canvas").bounding_box()
+    page.mouse.click(
+        place["x"] + (left + width / 2) * place["width"], place["y"] + (top + height / 2) * place["height"]
+    )
+    page.get_by_role("button", name="Frame 6, marked").wait_for()
+    page.wait_for_selector("#marker canvas[data-drawn='6']")
+    found, ball = covered(page), shot.demo.mask[6, 0].numpy()
+    assert (found & ball).sum() > 0.8 * ball.sum()
+    assert found.sum() < 2 * ball.sum()
+    page.get_by_label("It stands still").check()
+    track(page)
+    for frame in (0, 11):
+        scrub(page, "#marker", frame)
+        page.wait_for_selector(f"#marker canvas[data-drawn='{frame}']")
+        there = covered(page)
+        assert (there & found).sum() > 0.95 * (there | found).sum()
+    page.click("#again")
+    page.wait_for_selector("#upload")
+    assert page.locator("#step-mark").is_hidden()
+
+
+def test_what_was_marked_can_be_taken_back(opened: Opened, shot: Shot) -> None:
+    page = opened()
+    upload(page, shot.path)
+    undo = page.get_by_role("button", name="Undo")
+    assert undo.is_disabled()
+    mark(page, shot, 6)
+    found = covered(page)
+    track(page)
+    scrub(page, "#marker", 2)
+    page.wait_for_selector("#marker canvas[data-drawn='2']")
+    followed = covered(page)
+    tool(page, "Paint")
+    drag(page, 0.1, 0.1, 0.2, 0)
+    page.get_by_role("button", name="Frame 2, marked").wait_for()
+    assert page.locator("#clean").is_hidden()
+    page.keyboard.press("Control+z")  # the picture has the focus
+    page.get_by_role("button", name="Frame 2, marked").wait_for(state="detached")
+    page.wait_for_selector("#clean:not([disabled])")  # nothing is to be tracked again
+    page.wait_for_selector("#marker canvas[data-drawn='2']")
+    assert np.array_equal(covered(page), followed)
+
+    scrub(page, "#marker", 6)
+    page.wait_for_selector("#marker canvas[data-drawn='6']")
+    page.get_by_role("button", name="Clear this frame").click()
+    page.get_by_role("button", name="Frame 6, marked").wait_for(state="detached")
+    undo.click()
+    page.get_by_role("button", name="Frame 6, marked").wait_for()
+    page.wait_for_selector("#marker canvas[data-drawn='6']")
+    assert np.array_equal(covered(page), found)
+    undo.click()  # the box itself
+    page.get_by_role("button", name="Frame 6, marked").wait_for(state="detached")
+    page.wait_for_function("document.querySelector('#marker .undo').disabled")
+    assert page.locator("#clean").is_hidden()  # what was tracked had it
+
+
+def test_the_keyboard_does_it_all(opened: Opened, shot: Shot) -> None:
+    page = opened()
+    upload(page, shot.path)
+    assert page.locator("#marker .screen").get_attribute("data-shown") == "6"
+    head = page.locator("#marker .playhead")
+    head.focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("#marker .screen[data-shown='5']")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#marker .screen[data-shown='6']")
+
+    # From the middle of the picture to a corner of the ball's box, and on to the other.
+    left, top, width, height = (round(part * size) for part, size in zip(shot.box(6), SIZE[::-1] * 2, strict=True))
+    page.locator("#marker canvas").focus()
+    at, far = [SIZE[1] // 2, SIZE[0] // 2], round(SIZE[1] / 60)
+
+    def go(x: int, y: int) -> None:
+        for axis, (to, keys) in enumerate(((x, ("ArrowLeft", "ArrowRight")), (y, ("ArrowUp", "ArrowDown")))):
+            key, (steps, rest) = keys[to > at[axis]], divmod(abs(to - at[axis]), far)
+            for name, times in ((key, steps), (f"Shift+{key}", rest)):
+                for _ in range(times):
+                    page.keyboard.press(name)
+            at[axis] = to
+
+    go(left, top)
+    page.keyboard.press("Enter")
+    go(left + width, top + height)
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Frame 6, marked").wait_for()
+    ball = shot.demo.mask[6, 0].numpy()
+    page.wait_for_selector("#marker canvas[data-drawn='6']")
+    assert (covered(page) & ball).sum() > 0.9 * ball.sum()
+    page.locator("#track").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#clean:not([disabled])")

@@ -1,0 +1,209 @@
+"""The studio in a real browser: from the upload to the download, lost pages, several tabs, options."""
+
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from cleanplate import cli
+from tests.conftest import to_bytes
+from tests.studio.page import (
+    N_FRAMES,
+    SIZE,
+    Opened,
+    Shot,
+    choose,
+    clean,
+    covered,
+    decoded,
+    drag,
+    make_shot,
+    mark,
+    option,
+    psnr_db,
+    saved,
+    scrub,
+    tool,
+    track,
+    unfold,
+    upload,
+)
+from tests.studio.server import Server, children
+
+
+def test_from_the_upload_to_the_download(
+    opened: Opened, server: Server, shot: Shot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = opened()
+    upload(page, shot.path)
+    assert "256x128, 12 frames" in page.inner_text("#facts")
+    mark_and_follow(page, shot)
+    paint_and_follow_again(page, shot)
+    clean(page, "Fast")
+    page.wait_for_selector("#compare .screen[data-shown]")
+    assert page.locator("#working").is_hidden()
+    compare(page)
+    made = keep(page, shot, tmp_path)
+
+    # The settings make the command line do the same.
+    shutil.copy(shot.path, tmp_path / "Ball _ cup.mp4")
+    (tmp_path / "Ball _ cup-clean.mp4").rename(tmp_path / "kept.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["inpaint", "--settings-file", "Ball _ cup-settings.toml"]) == 0
+    assert np.array_equal(decoded(tmp_path / "Ball _ cup-clean.mp4"), made)
+
+    cancel_a_second_run(page, server)
+    assert "Cancelled" in page.inner_text("#message")
+    assert np.array_equal(decoded(saved(page, "Result", tmp_path)), made)
+
+
+def mark_and_follow(page: Any, shot: Shot) -> None:
+    mark(page, shot, 6)
+    ball = shot.demo.mask[6, 0].numpy()
+    found = covered(page)
+    assert (found & ball).sum() > 0.9 * ball.sum()
+    assert found.sum() < 1.5 * ball.sum()
+    track(page)
+    scrub(page, "#marker", 2)
+    page.wait_for_selector("#marker canvas[data-drawn='2']")
+    ball = shot.demo.mask[2, 0].numpy()
+    assert (covered(page) & ball).sum() > 0.8 * ball.sum()  # it is followed, and shown over the moving shot
+
+    page.locator("#marker .play").click()
+    page.wait_for_selector("#marker .screen:not([data-shown='2'])")  # a certain frame may come and go unnoticed
+    page.get_by_role("button", name="Pause").click()
+
+
+def paint_and_follow_again(page: Any, shot: Shot) -> None:
+    """Where it slips it is painted: that is a mark too, and the shot is tracked again."""
+    scrub(page, "#marker", 2)
+    tool(page, "Paint")
+    left, top, width, height = shot.box(2)
+    drag(page, left + 0.3 * width, top + 0.5 * height, 0.4 * width, 0)
+    page.get_by_role("button", name="Frame 2, marked").wait_for()
+    assert "track again" in page.inner_text("#advice").lower()
+    assert page.locator("#clean").is_hidden()
+    page.click("#track")
+    page.wait_for_selector("#clean:not([disabled])")
+
+
+def compare(page: Any) -> None:
+    """One playhead for both, and the provenance over the result."""
+    scrub(page, "#compare", 3)
+    names = page.evaluate("[...document.querySelectorAll('#compare .picture')].map((one) => one.src)")
+    assert [name.partition("?")[0].rpartition("/")[2] for name in names] == ["00003.jpg"] * 2
+    assert "frames/" in names[0]
+    assert "after/" in names[1]
+    page.locator("#compare .tint-switch").check()
+    page.wait_for_function("document.querySelectorAll('#compare .tint')[1].naturalWidth > 0")
+    shares = page.inner_text("#shares")
+    carried, made_up = (float(number) for number in re.findall(r"([\d.]+)% (?:carried|made)", shares))
+    assert carried + made_up == pytest.approx(100, abs=0.2)
+    assert carried > 50
+
+
+def keep(page: Any, shot: Shot, folder: Path) -> np.ndarray:
+    """What is downloaded is what was asked for; the frames of the result."""
+    result, mask, provenance, settings = (
+        saved(page, what, folder) for what in ("Result", "Mask", "Provenance", "Settings")
+    )
+    assert (result.name, settings.name) == ("Ball _ cup-clean.mp4", "Ball _ cup-settings.toml")
+    made, source = decoded(result), decoded(shot.path)
+    truth, ball = to_bytes(shot.demo.truth), shot.demo.mask[:, 0].numpy()
+    assert made.shape == source.shape == (N_FRAMES, *SIZE, 3)
+    assert psnr_db(source, truth, ball) < 15
+    assert psnr_db(made, truth, ball) > 24
+    assert (decoded(mask)[..., 0] > 127)[ball].mean() > 0.9
+    assert set(np.unique(decoded(provenance))) <= {0, 128, 255}
+    with av.open(str(result)) as held:
+        assert len(held.streams.audio) == 1
+    return made
+
+
+def cancel_a_second_run(page: Any, server: Server) -> None:
+    """Of the paper's method: it ends at once."""
+    before = set(children(server.process.pid))
+    clean(page, "Paper")
+    page.get_by_text("perceptual term is switched off").wait_for()
+    page.wait_for_selector("#working img.preview")
+    page.locator("#progress", has_text="Learning").wait_for()
+    assert set(children(server.process.pid)) - before
+    started = time.monotonic()
+    page.click("#cancel")
+    page.wait_for_selector("#working", state="hidden")
+    assert time.monotonic() - started < 2
+    assert set(children(server.process.pid)) <= before  # the process is gone, and with it its memory
+
+
+def test_a_lost_page_finds_its_run_and_its_result_again(opened: Opened, tracked: str) -> None:
+    page = opened(tracked)
+    clean(page, "Paper")
+    page.wait_for_selector("#working progress")
+    page.context.close()  # in mid-run
+
+    page = opened(tracked)
+    page.wait_for_selector("#working progress")
+    page.click("#cancel")
+    page.wait_for_selector("#working", state="hidden")
+    clean(page, "Fast")
+    page.wait_for_selector("#compare .screen[data-shown]")
+    page.reload()
+    page.wait_for_selector("#compare .screen[data-shown]")
+    assert page.locator("#downloads a").count() == 4
+
+
+def test_two_tabs_queue_and_do_not_mix(opened: Opened, shot: Shot, tracked: str, tmp_path: Path) -> None:
+    other = make_shot(tmp_path / "other.mp4", seed=3)
+    one, two = opened(tracked), opened()
+    assert one.url != two.url
+    upload(two, other.path)
+    mark(two, other, 0)
+    track(two)
+    before = one.locator("#downloads").inner_html()
+    clean(one, "Paper")
+    one.wait_for_selector("#working progress")
+    clean(two, "Fast")
+    two.get_by_text("Waiting: 1 before you.").wait_for()
+    one.click("#cancel")
+    one.wait_for_selector("#working", state="hidden")
+    two.wait_for_selector("#compare .screen[data-shown]")
+    assert one.locator("#downloads").inner_html() == before  # it has got nothing of the other's
+    made, everywhere = decoded(saved(two, "Result", tmp_path)), np.ones((N_FRAMES, *SIZE), bool)
+    own, others = (psnr_db(made, to_bytes(its.demo.truth), everywhere) for its in (other, shot))
+    assert own > 25 > others
+
+
+def test_advanced_options_are_those_of_the_command_line(opened: Opened, tracked: str, tmp_path: Path) -> None:
+    page = opened(tracked)
+    page.wait_for_selector("#marker .screen[data-shown]")
+    before = page.locator("#downloads").inner_html()
+    choose(page, "Paper")
+    page.wait_for_selector("#minutes")
+    choose(page, "Fast")
+    page.wait_for_selector("#minutes", state="hidden")  # and with them has come what the method has
+    unfold(page, "Advanced", "Carry", "Reading, budget and machine")
+    option(page, "carry.rounds").fill("0")
+    option(page, "dilate-px").fill("6")
+    option(page, "carry.rounds").blur()
+    page.click("#clean")
+    page.get_by_text("carry.rounds is 0").wait_for()  # as the command line says it
+    option(page, "carry.rounds").fill("1")
+    option(page, "start").fill("--output=elsewhere.mp4")  # no option can be smuggled in
+    page.click("#clean")
+    page.get_by_text("start is --output=elsewhere.mp4").wait_for()
+    option(page, "start").fill("4")
+    page.click("#clean")
+    page.wait_for_function("before => document.querySelector('#downloads').innerHTML !== before", arg=before)
+    page.wait_for_selector("#compare .screen[data-shown]")
+    settings = saved(page, "Settings", tmp_path).read_text()
+    for line in ('method = "carry"', "carry.rounds = 1", "dilate-px = 6", 'start = "4"'):
+        assert line in settings.splitlines()
+    assert len(decoded(saved(page, "Result", tmp_path))) == N_FRAMES - 4
+    scrub(page, "#compare", 0)
+    before = page.locator("#compare .picture").first.get_attribute("src")
+    assert "frames/00004.jpg" in before  # the frame of the shot that it was made of

@@ -1,0 +1,189 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from weakref import ref
+
+import cv2
+import numpy as np
+import pytest
+
+from cleanplate.errors import InputError
+from cleanplate.track.marks import Mark, box_area, frame_at, painted_area, polygon_area
+from cleanplate.track.outline import outline, own_motion
+from cleanplate.track.tracked import Tracked, exact_masks, frames_to_review, small_size
+from cleanplate.track.tracker import _marked_masks, _read_small
+from tests.conftest import texture
+from tests.rolling_ball import SIZE, ball_shot, iou
+
+# Marks
+
+
+def test_areas() -> None:
+    assert np.argwhere(box_area((2, 3, 4, 5), (10, 12))).tolist() == [[y, x] for y in range(3, 8) for x in range(2, 6)]
+    triangle = polygon_area((0, 0, 10, 0, 0, 10), (12, 12))
+    assert triangle[1, 1]
+    assert not triangle[9, 9]
+    assert triangle.sum() == pytest.approx(66, abs=1)  # half of 11 x 11, with its diagonal
+    assert Mark(3, box_area((2, 3, 4, 5), (10, 12))).box == (2, 3, 4, 5)
+
+
+def test_marks_that_are_none(tmp_path: Path, write_pngs: Callable[..., Path]) -> None:
+    folder = write_pngs(np.stack([np.zeros(SIZE, np.uint8), np.full(SIZE, 255, np.uint8)]), "painted")
+    assert painted_area(folder / "1.png", SIZE).all()
+    for said, make in {
+        "has no inside": lambda: box_area((1, 1, 0, 5), SIZE),
+        "is not in the picture; frames are 144x96; give 140 0 4 10,": lambda: box_area((140, 0, 10, 10), SIZE),
+        "-3 -2 9 9 is not in the picture; frames are 144x96; give 0 0 6 7,": lambda: box_area((-3, -2, 9, 9), SIZE),
+        "give a left from 0 to 143 and a top from 0 to 95": lambda: box_area((0, 200, 10, 10), SIZE),
+        "X Y of three corners": lambda: polygon_area((1, 1, 5, 5), SIZE),
+        "5 numbers": lambda: polygon_area((1, 1, 5, 5, 9), SIZE),
+        "corner 200 5": lambda: polygon_area((1, 1, 200, 5, 9, 9), SIZE),
+        "the polygon has no inside": lambda: polygon_area((1, 1, 5, 5, 9, 9), SIZE),
+        "no white: its brightest value is 0": lambda: painted_area(folder / "0.png", SIZE),
+        "is 144x96; frames are 64x48": lambda: painted_area(folder / "1.png", (48, 64)),
+        "is not an image": lambda: painted_area(folder, SIZE),
+        "frame -1": lambda: Mark(-1, np.ones(SIZE, bool)),
+        "nothing is marked on frame 2": lambda: Mark(2, np.zeros(SIZE, bool)),
+    }.items():
+        with pytest.raises(InputError, match=said):
+            make()
+
+
+def test_times() -> None:
+    even = [index / 25 for index in range(100)]
+    for when, index in {"7": 7, "2s": 50, "1.99s": 49, "0:02": 50, "0:00:03.5": 87, "00:00:01:05": 30}.items():
+        assert frame_at(when, even, 25) == index
+    uneven = [0.0, 0.1, 0.5, 0.6]
+    assert frame_at("0.3s", uneven, 10) == 1  # that is what is shown then
+    for when, said in {
+        "100": "100 is beyond the end; there are 100 frames, 4.00 s",
+        "9s": "beyond",
+        "x": "is no moment",
+    }.items():
+        with pytest.raises(InputError, match=said):
+            frame_at(when, even, 25)
+
+
+# Frames in, masks out
+
+
+def test_of_large_frames_only_small_copies_are_held() -> None:
+    large, held = (540, 720), []
+
+    def reading() -> Iterator[np.ndarray]:
+        for value in range(4):
+            frame = np.full((*large, 3), value, np.uint8)
+            held.append(ref(frame))
+            yield frame
+            del frame
+            assert sum(one() is not None for one in held) <= 1  # the one that is being read
+
+    pictures, size = _read_small(reading(), [Mark(0, np.ones(large, bool))], None)
+    assert size == large
+    assert pictures.shape == (4, 270, 360, 3)
+    assert [int(picture[0, 0, 0]) for picture in pictures] == [0, 1, 2, 3]
+    assert not any(one() is not None for one in held)
+
+
+def test_the_size_that_is_worked_at() -> None:
+    assert small_size((1080, 1920)) == (270, 480)
+    assert small_size((1920, 1080)) == (480, 270)
+    assert small_size((100, 50)) == (100, 50)
+    assert small_size((16, 4000)) == (16, 4000)
+    assert small_size((300, 8000)) == (270, 7200)
+
+
+def test_a_mask_has_the_size_of_the_frames_and_covers_more_the_lower_the_confidence() -> None:
+    probability = np.zeros((1, 20, 30), np.uint8)
+    probability[0, 5:10, 10:20] = 255
+    mask = Tracked(probability, (80, 120), np.array([1.0]), (), {}).mask(0)
+    assert mask.shape == (80, 120)
+    assert iou(mask, cv2.resize(probability[0], (120, 80), interpolation=cv2.INTER_NEAREST) > 0) > 0.9
+
+    def covered(share: float, confidence: float) -> bool:
+        level = np.full((1, 8, 8), round(255 * share), np.uint8)
+        return bool(Tracked(level, (8, 8), np.array([confidence]), (), {}).mask(0).all())
+
+    for confidence, threshold in ((1.0, 0.4), (0.9, 0.4), (0.6, 0.3), (0.3, 0.2), (0.0, 0.2)):
+        assert covered(threshold + 0.02, confidence)
+        assert not covered(threshold - 0.02, confidence)
+
+
+def test_marks_of_one_frame_are_united_and_exact_if_all_are() -> None:
+    left, right = box_area((10, 20, 30, 30), SIZE), box_area((90, 40, 30, 30), SIZE)
+    pictures = (texture(*SIZE) * 255).astype(np.uint8)[None]
+    both = [Mark(0, left), Mark(0, right)]
+    assert np.array_equal(_marked_masks(pictures, both)[0] > 0.5, left | right)
+    assert np.array_equal(exact_masks(both)[0], left | right)
+    assert exact_masks([Mark(0, left), Mark(0, right, is_exact=False), Mark(3, left)]).keys() == {3}
+
+
+def test_a_mark_thinner_than_a_pixel_of_the_small_picture_is_kept() -> None:
+    wire = np.zeros((960, 1440), bool)
+    wire[500] = True
+    mask = _marked_masks((texture(270, 405) * 255).astype(np.uint8)[None], [Mark(0, wire)])[0]
+    assert (mask > 0.5).any(axis=0).all()
+    assert mask.sum(axis=0).max() <= 2
+
+
+def test_a_region_that_is_taken_whole_is_not_widened_by_being_made_small() -> None:
+    box = box_area((11, 11, 31, 21), (54, 72))  # its edges lie within pixels of the small picture
+    grey = np.full((1, 27, 36, 3), 128, np.uint8)
+    mask = _marked_masks(grey, [Mark(0, box, is_exact=False)])[0]
+    assert mask.sum() == pytest.approx(box.sum() / 4)
+
+
+def test_frames_to_review() -> None:
+    assert frames_to_review(np.ones(20)) == ()
+    sure = np.ones(40)
+    sure[10:13], sure[30] = (0.3, 0.1, 0.4), 0.45
+    assert frames_to_review(sure) == (11, 30)
+    assert len(frames_to_review(np.zeros(100))) == 8
+
+
+# The outline in a region
+
+
+def test_the_outline_in_a_box_is_found_by_colour() -> None:
+    frames, masks = ball_shot(1)
+    box = box_area((8, 28, 44, 44), SIZE)
+    assert iou(box, masks[0]) < 0.7
+    assert iou(outline(frames[0], box), masks[0]) > 0.85
+
+
+@pytest.mark.parametrize(("radius", "found"), [(12, False), (16, True)])
+def test_a_region_in_which_next_to_nothing_is_found_is_taken_whole(radius: int, found: bool) -> None:
+    box = box_area((30, 18, 80, 60), SIZE)
+    picture = (texture(*SIZE, seed=3) * 255).astype(np.uint8)
+    disc = cv2.circle(np.zeros(SIZE, np.uint8), (70, 48), radius, (1,), -1) > 0
+    picture[disc] = (255, 0, 0)
+    assert (disc.sum() > 0.1 * box.sum()) == found
+    expected = disc if found else box
+    assert iou(outline(picture, box), expected) > 0.97
+
+
+def test_a_region_without_surroundings_is_taken_whole() -> None:
+    picture = ball_shot(1)[0][0]
+    assert outline(picture, np.ones(SIZE, bool)).all()
+
+
+def test_a_thing_of_the_colours_behind_it_is_found_by_its_motion() -> None:
+    """A part of the ground that slides over it while the camera pans: no colour tells it."""
+    ground, patch = (texture(160, 260, seed) * 255 for seed in (1, 2))
+    there = np.hypot(*(np.mgrid[:96, :144] - np.array([48, 70])[:, None, None])) < 22
+
+    def frame(at: int) -> np.ndarray:
+        picture = ground[20 : 20 + 96, 40 + 2 * at : 40 + 2 * at + 144].astype(np.uint8)
+        place = np.roll(there, 3 * at, 1)
+        picture[place] = np.roll(patch[:96, :144].astype(np.uint8), 3 * at, 1)[place]
+        return picture
+
+    box = box_area((40, 18, 60, 60), (96, 144))
+    beside = [frame(at) for at in (-2, -1, 1, 2)]
+    alone, moving = outline(frame(0), box), outline(frame(0), box, beside)
+    assert iou(alone, there) < 0.75
+    assert iou(moving, there) > 0.8
+    assert (moving & there).sum() > 0.9 * there.sum()
+    # One that moves with the camera is found by its colours as before.
+    still = [np.ascontiguousarray(frame(0)) for _ in range(2)]
+    assert np.array_equal(outline(frame(0), box, still), alone)
+    assert own_motion(frame(0), [], ~box) is None

@@ -1,0 +1,235 @@
+import cv2
+import numpy as np
+import pytest
+
+from cleanplate.runtime.threads import one_thread_each
+from cleanplate.track.background import MAX_LOG_ODDS, MIN_LOG_ODDS, Background, LikelihoodRatio, camera_flow
+from cleanplate.track.classifier import Classifier, Samples, appearance_features, deform, samples
+from cleanplate.track.components import centroid, count_components, main_components
+from cleanplate.track.fields import blur, bounding_window, guided_filter, warp
+from cleanplate.track.propagate import Propagator, observe, step_confidence
+from cleanplate.track.tracker import _blend_weight, _passes
+from tests.conftest import texture
+from tests.rolling_ball import SIZE, ball_shot, iou
+
+
+def test_an_observation_has_the_flow_to_the_frame_before() -> None:
+    wall = (texture(64, 120) * 255).astype(np.uint8)
+    observation = observe(wall[:, 3:99], wall[:, :96])
+    assert np.median(observation.flow[8:-8, 8:-8, 0]) == pytest.approx(3, abs=0.2)
+    assert np.median(observation.flow[8:-8, 8:-8, 1]) == pytest.approx(0, abs=0.2)
+
+
+def test_the_camera_is_what_most_vectors_agree_on() -> None:
+    rng = np.random.default_rng(0)
+    flow = np.full((*SIZE, 2), (3, -1), np.float32)
+    flow[30:70, 40:90] = (-8, 5)
+    camera = camera_flow(flow, np.ones(SIZE, bool))
+    assert camera is not None
+    assert np.abs(camera - np.array([3, -1])).max() < 0.05
+    inside = np.zeros(SIZE, bool)
+    inside[30:70, 40:90] = True
+    other = camera_flow(flow, inside)
+    assert other is not None
+    assert np.abs(other[50, 60] - np.array([-8, 5])).max() < 0.05
+    assert camera_flow(flow, inside & (np.arange(SIZE[1]) < 46)) is None  # too few vectors
+    assert camera_flow(rng.normal(0, 40, (*SIZE, 2)).astype(np.float32), np.ones(SIZE, bool)) is None
+
+
+def test_a_likelihood_ratio_is_learned_from_what_was_observed() -> None:
+    ratio = LikelihoodRatio(0.01, 10)
+    small, large = np.full(SIZE, 0.1, np.float32), np.full(SIZE, 5, np.float32)
+    everywhere, inside = np.ones(SIZE, np.float32), np.zeros(SIZE, np.float32)
+    inside[:, :72] = 1
+    assert ratio.log_odds(small)[0, 0] == pytest.approx(0, abs=1e-6)
+    for _ in range(5):
+        ratio.update(np.where(inside > 0, large, small), inside, everywhere)
+    assert ratio.log_odds(small)[0, 0] == pytest.approx(MIN_LOG_ODDS)
+    assert ratio.log_odds(large)[0, 0] == pytest.approx(MAX_LOG_ODDS)
+    for _ in range(30):  # what was learned is forgotten
+        ratio.update(np.where(inside > 0, small, large), inside, everywhere)
+    assert ratio.log_odds(small)[0, 0] > 0
+    assert ratio.log_odds(large)[0, 0] < -1
+    unseen = LikelihoodRatio(0.01, 10)
+    unseen.update(np.where(inside > 0, large, small), inside, 0 * everywhere)
+    assert np.abs(unseen.log_odds(small)).max() < 1e-6  # what has no weight says nothing
+
+
+def test_background_speaks_against_what_moves_and_looks_like_it() -> None:
+    frames, masks = ball_shot(6)
+    background = Background()
+    log_odds = np.zeros(SIZE, np.float32)
+    for index, (frame, mask) in enumerate(zip(frames, masks, strict=True)):
+        colours, mask = blur(appearance_features(frame)[..., :3].copy(), 1), mask.astype(np.float32)
+        if not index:
+            background.observe(colours, mask)
+            continue
+        flow = observe(frame, frames[index - 1]).flow
+        evidence = background.evidence(colours, flow, camera_flow(flow, mask < 0.1))
+        log_odds = evidence.log_odds
+        background.observe(colours, mask, evidence)
+    ball = masks[-1]
+    away = ~cv2.dilate(ball.astype(np.uint8), np.ones((15, 15), np.uint8)).astype(bool)
+    assert log_odds[away].mean() < MIN_LOG_ODDS - 0.5  # more than motion, or colour, may say alone
+    assert log_odds[ball].mean() > 0
+    # Without a camera there is nothing to compare with, and the plate is begun again.
+    flow = np.zeros((*SIZE, 2), np.float32)
+    assert not background.evidence(np.zeros((*SIZE, 3), np.float32), flow, None).log_odds.any()
+    assert background.evidence(np.zeros((*SIZE, 3), np.float32), flow, flow).colour_residual is None
+
+
+def test_a_classifier_tells_colours_and_its_copies_go_their_own_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cleanplate.track.classifier.STEPS", 60)
+    frames, masks = ball_shot(3)
+    features, mask = appearance_features(frames[0]), masks[0].astype(np.float32)
+    drawn = samples(features, mask, np.random.default_rng(0), deformations=2)
+    inverted = drawn[0], 1 - drawn[1]
+    with one_thread_each():
+        classifier = Classifier([drawn], 0)
+        odds, twin = classifier.log_odds(features, blur(mask, 3)), classifier.copy()
+        assert iou(odds > 0, masks[0]) > 0.9
+        assert np.array_equal(twin.log_odds(features, mask), classifier.log_odds(features, mask))
+        for _ in range(3):
+            twin.update(inverted)
+        assert np.array_equal(classifier.log_odds(features, blur(mask, 3)), odds)
+        assert iou(twin.log_odds(features, blur(mask, 3)) > 0, masks[0]) < 0.9  # it has learned
+        for _ in range(3):
+            classifier.update(inverted)
+        assert np.array_equal(classifier.log_odds(features, mask), twin.log_odds(features, mask))  # from the same draws
+
+
+class Untaught(Classifier):
+    """Holds whatever is expected for the object, and counts how often it was to learn."""
+
+    def __init__(self) -> None:
+        self.updates = 0
+
+    def log_odds(self, features: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        return np.where(expected > 0.5, 4, -4).astype(np.float32)
+
+    def update(self, new: Samples) -> None:
+        self.updates += 1
+
+
+def test_a_step_asks_classifier_and_background_and_every_fourth_is_learned_from() -> None:
+    frames, masks = ball_shot(1)
+    mask, classifier = masks[0].astype(np.float32), Untaught()
+    propagator, observation = Propagator(mask, classifier, 0), observe(frames[0], frames[0])
+    for _ in range(3):
+        propagator.step(observation)
+    assert classifier.updates == 0
+    found, confidence = propagator.step(observation)
+    assert classifier.updates == 1
+    assert iou(found > 0.5, masks[0]) > 0.8
+    assert 0.5 < confidence < 1
+    nothing, against = np.zeros(SIZE, np.float32), np.full(SIZE, -8, np.float32)
+    assert (propagator._classify(observation.features, mask, nothing) > 0.5).any()
+    assert not (propagator._classify(observation.features, mask, against) > 0.5).any()
+
+
+def test_samples_are_drawn_at_the_outline_and_by_confidence() -> None:
+    frames, masks = ball_shot(1)
+    mask, rng = masks[0].astype(np.float32), np.random.default_rng(0)
+    height, width = SIZE
+    column = np.broadcast_to(np.arange(width, dtype=np.float32), SIZE)
+    row = np.broadcast_to(np.arange(height, dtype=np.float32)[:, None], SIZE)
+    features = np.dstack((appearance_features(frames[0]), column, row)).astype(np.float32)
+    drawn, labels = samples(features, mask, rng, deformations=2)
+    x, y = drawn[:, 19].numpy(), drawn[:, 20].numpy()
+    assert np.array_equal(labels.numpy(), mask[y.astype(int), x.astype(int)])
+    assert (np.abs(np.hypot(x - 30, y - 50) - 20) < 8).mean() > 0.6
+    drawn, _ = samples(features, mask, rng, deformations=1, confidence=(column < 40).astype(np.float32))
+    assert drawn[:, 19].max() < 40
+
+
+def test_passes_cover_every_frame_and_shares_add_up() -> None:
+    marked, length = [3, 8], 12
+    met = {at: list(range(at, stop, step))[1:] for at, stop, step in _passes(marked, length) if step > 0}
+    back = {at: list(range(at, stop, step))[1:] for at, stop, step in _passes(marked, length) if step < 0}
+    assert met == {3: [4, 5, 6, 7], 8: [9, 10, 11]}
+    assert back == {3: [2, 1, 0], 8: [7, 6, 5, 4]}
+    assert [_blend_weight(index, 3, marked) for index in (0, 4, 7)] == [1, 0.8, 0.2]
+    assert all(
+        _blend_weight(index, 3, marked) + _blend_weight(index, 8, marked) == pytest.approx(1) for index in range(4, 8)
+    )
+
+
+def test_confidence_of_a_step() -> None:
+    mask = np.zeros((10, 10), np.float32)
+    mask[2:6, 2:6] = 1
+    assert step_confidence(mask, mask) == 1
+    assert step_confidence(mask, np.roll(mask, 2, axis=1)) == pytest.approx(1 / 3)
+    assert step_confidence(np.full((10, 10), 0.6, np.float32), np.ones((10, 10), np.float32)) == pytest.approx(
+        1 / 3, abs=1e-4
+    )
+    assert step_confidence(0 * mask, mask) == 0
+
+
+def test_what_has_torn_off_is_left_behind() -> None:
+    mask = np.zeros((40, 80), np.float32)
+    mask[10:30, 10:30] = mask[10:30, 34:38] = mask[5:38, 60:78] = 1
+    expected = np.zeros_like(mask)
+    expected[10:30, 8:38] = 1
+    kept = main_components(mask, expected, 1, gap_px=8)
+    assert kept[20, 20]
+    assert kept[20, 36]  # close by
+    assert not kept[20, 70]  # larger, but not where the thing is expected
+    assert count_components(mask > 0.5) == 3
+    # All of it if the object has as many components.
+    assert main_components(mask, np.ones_like(mask), 3, gap_px=1)[20, 70]
+
+
+def test_specks_are_no_components() -> None:
+    mask = np.zeros((40, 40), bool)
+    assert count_components(mask) == 1
+    mask[5:25, 5:25] = mask[30:38, 30:38] = True
+    mask[2, 35] = True
+    assert count_components(mask) == 2
+
+
+# Fields
+
+
+def test_blur_is_gaussian_wide_and_narrow() -> None:
+    field = np.random.default_rng(0).random((60, 90)).astype(np.float32)
+    wide = cv2.GaussianBlur(field, (0, 0), 9, borderType=cv2.BORDER_REFLECT)
+    assert np.abs(blur(field, 9) - wide).max() < 0.05
+    assert np.abs(blur(field, 2) - cv2.GaussianBlur(field, (0, 0), 2, borderType=cv2.BORDER_REFLECT)).max() == 0
+    many = np.dstack([field * scale for scale in range(6)])
+    assert np.allclose(blur(many, 5), np.dstack([blur(field * scale, 5) for scale in range(6)]), atol=1e-6)
+
+
+def test_a_warp_by_whole_pixels_is_a_roll() -> None:
+    field = np.random.default_rng(0).random((20, 30)).astype(np.float32)
+    flow = np.full((20, 30, 2), (4, -2), np.float32)
+    assert np.array_equal(warp(field, flow)[2:, :-4], np.roll(field, (2, -4), (0, 1))[2:, :-4])
+    assert np.array_equal(warp(field, flow)[2:, -1], field[:-2, -1])
+    assert not warp(field, flow, cv2.BORDER_CONSTANT)[:, -4:].any()
+
+
+def test_the_guided_filter_smooths_but_not_over_edges() -> None:
+    field = np.random.default_rng(0).random((60, 90)).astype(np.float32)
+    flat = np.full_like(field, 0.3)
+    assert np.allclose(guided_filter(field, flat), flat, atol=1e-5)
+    edge = (np.arange(90) >= 45).astype(np.float32) * np.ones((60, 1), np.float32)
+    assert np.abs(guided_filter(edge, edge) - edge).max() < 0.02  # not blurred over the edge
+    assert guided_filter(flat, field).std() < 0.2 * field.std()
+
+
+def test_the_window_around_a_mask() -> None:
+    mask = np.zeros(SIZE, np.float32)
+    assert bounding_window(mask, 0.5, 3) is None
+    mask[10:20, 50:70] = 1
+    mask[40, 40] = 0.4
+    assert bounding_window(mask, 0.5, 3) == (slice(7, 23), slice(47, 73))
+    assert bounding_window(mask, 0.3, 20) == (slice(0, 61), slice(20, 90))
+
+
+def test_a_mask_is_deformed_more_or_less() -> None:
+    rng = np.random.default_rng(0)
+    disc = np.zeros((60, 90), np.float32)
+    cv2.circle(disc, (45, 30), 15, (1.0,), -1)
+    assert centroid(disc) == pytest.approx([45, 30], abs=0.1)
+    overlaps = [iou(deform(disc, rng) > 0.5, disc > 0.5) for _ in range(20)]
+    assert 0.4 < np.mean(overlaps) < 0.95
+    assert np.std(overlaps) > 0.05
