@@ -99,13 +99,13 @@ def test_a_classifier_tells_colours_and_its_copies_go_their_own_ways(monkeypatch
 
 
 class Untaught(Classifier):
-    """Holds whatever is expected for the object, and counts how often it was to learn."""
+    """Holds what is expected for the object, unless that is hidden, and counts how often it was to learn."""
 
-    def __init__(self) -> None:
-        self.updates = 0
+    def __init__(self, *, hidden: bool = False) -> None:
+        self.updates, self.hidden = 0, hidden
 
     def log_odds(self, features: np.ndarray, expected: np.ndarray) -> np.ndarray:
-        return np.where(expected > 0.5, 4, -4).astype(np.float32)
+        return np.where((expected > 0.5) & (not self.hidden), 4, -4).astype(np.float32)
 
     def update(self, new: Samples) -> None:
         self.updates += 1
@@ -125,6 +125,28 @@ def test_a_step_asks_classifier_and_background_and_every_fourth_is_learned_from(
     nothing, against = np.zeros(SIZE, np.float32), np.full(SIZE, -8, np.float32)
     assert (propagator._classify(observation.features, mask, nothing) > 0.5).any()
     assert not (propagator._classify(observation.features, mask, against) > 0.5).any()
+
+
+def test_what_has_leaked_is_left_and_edges_are_smoothed_where_the_picture_has_none() -> None:
+    grey = np.full((*SIZE, 3), 128, np.uint8)
+    mask = cv2.circle(np.zeros(SIZE, np.uint8), (40, 48), 20, (1,), -1).astype(np.float32)
+    propagator, nothing = Propagator(mask, Untaught(), 0), np.zeros(SIZE, np.float32)
+    leaked = mask.copy()
+    leaked[40:52, 85:97] = 1
+    found = propagator._classify(appearance_features(grey), leaked, nothing)
+    assert iou(found > 0.5, mask > 0.5) > 0.9
+    assert not found[:, 80:].any()
+    assert ((found > 0.2) & (found < 0.8)).sum() > 200
+
+
+def test_the_place_of_what_is_hidden_is_not_learned_as_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, masks = ball_shot(1)
+    propagator, learned = Propagator(masks[0].astype(np.float32), Untaught(hidden=True), 0), []
+    monkeypatch.setattr(propagator._background, "observe", lambda colours, mask, evidence: learned.append(mask))
+    found, confidence = propagator.step(observe(frames[0], frames[0]))
+    assert confidence == 0
+    assert not (found > 0.5).any()
+    assert iou(learned[0] > 0.5, masks[0]) > 0.9
 
 
 def test_samples_are_drawn_at_the_outline_and_by_confidence() -> None:
