@@ -76,7 +76,7 @@ def make_files(folder: Path) -> None:
     for suffix in ("bmp", "tif", "webp"):
         cv2.imwrite(str(folder / f"photo.{suffix}"), to_bytes(frames)[0])
     (folder / "jobs.csv").write_text(
-        "video,mask,out,method,dilate-px,size,also\n"
+        "video,mask,out,method,dilate-px,size,extra-mask\n"
         'shot.mp4,mask.mkv,a.mp4,carry,2,,\n"shot.mkv",mask.png,b/b.mkv,,,48 64,mask.mkv\nframes,mask.png,c,,0,,\n'
     )
     data = folder / "data"

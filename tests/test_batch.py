@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import time
-import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ import pytest
 from filelock import FileLock
 
 from cleanplate import InputError, cli, write_video
-from cleanplate.batch.jobs import READ, WRITTEN, Job, _has, read_jobs
+from cleanplate.batch.jobs import READ, WRITTEN, Job, read_jobs
 from cleanplate.batch.runner import BATCH, attempt, run_batch
-from cleanplate.batch.table import options
+from cleanplate.batch.table import columns
 from cleanplate.commands.inpaint import Inpaint
+from cleanplate.commands.options import options
 from cleanplate.runtime import processes as workers
 from cleanplate.runtime import ray
 from cleanplate.runtime.processes import Report, Reports, here
@@ -120,9 +120,9 @@ def test_options_of_all_kinds_and_words_for_every_job(empty: Path) -> None:
 
 def test_every_path_of_inpaint_is_known_to_be_read_or_written() -> None:
     """Whoever adds one says which: what is written stays in the batch's folder."""
-    hints = typing.get_type_hints(Inpaint)
-    assert {name for name, hint in hints.items() if _has(hint, Path) and not _has(hint, tuple)} == READ | WRITTEN
-    assert {"seed", "schedule.steps-per-batch", "fit.eval-every", "provenance"} <= set(options())
+    paths = {name for name, option in options().items() if option.takes(Path) and not option.takes(tuple)}
+    assert {name.replace("-", "_") for name in paths} == READ | WRITTEN
+    assert {"seed", "schedule.steps-per-batch", "fit.eval-every", "provenance"} <= set(columns())
 
 
 GOOD = "a.mp4,a-mask.mkv,"
@@ -195,8 +195,8 @@ def test_a_bad_table_is_one_line_and_runs_nothing(
         ("batch in -o out", "no mask is there for c.mp4, d"),
         ("batch twice -o out", "a.mp4 has the masks a-mask.png and a_mask.png"),
         ("batch nothing -o out", "nothing has no shots"),
-        ("batch in/good.csv -o out --each '", '--each "\'" (No closing quotation)'),
-        ("batch in/good.csv -o out --each=--provenance=x", "x is not in "),
+        ("batch in/good.csv -o out --options '", '--options "\'" (No closing quotation)'),
+        ("batch in/good.csv -o out --options=--provenance=x", "x is not in "),
         ("batch in/good.csv -o out --workers 0", "--workers is 0"),
         ("batch in/good.csv -o out --retries -1", "--retries is -1"),
         ("batch in/good.csv -o out --on ray --cpus-per-job 0", "--cpus-per-job is 0"),

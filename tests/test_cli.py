@@ -1,6 +1,8 @@
+import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,43 +10,55 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from cleanplate import cli, write_video
+from cleanplate import InputError, cli, write_video
 from cleanplate.commands.inpaint import Inpaint
-from cleanplate.commands.settings import read_settings, to_words, write_settings
+from cleanplate.commands.options import to_words
+from cleanplate.commands.settings import read_settings, write_settings
 from cleanplate.data.demo import write_tone
+from cleanplate.progress import Step
 from cleanplate.version import __version__
 from cleanplate.video import encoder
 from cleanplate.video.reader import read_frames
 from tests.conftest import panning, to_bytes, walking_hole
+from tests.running import Running
 
 Write = Callable[..., Path]
 
 
-@pytest.fixture
-def shot(tmp_path: Path) -> Path:
-    """shot.mp4 with sound, mask.mkv, truth/, and files that are wrong in one way each."""
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """shot.mp4 with sound, mask.mkv, truth/, and files that are wrong in one way each; not to be changed."""
+    folder = tmp_path_factory.mktemp("files")
     frames, hole = panning(8), walking_hole(8)
     painted = frames.where(~hole, 0.9)
-    write_tone(tmp_path / "tone.m4a", 0.4)
-    write_video(tmp_path / "shot.mp4", painted, fps=24, sound=tmp_path / "tone.m4a")
+    write_tone(folder / "tone.m4a", 0.4)
+    write_video(folder / "shot.mp4", painted, fps=24, sound=folder / "tone.m4a")
     mask = hole.float().expand(-1, 3, -1, -1)
-    write_video(tmp_path / "mask.mkv", mask)
-    write_video(tmp_path / "truth", frames)
-    write_video(tmp_path / "short.mkv", mask[:5])
-    write_video(tmp_path / "black.mkv", mask * 0)
-    write_video(tmp_path / "white.mkv", mask * 0 + 1)
-    write_video(tmp_path / "square.mkv", mask[..., :64])
-    (tmp_path / "text.mp4").write_text("this is no video\n" * 50)
-    (tmp_path / "text.txt").write_text("this is no video\n" * 50)
-    (tmp_path / "empty.mp4").touch()
-    (tmp_path / "empty").mkdir()
-    content = (tmp_path / "shot.mp4").read_bytes()
-    (tmp_path / "cut.mp4").write_bytes(content[: content.index(b"mdat") + 4])
-    (tmp_path / "head.mp4").write_bytes(content[:100])
+    write_video(folder / "mask.mkv", mask)
+    write_video(folder / "truth", frames)
+    write_video(folder / "short.mkv", mask[:5])
+    write_video(folder / "black.mkv", mask * 0)
+    write_video(folder / "white.mkv", mask * 0 + 1)
+    write_video(folder / "square.mkv", mask[..., :64])
+    (folder / "text.mp4").write_text("this is no video\n" * 50)
+    (folder / "text.txt").write_text("this is no video\n" * 50)
+    (folder / "empty.mp4").touch()
+    (folder / "empty").mkdir()
+    content = (folder / "shot.mp4").read_bytes()
+    (folder / "cut.mp4").write_bytes(content[: content.index(b"mdat") + 4])
+    (folder / "head.mp4").write_bytes(content[:100])
+    return folder
+
+
+@pytest.fixture
+def shot(files: Path, tmp_path: Path) -> Path:
+    """shot.mp4, mask.mkv and truth/ of these, to work on."""
+    for name in ("shot.mp4", "mask.mkv"):
+        shutil.copy(files / name, tmp_path)
+    (tmp_path / "truth").symlink_to(files / "truth")
     return tmp_path
 
 
@@ -131,18 +145,18 @@ BAD = {
 
 @pytest.mark.parametrize("words", BAD)
 def test_bad_input_is_one_line_and_writes_nothing(
-    words: str, shot: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    words: str, files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CLEANPLATE_WEIGHTS", raising=False)
-    monkeypatch.setenv("TORCH_HOME", str(shot / "hub"))
-    before = {path: path.stat().st_mtime_ns for path in shot.rglob("*")}
-    code, out, err = command(words, shot, capsys)
+    monkeypatch.setenv("TORCH_HOME", str(files / "hub"))
+    before = {path: path.stat().st_mtime_ns for path in files.rglob("*")}
+    code, out, err = command(words, files, capsys)
     assert code == 2
     assert out == ""
     assert err.startswith("cleanplate: ")
     assert err.count("\n") == 1
     assert BAD[words] in err
-    assert {path: path.stat().st_mtime_ns for path in shot.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in files.rglob("*")} == before
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is a disk nobody can write to on Linux only")
@@ -165,87 +179,136 @@ def test_a_disk_that_fills_up(shot: Path, capsys: pytest.CaptureFixture[str], mo
     assert set(shot.rglob("*")) == before
 
 
-def test_interrupted_by_the_user(tmp_path: Path, write_pngs: Write) -> None:
-    frames = write_pngs(to_bytes(panning(40, (240, 320), step=(1, 0))), "frames")
-    cv2.imwrite(str(tmp_path / "mask.png"), (walking_hole(1, (240, 320))[0, 0].numpy() * 255).astype(np.uint8))
-    before = set(tmp_path.rglob("*"))
-    words = [sys.executable, "-c", PROGRAM, "inpaint", str(frames)]
-    words += [str(tmp_path / "mask.png"), "-o", str(tmp_path / "out.mp4"), "--carry.rounds", "50", "--end", "30"]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
-    time.sleep(8)
-    assert process.poll() is None
+def test_interrupted_by_the_user(shot: Path) -> None:
+    """The program itself, from its start on."""
+    before = set(shot.rglob("*"))
+    program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # it may be ignored here
+    program += "from cleanplate.cli import main; main()"
+    options = "carry -o out.mp4 --provenance where --carry.rounds 100"
+    words = [sys.executable, "-c", program, "inpaint", "shot.mp4", "mask.mkv", *options.split()]
+    process = subprocess.Popen(words, cwd=shot, stderr=subprocess.PIPE, text=True)
+    while not list(shot.glob(".where.partial*/where")):
+        assert process.poll() is None
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert err == "cleanplate: interrupted; nothing was left half-written\n"
-    assert set(tmp_path.rglob("*")) == before
+    assert set(shot.rglob("*")) == before
 
 
-# A parent that runs in the background may ignore interrupts, and its children would inherit that.
-PROGRAM = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from cleanplate.cli import main
-main()
-"""
 LEARN = "dip-vid --network.channels 8 16 --network.padding reflect --schedule.steps-per-batch 3 --dilate-px 0"
 
 
-def start(words: str, folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *words.split()],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def test_killed_at_random_moments_and_resumed(
+    tmp_path: Path, write_pngs: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pngs(to_bytes(panning(4, (32, 48))), "shot")
+    write_pngs((walking_hole(4, (32, 48))[:, 0].numpy() * 255).astype(np.uint8), "mask")
+    words = f"inpaint shot mask {LEARN} --schedule.frames-per-batch 2 --max-steps 60 --save-every-s 0"
+    folder = tmp_path
+    assert Running(f"{words} -o alone --log-dir alone-log", folder).end()[::2] == (0, "")
+    rng, lines = random.Random(0), folder / "killed.work" / "steps.jsonl"
 
+    def steps() -> int:
+        return len(lines.read_bytes().splitlines()) if lines.is_file() else 0
 
-def test_killed_at_random_moments_and_resumed(tmp_path: Path, write_pngs: Write) -> None:
-    write_pngs(to_bytes(panning(6, (48, 64))), "shot")
-    write_pngs((walking_hole(6, (48, 64))[:, 0].numpy() * 255).astype(np.uint8), "mask")
-    words = f"inpaint shot mask {LEARN} --max-steps 90 --save-every-s 0"
-    with start(f"{words} -o alone", tmp_path) as process:
-        assert process.communicate(timeout=60)[1] == ""
-    rng, lines = random.Random(0), tmp_path / "killed.work" / "steps.jsonl"
-    reached = 0
     for _ in range(3):
-        process = start(f"{words} -o killed --resume", tmp_path)
-        while not lines.is_file() or len(lines.read_bytes().splitlines()) <= reached + 2:
-            assert process.poll() is None
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0, 0.3))
+        enough = steps() + 2
+        process = Running(f"{words} -o killed --resume", folder)
+        process.until(lambda enough=enough: steps() > enough)
+        time.sleep(rng.uniform(0, 0.1))
         process.kill()
-        process.communicate()
-        assert not (tmp_path / "killed").exists()
-        reached = len(lines.read_bytes().splitlines())
-    process = start(f"{words} -o killed", tmp_path)
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, err.count("\n")) == (2, 1)
+        assert process.code == -signal.SIGKILL
+        assert not (folder / "killed").exists()
+    code, _, err = command(f"{words} -o killed", folder, capsys)
+    assert (code, err.count("\n")) == (2, 1)
     assert "killed.work holds an unfinished run" in err
-    process = start(f"{words} -o killed --resume", tmp_path)
-    assert process.communicate(timeout=60)[1] == ""
-    assert process.returncode == 0
-    for alone in (tmp_path / "alone").iterdir():
-        assert (tmp_path / "killed" / alone.name).read_bytes() == alone.read_bytes()
-    texts = [(tmp_path / f"{name}.work/steps.jsonl").read_text() for name in ("alone", "killed")]
+    assert Running(f"{words} -o killed --resume --log-dir killed-log", folder).end()[::2] == (0, "")
+    for alone in (folder / "alone").iterdir():
+        assert (folder / "killed" / alone.name).read_bytes() == alone.read_bytes()
+    texts = [(folder / f"{name}-log/steps.jsonl").read_text() for name in ("alone", "killed")]
     losses = [[json.loads(line)["image"] for line in text.splitlines()] for text in texts]
-    assert len(losses[0]) == 90
+    assert len(losses[0]) == 60
     assert losses[0] == losses[1]
-    assert [path.name for path in (tmp_path / "killed.work").iterdir()] == ["steps.jsonl"]
+    assert not list(folder.glob("*.work"))
 
 
-def test_interrupted_while_learning(shot: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    process = start(f"inpaint shot.mp4 mask.mkv {LEARN} -o out.mp4 --save-every-s 0", shot)
-    while not list(shot.glob("out.mp4.work/*.pt")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
+def test_interrupted_while_learning(shot: Path) -> None:
+    process = Running(f"inpaint shot.mp4 mask.mkv {LEARN} -o out.mp4 --save-every-s 0", shot)
+    process.until(lambda: list(shot.glob("out.mp4.work/*.pt")))
+    process.send(signal.SIGINT)
+    code, _, err = process.end()
+    assert code == 130
     assert err.startswith("cleanplate: interrupted; what is done is in out.mp4.work; ")
     assert "--resume" in err
     assert not (shot / "out.mp4").exists()
+
+
+# What a run leaves
+
+SHORT = f"inpaint shot.mp4 mask.mkv {LEARN} -o out.mkv --device cpu --max-steps 4 --save-every-s 0"
+
+
+def test_a_finished_run_leaves_what_was_asked_for(shot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = set(shot.iterdir())
+    assert command(SHORT, shot, capsys)[0] == 0
+    assert {path.name for path in set(shot.iterdir()) - before} == {"out.mkv"}
+
+
+def ending(shot: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, stage: str) -> None:
+    """Let a run end by an error while it reads, or after three updates."""
+    import cleanplate.commands.logs as run_logs
+
+    def on_step(step: Step) -> None:
+        if step.stage == stage and (stage == "read" or step.update == 3):
+            raise error
+
+    monkeypatch.setattr(run_logs, "each_of", lambda *_: on_step)
+
+
+def test_a_run_that_fails_says_where_what_is_done_is(
+    shot: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as failing:
+        ending(shot, failing, InputError("the disk is full", "room is needed", "make some"), stage="learn")
+        code, _, err = command(SHORT, shot, capsys)
+    assert code == 2
+    assert err == (
+        "cleanplate: the disk is full; room is needed; make some; what is done is in out.mkv.work, "
+        "and the same command with --resume goes on from it\n"
+    )
+    assert (shot / "out.mkv.work/run.json").is_file()
+    assert not (shot / "out.mkv").exists()
+    assert command(f"{SHORT} --resume --log-dir log", shot, capsys)[0] == 0
+    steps = [json.loads(line)["step"] for line in (shot / "log/steps.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4]
+    assert not (shot / "out.mkv.work").exists()
+
+
+def test_a_defect_shows_its_traceback_and_where_what_is_done_is(
+    shot: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending(shot, monkeypatch, ZeroDivisionError("ours"), stage="learn")
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        command(SHORT, shot, capsys)
+    said = "cleanplate: WARNING: what is done is in out.mkv.work; the same command with --resume goes on from it\n"
+    assert capsys.readouterr().err == said  # the traceback is what Python says of an error that is not caught
+    assert (shot / "out.mkv.work/run.json").is_file()
+
+
+@pytest.mark.parametrize("error", [InputError("given", "needed", "fix"), ZeroDivisionError()], ids=["input", "defect"])
+def test_where_nothing_was_saved_nothing_is_said_of_it(
+    shot: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    ending(shot, monkeypatch, error, stage="read")
+    with contextlib.suppress(ZeroDivisionError):
+        assert command(SHORT.replace("--save-every-s 0", ""), shot, capsys)[::2] == (
+            2,
+            "cleanplate: given; needed; fix\n",
+        )
+    assert capsys.readouterr().err == ""
+    assert not list(shot.glob("*out.mkv*"))
 
 
 def test_logs_and_pictures(shot: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -264,9 +327,10 @@ def test_logs_and_pictures(shot: Path, capsys: pytest.CaptureFixture[str]) -> No
     names = {path.name for path in (shot / "looks").iterdir()}
     assert len(names) == 2 * (8 + 6 * 8)
     assert {"fit-000003-frame-00000.png", "fit-000006-flow-5-00007.png"} <= names
-    logged = [json.loads(line) for line in (shot / "out.mkv.work/steps.jsonl").read_text().splitlines()]
+    logged = [json.loads(line) for line in (shot / "events/steps.jsonl").read_text().splitlines()]
     assert [line["step"] for line in logged] == [1, 2, 3, 4, 5, 6]
     assert {"stride", "direction", "frames", "image", "flow", "consistency", "elapsed_s"} <= set(logged[0])
+    assert not (shot / "out.mkv.work").exists()
 
 
 def test_help_and_import_do_not_load_torch() -> None:

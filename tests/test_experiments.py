@@ -145,7 +145,7 @@ def test_cells_of_the_experiments() -> None:
 def test_table1_through_files_and_again(
     shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = f"reproduce table1 --scale tiny --data {shots} --out {tmp_path / 'out'} --workers 2 --clips empty-a+ball-b"
+    words = f"reproduce table1 --scale tiny --data {shots} -o {tmp_path / 'out'} --workers 2 --clips empty-a+ball-b"
     words += f" --methods dip dip-vid-flow carry --metrics {' '.join(FAST)}"
     assert cli.run(words.split()) == 0
     said = capsys.readouterr()
@@ -186,7 +186,7 @@ def _known(composed: Any) -> torch.Tensor:
 
 def test_killed_and_run_again(shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [sys.executable, "-m", "cleanplate", "reproduce", "table1", "--scale", "tiny", "--data", str(shots)]
-    words += ["--out", str(tmp_path), "--methods", "dip-vid", "carry", "--metrics", "psnr_db"]
+    words += ["--output", str(tmp_path), "--methods", "dip-vid", "carry", "--metrics", "psnr_db"]
     results = tmp_path / "results.jsonl"
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
         for _ in range(1200):
@@ -214,7 +214,7 @@ def test_on_ray(shots: Path, tmp_path: Path) -> None:
     """A cluster of two workers on this machine makes what is made here."""
     words = [sys.executable, "-m", "cleanplate", "reproduce", "table2", "--scale", "tiny", "--data", str(shots)]
     words += ["--methods", "telea", "carry", "--metrics", "psnr_db", "--clips", "empty-a+ball-b"]
-    words += ["--workers", "2", "--out", str(tmp_path / "ray"), "--on", "ray"]
+    words += ["--workers", "2", "--output", str(tmp_path / "ray"), "--on", "ray"]
     subprocess.run(words, check=True, capture_output=True, timeout=300)
     lines = {line["method"]: line for line in read_results(tmp_path / "ray/results.jsonl")}
     assert set(lines) == {"telea", "carry"}
@@ -572,16 +572,16 @@ def test_results_made_elsewhere_are_a_row(shots: Path, tmp_path: Path) -> None:
         ("table1 --scale tiny --data {shots} --external huang=nowhere", "there is no folder nowhere"),
         ("table1 --scale tiny --data {shots} --external carry=.", "a name of its own"),
         ("table2 --scale tiny --data {shots} --external huang=. --methods huang", "has no empty-a+ball-b"),
-        ("table1 --scale tiny --data {shots} --out cut", "line 2 of cut/results.jsonl is broken"),
-        ("table1 --scale tiny --data {shots} --out other", "line 2 of other/results.jsonl is broken"),
-        ("table1 --scale tiny --data {shots} --out odd", "seed is 'x'"),
-        ("table1 --scale tiny --data {shots} --out hard", "line 2 of hard/results.jsonl is broken"),
-        ("table1 --scale tiny --data {shots} --out text", "metrics.ssim is 'x'"),
-        ("table1 --scale tiny --data {shots} --out endless", "line 2 of endless/results.jsonl is broken"),
-        ("table1 --scale tiny --data {shots} --out truth", "seed is True"),
+        ("table1 --scale tiny --data {shots} --output cut", "line 2 of cut/results.jsonl is broken"),
+        ("table1 --scale tiny --data {shots} --output other", "line 2 of other/results.jsonl is broken"),
+        ("table1 --scale tiny --data {shots} --output odd", "seed is 'x'"),
+        ("table1 --scale tiny --data {shots} --output hard", "line 2 of hard/results.jsonl is broken"),
+        ("table1 --scale tiny --data {shots} --output text", "metrics.ssim is 'x'"),
+        ("table1 --scale tiny --data {shots} --output endless", "line 2 of endless/results.jsonl is broken"),
+        ("table1 --scale tiny --data {shots} --output truth", "seed is True"),
         ("fig5 --scale tiny --data {shots} --clips empty-a+ball-b empty-b+ball-a", "fig5 shows one"),
         ("fig8 --scale tiny --data {shots} --seeds 0 1", "fig8 shows one"),
-        ("table1 --scale tiny --data {shots} --out folder", "folder/results.jsonl is a folder"),
+        ("table1 --scale tiny --data {shots} --output folder", "folder/results.jsonl is a folder"),
         ("table2 --scale tiny --data {shots} --external a/b=.", "a name of its own"),
         (
             "table1 --scale tiny --data {shots} --methods dip-vid --seeds 9223372036854775808",

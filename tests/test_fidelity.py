@@ -603,7 +603,7 @@ def test_masks_are_united_and_inverted(rgb: Path, tmp_path: Path) -> None:
     marked = np.zeros(SIZE, bool)
     marked[8:20, 8:20] = marked[40:56, 60:80] = True
     before = read_rgb(rgb)
-    words = ["inpaint", str(rgb), str(one), "carry", "--also", str(other), "--dilate-px", "0", "--device", "cpu"]
+    words = ["inpaint", str(rgb), str(one), "carry", "--extra-mask", str(other), "--dilate-px", "0", "--device", "cpu"]
     assert cli.run([*words, "-o", str(tmp_path / "a.mkv")]) == 0
     words[2], words[5] = str(tmp_path / "not one.png"), str(tmp_path / "not other.png")
     assert cli.run([*words, "--invert-mask", "-o", str(tmp_path / "b.mkv")]) == 0

@@ -170,14 +170,14 @@ def test_mask_of_painted_images(folder: Path, shot: Shot, capsys: pytest.Capture
 def test_mask_of_a_box_and_of_several(folder: Path, shot: Shot, capsys: pytest.CaptureFixture[str]) -> None:
     run("mask frames --box 8 28 44 44 -o one", capsys)
     run("mask frames --frame 0 11 --box 8 28 44 44 52 28 44 44 -o two", capsys)
-    run("mask frames --frame 11 --polygon 52 28 96 28 96 72 52 72 --from 6 -o part", capsys)
+    run("mask frames --frame 11 --polygon 52 28 96 28 96 72 52 72 --start 6 -o part", capsys)
     for name, index in (("one", 11), ("two", 6), ("part", 6)):
         assert iou(read_masks(folder / name)[index] > 127, shot[1][index]) > 0.8
     assert not read_masks(folder / "part")[:6].any()
 
 
 def test_fixed_over_a_range_of_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = run("mask shot.mp4 --fixed --box 20 80 100 12 --from 0.12s --to 8 -o logo.mkv", capsys)
+    said = run("mask shot.mp4 --fixed --box 20 80 100 12 --start 0.12s --end 9 -o logo.mkv", capsys)
     assert "frames 3 to 8 are masked" in said
     assert "look" not in said
     levels = read_masks(folder / "logo.mkv") > 127
@@ -206,10 +206,10 @@ BAD = {
     "frames --paint 0.png": "FRAME:IMAGE is needed; write 0:0.png",
     "frames --paint 12:0.png": "frame 12 is marked",
     "frames --paint 0:frames": "frames is not an image",
-    "frames --box 1 1 9 9 --from 5 --to 2": "--from 5 is frame 5 and --to 2 is frame 2",
-    "frames --box 1 1 9 9 --from soon": "'soon' is no moment",
-    "frames --box 1 1 9 9 --to 12": "12 is beyond the end",
-    "frames --box 1 1 9 9 --from 3": "frame 0 is marked; --from and --to take frames 3 to 11",
+    "frames --box 1 1 9 9 --start 5 --end 2": "the part is from 5 to 2",
+    "frames --box 1 1 9 9 --start soon": "'soon' is no moment",
+    "frames --box 1 1 9 9 --start 12": "no frame is between the start (frame 12) and the end (frame 12)",
+    "frames --box 1 1 9 9 --start 3": "frame 0 is marked; --start and --end take frames 3 to 11",
     "frames --box 1 1 9 9 --method magic": "magic",
     "frames --box 1 1 9 9 -o frames": "frames is also the input",
 }

@@ -19,7 +19,8 @@ from cleanplate.commands.demo import Demo
 from cleanplate.commands.evaluate import Evaluate
 from cleanplate.commands.inpaint import Inpaint
 from cleanplate.commands.mask import Mask
-from cleanplate.commands.parse import inpaint_defaults, inpaint_with, parse_as
+from cleanplate.commands.parse import parse_as, parse_inpaint
+from cleanplate.commands.renamed import current_words
 from cleanplate.commands.reproduce import Reproduce
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.runtime.interrupts import termination_interrupts
@@ -27,7 +28,10 @@ from cleanplate.studio.command import Studio
 from cleanplate.version import __version__
 
 BAD_INPUT, INTERRUPTED = 2, 130
-DESCRIPTION = "Remove things from video: what a mask covers is filled with what the video shows elsewhere."
+DESCRIPTION = (
+    "Remove things from video: what a mask covers is filled with what the video shows elsewhere. "
+    "cleanplate --version prints the version."
+)
 
 Command = Inpaint | Demo | Mask | Evaluate | Compose | Reproduce | Batch | Studio
 
@@ -78,9 +82,10 @@ def parse(argv: Sequence[str]) -> Command:
         SystemExit: help was asked for and printed.
     """
     words = list(argv) or ["--help"]
-    inpaint = inpaint_with(inpaint_defaults(words[1:]) if words[0] == "inpaint" else {})
+    if words[0] == "inpaint":
+        return parse_inpaint(words[1:])
     commands = (
-        Annotated[inpaint, subcommand("inpaint")]  # type: ignore[reportOperatorIssue] - made at run time
+        Annotated[Inpaint, subcommand("inpaint")]
         | Annotated[Demo, subcommand("demo")]
         | Annotated[Mask, subcommand("mask")]
         | Annotated[Evaluate, subcommand("evaluate")]
@@ -89,4 +94,5 @@ def parse(argv: Sequence[str]) -> Command:
         | Annotated[Batch, subcommand("batch")]
         | Annotated[Studio, subcommand("studio")]
     )
+    words = [words[0], *current_words(words[1:], words[0])]
     return parse_as(commands, words, prog="cleanplate", description=DESCRIPTION)

@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -26,8 +26,8 @@ class Batch:
     """A CSV table, whose paths are relative to where it is, or a folder of shots."""
     output: Output
     """Folder that the outputs go to, and stay in."""
-    each: Annotated[str, arg(metavar="WORDS")] = ""
-    """Words of `cleanplate inpaint` for every job: --each "carry --dilate-px 8". What a row says comes first."""
+    options: Annotated[str, arg(metavar="WORDS")] = ""
+    """Words of `cleanplate inpaint` for every job: --options "carry --dilate-px 8". What a row says comes first."""
     on: Literal["local", "ray"] = "local"
     """Where to run: here, or on a Ray cluster (RAY_ADDRESS; one is started here if there is none)."""
     workers: int = 1
@@ -55,13 +55,12 @@ class Batch:
 
         logging.getLogger("cleanplate.batch").setLevel(logging.INFO)
         retries = self.retries if self.retries is not None else 2 if self.on == "ray" else 0
-        options: dict[str, Any] = {"workers": self.workers, "retries": retries}
-        pool = partial(here, **options)
+        pool = partial(here, workers=self.workers, retries=retries)
         if self.on == "ray":
             check_ray()
-            options |= {"cpus": self.cpus_per_job, "gpus": self.gpus_per_job, "memory_gb": self.memory_gb_per_job}
-            pool = partial(on_ray, **options)
-        jobs = read_jobs(self.jobs, self.output, self.each)
+            needs = {"cpus": self.cpus_per_job, "gpus": self.gpus_per_job, "memory_gb": self.memory_gb_per_job}
+            pool = partial(on_ray, workers=self.workers, retries=retries, **needs)
+        jobs = read_jobs(self.jobs, self.output, self.options)
         with progress() as on_step:
             lines = run_batch(jobs, self.output.absolute(), pool, overwrite=self.overwrite, on_step=on_step)
         print(json.dumps(lines, indent=1) if self.json else "\n".join(as_table(lines)))
@@ -71,7 +70,7 @@ class Batch:
         least = {"workers": (self.workers, 1), "retries": (self.retries, 0), "gpus-per-job": (self.gpus_per_job, 0)}
         for name, (value, lowest) in least.items():
             if value is not None and not value >= lowest:
-                raise InputError(f"--{name} is {value}", f"at least {lowest} is needed", "correct it")
+                raise InputError(f"--{name} is {value}", f"at least {lowest} is needed", f"give {lowest} or more")
         for name, value in (("cpus-per-job", self.cpus_per_job), ("memory-gb-per-job", self.memory_gb_per_job)):
             if value is not None and not 0 < value < float("inf"):
-                raise InputError(f"--{name} is {value}", "a number above 0 is needed", "correct it")
+                raise InputError(f"--{name} is {value}", "a number above 0 is needed", "give one, or leave it out")

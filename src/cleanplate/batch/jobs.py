@@ -7,18 +7,20 @@ writes lies in the batch's folder, each in a place of its own.
 import contextlib
 import dataclasses
 import hashlib
-import re
 import shlex
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from cleanplate.batch.table import COLUMNS, OURS, options, rows_of, shots_of
+from cleanplate.batch.table import COLUMNS, OURS, columns, rows_of, shots_of
 from cleanplate.commands.inpaint import Inpaint
+from cleanplate.commands.options import Option, to_words
 from cleanplate.commands.parse import parse_inpaint
+from cleanplate.commands.renamed import current_words
+from cleanplate.commands.settings import Value
+from cleanplate.config import METHODS
 from cleanplate.errors import InputError
 from cleanplate.video.writer import check_output
 
@@ -52,13 +54,13 @@ class Job:
         return self.outputs["output"]
 
 
-def read_jobs(source: Path, folder: Path, each: str = "") -> list[Job]:
+def read_jobs(source: Path, folder: Path, options: str = "") -> list[Job]:
     """The jobs of a table, or of a folder of shots.
 
     Args:
         source: the table or folder; paths in it are relative to where it is.
         folder: what the outputs are relative to, and stay in.
-        each: words of `cleanplate inpaint` for all jobs; what a row says comes before them.
+        options: words of `cleanplate inpaint` for all jobs; what a row says comes before them.
 
     Raises:
         InputError: a table or a row that makes no command, shots without masks, jobs that are in each other's way.
@@ -67,9 +69,10 @@ def read_jobs(source: Path, folder: Path, each: str = "") -> list[Job]:
     rows = shots_of(source, folder) if source.is_dir() else rows_of(source)
     base = source if source.is_dir() else source.parent
     try:
-        common = shlex.split(each)
+        common = current_words(shlex.split(options))
     except ValueError as error:
-        raise InputError(f"--each {each!r} ({error})", "words of cleanplate inpaint are needed", "correct it") from None
+        needed = "words of cleanplate inpaint, quoted as in a shell, are needed"
+        raise InputError(f"--options {options!r} ({error})", needed, "quote them in pairs") from None
     jobs = []
     for where, cells in rows:
         with row(where):
@@ -86,16 +89,20 @@ def row(where: str) -> Iterator[None]:
     except InputError as error:
         raise InputError(f"{where}: {error.given}", error.needed, error.fix) from None
     except OSError as error:  # a name that is too long, a folder that may not be looked into
-        raise InputError(f"{where}: {error}", "paths that can be used are needed", "correct it") from None
+        raise InputError(
+            f"{where}: {error}",
+            "paths that can be used are needed",
+            "choose a shorter name, or one that may be looked at",
+        ) from None
 
 
 # Commands
 
 
-def _job(where: str, cells: Mapping[str, str], base: Path, folder: Path, each: Sequence[str]) -> Job:
+def _job(where: str, cells: Mapping[str, str], base: Path, folder: Path, common: Sequence[str]) -> Job:
     """The command that a row asks for, parsed and checked."""
     places = {VIDEO: base / cells["video"], MASK: base / cells["mask"], OUT: folder / _relative(cells["out"])}
-    asked = tuple(_words(cells, base, folder, each))
+    asked = tuple(_words(cells, base, folder, common))
     command = _placed(_parsed(asked), places)
     words = tuple(str(places.get(Path(word), word)) for word in asked)
     paths: dict[str, Path] = {}
@@ -137,53 +144,41 @@ def _placed(value: Any, places: Mapping[Path, Path]) -> Any:
     return places.get(value, value) if isinstance(value, Path) else value
 
 
-def _words(cells: Mapping[str, str], base: Path, folder: Path, each: Sequence[str]) -> list[str]:
+def _words(cells: Mapping[str, str], base: Path, folder: Path, common: Sequence[str]) -> list[str]:
     """A row as words of a command. What a cell holds is the value of its option and never another option."""
-    rest, method = list(each), cells.get("method")
+    rest, method = list(common), cells.get("method")
     if rest and not rest[0].startswith("-"):
         first = rest.pop(0)
         method = method or first
     if method is not None and method.startswith("-"):
-        raise InputError(f"method is {method!r}", "the name of a method is needed", "correct it")
+        raise InputError(f"method is {method!r}", "the name of a method is needed", f"give one of {', '.join(METHODS)}")
     words = ["inpaint", str(VIDEO), str(MASK), *([method] if method else []), *rest, "--output", str(OUT)]
-    kinds = options()
-    for name, cell in cells.items():
-        if name in (*COLUMNS, "method"):
-            continue
-        kind = kinds[name]
-        if _has(kind, bool):
-            words.append(_flag(name, cell))
-        elif _has(kind, tuple):
-            values = cell.split()
-            if any(re.match(r"-\D", value) for value in values):
-                raise InputError(f"{name} is {cell!r}", "values are needed", "correct it")
-            words += [f"--{name}", *(str(base / value) if _has(kind, Path) else value for value in values)]
-        elif _has(kind, Path):
-            words.append(f"--{name}={folder / _relative(cell)}")
-        else:
-            words.append(f"--{name}={cell}")
-    return words
+    given = [columns()[name] for name in cells if name not in (*COLUMNS, "method")]
+    return words + to_words({option.name: _value(option, cells[option.name], base, folder) for option in given})
 
 
-def _has(kind: Any, wanted: type) -> bool:
-    """Whether values of this type may be of the wanted one."""
-    return wanted in (kind, typing.get_origin(kind)) or any(_has(part, wanted) for part in typing.get_args(kind))
+def _value(option: Option, cell: str, base: Path, folder: Path) -> Value:
+    """What a cell says; what is read lies beside the table, what is written in the batch's folder."""
+    if option.takes(bool):
+        if cell.lower() not in FLAGS:
+            raise InputError(f"{option.name} is {cell!r}", "yes or no is needed", "write one of them")
+        return FLAGS[cell.lower()]
+    if option.takes(tuple):
+        return tuple(str(base / part) if option.takes(Path) else part for part in cell.split())
+    if option.takes(Path):
+        read = option.name.replace("-", "_") in READ
+        return str(base / cell if read else folder / _relative(cell))
+    return cell
 
 
-def _flag(name: str, cell: str) -> str:
-    """--name or --no-name; --group.name or --group.no-name."""
-    group, dot, last = name.rpartition(".")
-    if cell.lower() in ("yes", "true", "1", "on"):
-        return f"--{name}"
-    if cell.lower() in ("no", "false", "0", "off"):
-        return f"--{group}{dot}no-{last}"
-    raise InputError(f"{name} is {cell!r}", "yes or no is needed", "correct it")
+FLAGS = {"yes": True, "true": True, "1": True, "on": True, "no": False, "false": False, "0": False, "off": False}
 
 
 def _relative(cell: str) -> Path:
     path = Path(cell)
     if path.is_absolute() or path.drive or ".." in path.parts or path == Path():
-        raise InputError(f"{cell} is not in the batch's folder", "a name in it is needed", "correct it")
+        needed = "a name in it is needed"
+        raise InputError(f"{cell} is not in the batch's folder", needed, "give one like a.mp4 or b/a.mp4")
     if any(part.startswith(".") for part in path.parts):
         raise InputError(f"{cell} is a hidden name", "those are for what is half-written", "choose another")
     return path
@@ -195,7 +190,7 @@ def _inside(path: Path, folder: Path) -> Path:
         real, root = path.resolve(), folder.resolve()
     except (OSError, RuntimeError) as error:  # links that go in circles
         raise InputError(
-            f"{path} leads nowhere ({error})", "a path that can be followed is needed", "correct"
+            f"{path} leads nowhere ({error})", "a path that can be followed is needed", "remove the link"
         ) from None
     if root not in real.parents or folder not in path.parents:
         raise InputError(f"{path} is not in {folder}", "a batch writes into its own folder only", "choose a name in it")

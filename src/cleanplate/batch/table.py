@@ -1,15 +1,14 @@
 """What asks for the jobs of a batch: the rows of a table, or the shots of a folder, as cells by column."""
 
 import csv
-import dataclasses
 import difflib
 import io
-import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-from cleanplate.commands.inpaint import Inpaint
+from cleanplate.commands.options import Option, options
+from cleanplate.commands.renamed import current_name
 from cleanplate.errors import InputError
 from cleanplate.video.images import is_image
 
@@ -40,7 +39,7 @@ def rows_of(table: Path) -> list[Row]:
         InputError: naming the row.
     """
     records = list(_records(table))
-    header = [name.strip().lower().replace("_", "-") for name in records[0][1]]
+    header = [current_name(name.strip().lower().replace("_", "-")) for name in records[0][1]]
     _check_header(table, header)
     rows = []
     for number, cells in records[1:]:
@@ -50,7 +49,9 @@ def rows_of(table: Path) -> list[Row]:
             continue
         if len(cells) != len(header):
             needed = f"the header has {len(header)}"
-            raise InputError(f"{where} has {len(cells)} cells", needed, "correct it (quote cells with a separator in)")
+            raise InputError(
+                f"{where} has {len(cells)} cells", needed, "make it as many (quote cells with a separator in)"
+            )
         filled = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
         for name in COLUMNS:
             if name not in filled:
@@ -89,7 +90,8 @@ def _records(table: Path) -> Iterator[tuple[int, list[str]]]:
             break
         except csv.Error as error:
             needed = 'cells are separated by , or ; and quoted by "'
-            raise InputError(f"row {number} of {table.name} is broken ({error})", needed, "correct it") from None
+            fix = "save it as CSV from a spreadsheet"
+            raise InputError(f"row {number} of {table.name} is broken ({error})", needed, fix) from None
         if cells:
             empty = False
             yield number, cells
@@ -98,13 +100,13 @@ def _records(table: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _check_header(table: Path, header: Sequence[str]) -> None:
-    where, kinds = f"row 1 of {table.name}", options()
+    where, kinds = f"row 1 of {table.name}", columns()
     for number, name in enumerate(header, 1):
         if not name:
             raise InputError(f"{where}: column {number} has no name", "each column needs one", "name it or remove it")
         if header.count(name) > 1:
             raise InputError(f"{where}: the column {name} is there twice", "once is enough", "remove one")
-        if name.replace("-", "_") in OURS:
+        if name in OURS:
             raise InputError(
                 f"{where}: {name} is no column", "it is said of all jobs", f"see cleanplate batch --{name}"
             )
@@ -117,18 +119,10 @@ def _check_header(table: Path, header: Sequence[str]) -> None:
             raise InputError(f"{where} has no column {name}", f"{', '.join(COLUMNS)} are needed", "add it")
 
 
-def options(kind: type = Inpaint, prefix: str = "") -> dict[str, Any]:
-    """The type of each option of a command, by its name on the command line without dashes; `out` is not one."""
-    out: dict[str, Any] = {}
-    hints, marked = typing.get_type_hints(kind), typing.get_type_hints(kind, include_extras=True)
-    for field in dataclasses.fields(kind):
-        hint, name = hints[field.name], prefix + field.name.replace("_", "-")
-        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-            nameless = any(getattr(mark, "name", None) == "" for mark in typing.get_args(marked[field.name])[1:])
-            out |= options(hint, "" if nameless else f"{name}.")
-        elif field.name not in OURS | {"output"}:
-            out[name] = hint
-    return out
+@cache
+def columns() -> Mapping[str, Option]:
+    """The options that a table may have columns of, by their names; `out` is the output."""
+    return {name: option for name, option in options().items() if name not in OURS | {"output"}}
 
 
 # Folders

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from tyro.conf import Positional, arg
 
@@ -47,22 +47,45 @@ class Compose:
         """Write the clips."""
         from cleanplate.data.write import compose_dataset, compose_files
 
+        self._check()
+        with progress() as on_step:
+            if self.object is None or self.mask is None:
+                names = compose_dataset(
+                    self.background,
+                    self.output,
+                    size=self.size,
+                    dilate_px=self.dilate_px,
+                    overwrite=self.overwrite,
+                    masks_per_background=self.masks_per_background,
+                    count=self.frames,
+                    seed=self.seed,
+                    on_step=on_step,
+                )
+            else:
+                name = compose_files(
+                    self.background,
+                    self.object,
+                    self.mask,
+                    self.output,
+                    name=self.name,
+                    frames=(self.start, self.start + self.frames),
+                    size=self.size,
+                    dilate_px=self.dilate_px,
+                    overwrite=self.overwrite,
+                    on_step=on_step,
+                )
+                names = [name]
+        print(f"{self.output}: {len(names)} clip{'s' * (len(names) > 1)} ({', '.join(names)})")
+
+    def _check(self) -> None:
         if (self.object is None) != (self.mask is None):
             raise InputError(f"OBJECT {self.object} has no OBJECT_MASK", "both are needed, or neither", "give both")
         if min(self.frames, self.masks_per_background) < 1 or min(self.start, self.dilate_px) < 0:
             given = f"--frames {self.frames} --masks-per-background {self.masks_per_background} --start {self.start}"
             needed = "at least 1 of the first two, and no number below 0, are needed"
-            raise InputError(f"{given} --dilate-px {self.dilate_px}", needed, "correct it")
+            raise InputError(f"{given} --dilate-px {self.dilate_px}", needed, "raise what is too small")
         if self.object is None and (self.name is not None or self.start):
             raise InputError("--name and --start are of one clip", "OBJECT and OBJECT_MASK are needed", "drop them")
         if max(self.frames, self.start) >= 2**31:
-            raise InputError(f"--frames {self.frames} --start {self.start}", "less than 2^31 is needed", "correct it")
-        options: dict[str, Any] = {"size": self.size, "dilate_px": self.dilate_px, "overwrite": self.overwrite}
-        with progress() as on_step:
-            if self.object is None or self.mask is None:
-                options |= {"masks_per_background": self.masks_per_background, "count": self.frames, "seed": self.seed}
-                names = compose_dataset(self.background, self.output, on_step=on_step, **options)
-            else:
-                options |= {"name": self.name, "frames": (self.start, self.start + self.frames), "on_step": on_step}
-                names = [compose_files(self.background, self.object, self.mask, self.output, **options)]
-        print(f"{self.output}: {len(names)} clip{'s' * (len(names) > 1)} ({', '.join(names)})")
+            given = f"--frames {self.frames} --start {self.start}"
+            raise InputError(given, "less than 2^31 is needed", "count frames of the shot")

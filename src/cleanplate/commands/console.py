@@ -1,17 +1,35 @@
-"""What the commands share: the name of an output, and the progress bar."""
+"""What the commands share: the name of an output, the part of a video, and the progress bar."""
 
 import contextlib
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from cleanplate.progress import OnStep, Step
 
+if TYPE_CHECKING:
+    from cleanplate.video.timecode import Span
+
 Output = Annotated[Path, arg(aliases=["-o"])]
+Start = Annotated[str, arg(metavar="MOMENT")]
+End = Annotated[str | None, arg(metavar="MOMENT")]
+
+
+def part_of(video: Path, start: str, end: str | None) -> "Span":
+    """The part of a video from --start up to, but without, --end.
+
+    Raises:
+        InputError: no video, no moments, or nothing between them.
+    """
+    from cleanplate.video.reader import fps_of
+    from cleanplate.video.timecode import Span, moment
+
+    fps = fps_of(video)
+    return Span(moment(start, fps), None if end is None else moment(end, fps))
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from cleanplate.commands.console import Output, progress
+from cleanplate.commands.console import End, Output, Start, part_of, progress
 from cleanplate.config import DEFAULT_METHOD, METHODS, Encoding, Method
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.progress import OnStep
@@ -40,9 +40,9 @@ class Inpaint:
     """carry-learn (default), carry, or one of the paper's: dip, dip-vid, dip-vid-3dcn, dip-vid-flow."""
     seed: int = 0
     """The same clip, method, seed and machine give the same result."""
-    start: Annotated[str, arg(metavar="MOMENT")] = "0"
+    start: Start = "0"
     """Where to begin: a frame (120), a time (2.5s, 1:05) or a timecode (00:01:05:12)."""
-    end: Annotated[str | None, arg(metavar="MOMENT")] = None
+    end: End = None
     """Where to end, in the same words; that frame is not part of it any more."""
     size: Annotated[tuple[int, int] | None, arg(metavar="HEIGHT WIDTH")] = None
     """Resize and centre-crop to this; as it is if not given."""
@@ -50,7 +50,7 @@ class Inpaint:
     """Look at, and fill, this part of the picture only."""
     dilate_px: int = 4
     """Pixels to grow the mask by on all sides."""
-    also: Annotated[tuple[Path, ...], arg(metavar="MASK")] = ()
+    extra_mask: Annotated[tuple[Path, ...], arg(metavar="MASK")] = ()
     """More masks; what any of them marks is removed."""
     invert_mask: bool = False
     """Black marks what to remove."""
@@ -87,7 +87,7 @@ class Inpaint:
         outputs = [self.output] if self.provenance is None else [self.output, self.provenance]
         if len({output.absolute() for output in outputs}) < len(outputs):
             raise InputError(f"{self.output} is named twice", "video and provenance go to two files", "rename one")
-        sources = [existing(path) for path in (self.video, self.mask, *self.also)]
+        sources = [existing(path) for path in (self.video, self.mask, *self.extra_mask)]
         check_output(self.output, overwrite=self.overwrite, sources=sources, encoding=self.encoding)
         if self.provenance is not None:
             check_output(self.provenance, overwrite=self.overwrite, sources=sources)
@@ -110,23 +110,33 @@ class Inpaint:
         from cleanplate.runtime.options import RunOptions
 
         run = RunOptions(self.seed, self.device, self.max_steps, self.max_seconds, work_dir, on_step)
-        more = {"provenance": self.provenance, "encoding": self.encoding, "on_frame": on_frame}
-        return clean(self.shot(), self.output, self.settings, run, **more)
+        return clean(
+            self.shot(),
+            self.output,
+            self.settings,
+            run,
+            provenance=self.provenance,
+            encoding=self.encoding,
+            on_frame=on_frame,
+        )
 
     def shot(self) -> "Shot":
         """The video and its masks."""
         from cleanplate.video.shot import open_shot
 
-        reading = {"size": self.size, "region": self.region, "dilate_px": self.dilate_px}
-        return open_shot(self.video, (self.mask, *self.also), self.span(), **reading, invert_mask=self.invert_mask)
+        return open_shot(
+            self.video,
+            (self.mask, *self.extra_mask),
+            self.span(),
+            size=self.size,
+            region=self.region,
+            dilate_px=self.dilate_px,
+            invert_mask=self.invert_mask,
+        )
 
     def span(self) -> "Span":
         """The part of the video."""
-        from cleanplate.video.reader import fps_of
-        from cleanplate.video.timecode import Span, moment
-
-        fps = fps_of(self.video)
-        return Span(moment(self.start, fps), None if self.end is None else moment(self.end, fps))
+        return part_of(self.video, self.start, self.end)
 
 
 @contextlib.contextmanager

@@ -1,13 +1,14 @@
 """The command `mask`: mark a thing once and write its mask for the whole shot."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from cleanplate.commands.console import Output, progress
+from cleanplate.commands.console import End, Output, Start, part_of, progress
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
 
@@ -39,11 +40,15 @@ class Mask:
     paint: Annotated[tuple[str, ...], arg(metavar="FRAME:IMAGE")] = ()
     """Painted masks, white on the thing, in the size of the video. With --fixed just IMAGE."""
     fixed: bool = False
-    """The mark holds still: it is the mask of every frame from --from to --to."""
-    start: Annotated[str | None, arg(name="from", metavar="WHEN")] = None
-    """First frame to mask: a frame (120), seconds (4.5s), a clock (1:02.5) or a timecode (00:01:02:12)."""
-    end: Annotated[str | None, arg(name="to", metavar="WHEN")] = None
-    """Last frame to mask."""
+    """The mark holds still: it is the mask of every frame from --start to --end."""
+    start: Start = "0"
+    """Where to begin: a frame (120), a time (2.5s, 1:05) or a timecode (00:01:05:12)."""
+    end: End = None
+    """Where to end, in the same words; that frame is not masked any more."""
+    shown_first: Annotated[str | None, arg(name="from", metavar="MOMENT")] = None
+    """Word of an earlier version for --start: begins with the frame that is shown then."""
+    shown_last: Annotated[str | None, arg(name="to", metavar="MOMENT")] = None
+    """Word of an earlier version for --end: ends with the frame that is shown then, which is masked too."""
     method: Literal["flow", "sam2"] = "flow"
     """flow, or sam2 if its package and weights are there ($CLEANPLATE_WEIGHTS)."""
     seed: int = 0
@@ -58,44 +63,75 @@ class Mask:
         import numpy as np
 
         from cleanplate.runtime.files import existing
-        from cleanplate.track.marks import frame_at
-        from cleanplate.track.tracker import track
+        from cleanplate.video.reader import peek
+        from cleanplate.video.timecode import Span
         from cleanplate.video.writer import check_output
 
         check_output(self.output, overwrite=self.overwrite, sources=(existing(self.video),))
-        shot = look_through(self.video)
-        first = 0 if self.start is None else frame_at(self.start, shot.times_s, shot.fps)
-        last = len(shot.times_s) - 1 if self.end is None else frame_at(self.end, shot.times_s, shot.fps)
-        if first > last:
-            given = f"--from {self.start} is frame {first} and --to {self.end} is frame {last}"
-            raise InputError(given, "the first frame comes before the last", "swap them")
-        marks = self._marks(shot.size, len(shot.times_s))
-        nothing = np.zeros(shot.size, bool)
+        picture, fps, _ = peek(self.video, Span())
+        times_s, (height, width) = frame_times_s(self.video, fps), picture.shape[:2]
+        part = self._part(times_s, fps)
+        marks = self._marks((height, width), len(times_s))
+        nothing = np.zeros((height, width), bool)
         with progress() as on_step:
-            if self.fixed:
-                mark = np.logical_or.reduce([mark.area for mark in marks])
-                inside, look_at = (mark for _ in range(first, last + 1)), ()
-                covered = float(mark.mean())
-            else:
-                marks = [self._within(mark, first, last) for mark in marks]
-                pictures = (picture for index, picture in enumerate(read(self.video)) if first <= index <= last)
-                options = {"method": self.method, "seed": self.seed, "device": self.device, "on_step": on_step}
-                tracked = track(pictures, marks, **options)
-                inside, look_at = iter(tracked), tuple(first + index for index in tracked.frames_to_review)
-                covered = float(tracked.probability.mean()) / 255
-            masks = (next(inside) if first <= index <= last else nothing for index in range(len(shot.times_s)))
-            write_masks(self.output, masks, shot, on_step)
-        height, width = shot.size
+            masks, covered, look_at = self._masks(marks, part, on_step)
+            every = (next(masks) if index in part else nothing for index in range(len(times_s)))
+            write_masks(self.output, every, self.video, len(times_s), on_step)
         print(
-            f"{self.output}: {len(shot.times_s)} frames of {width}x{height}; frames {first} to {last} are masked, "
+            f"{self.output}: {len(times_s)} frames of {width}x{height}; frames {part[0]} to {part[-1]} are masked, "
             f"{covered:.1%} of the picture"
         )
         if look_at:
-            print(
-                f"look at frames {', '.join(map(str, look_at))}: unsure there, or resting on an outline that was found"
-            )
+            shown = ", ".join(map(str, look_at))
+            print(f"look at frames {shown}: unsure there, or resting on an outline that was found")
         elif not self.fixed:
             print("no frame is unsure")
+
+    def _part(self, times_s: Sequence[float], fps: float) -> range:
+        """The frames to mask.
+
+        Args:
+            times_s: when each frame of the video is shown.
+            fps: of the frames that a timecode counts within a second.
+        """
+        from cleanplate.track.marks import frame_at
+
+        span, length = part_of(self.video, self.start, self.end), len(times_s)
+        first = next((index for index, time_s in enumerate(times_s) if span.begins(index, time_s)), length)
+        end = next((index for index, time_s in enumerate(times_s) if span.ends(index, time_s)), length)
+        if self.shown_first is not None:
+            first = frame_at(self.shown_first, times_s, fps)
+        if self.shown_last is not None:
+            end = frame_at(self.shown_last, times_s, fps) + 1
+        if first >= end:
+            given = f"no frame is between the start (frame {first}) and the end (frame {end})"
+            needed = f"{self.video} has {length} frames, {times_s[-1] + 1 / fps:.2f} s"
+            raise InputError(given, needed, "give a --start within it, and an --end after that")
+        return range(first, end)
+
+    def _masks(
+        self, marks: "Sequence[Mark]", part: range, on_step: OnStep | None
+    ) -> "tuple[Iterator[np.ndarray], float, tuple[int, ...]]":
+        """The masks of these frames, the share of the picture they cover, and the frames to look at."""
+        import numpy as np
+
+        from cleanplate.imaging.pixels import narrow
+        from cleanplate.track.tracker import track
+        from cleanplate.video.reader import stream_frames
+
+        if self.fixed:
+            mask = np.logical_or.reduce([mark.area for mark in marks])
+            return repeat(mask), float(mask.mean()), ()
+        for mark in marks:
+            if mark.frame not in part:
+                needed = f"--start and --end take frames {part[0]} to {part[-1]}"
+                raise InputError(f"frame {mark.frame} is marked", needed, "mark one of these")
+        marks = [replace(mark, frame=mark.frame - part[0]) for mark in marks]
+        pictures = islice(stream_frames(self.video), part.start, part.stop)
+        options = {"method": self.method, "seed": self.seed, "device": self.device, "on_step": on_step}
+        tracked = track(map(narrow, pictures), marks, **options)
+        look_at = tuple(part[0] + index for index in tracked.frames_to_review)
+        return iter(tracked), float(tracked.probability.mean()) / 255, look_at
 
     def _marks(self, size: tuple[int, int], length: int) -> "list[Mark]":
         """What was marked, on which frames."""
@@ -126,69 +162,45 @@ class Mask:
             raise InputError("nothing is marked", "--box, --polygon or --paint is needed", "mark the thing on a frame")
         for mark in marks:
             if mark.frame >= length:
-                raise InputError(
-                    f"frame {mark.frame} is marked", f"{self.video} has {length} frames, counted from 0", "correct it"
-                )
+                needed = f"{self.video} has {length} frames, counted from 0"
+                raise InputError(f"frame {mark.frame} is marked", needed, f"give a frame from 0 to {length - 1}")
         return marks
 
-    def _within(self, mark: "Mark", first: int, last: int) -> "Mark":
-        """The mark with its frame counted from the first one that is tracked."""
-        import dataclasses
 
-        if not first <= mark.frame <= last:
-            given = f"frame {mark.frame} is marked"
-            raise InputError(given, f"--from and --to take frames {first} to {last}", "mark one of these")
-        return dataclasses.replace(mark, frame=mark.frame - first)
+def frame_times_s(video: Path, fps: float) -> list[float]:
+    """When each frame of a video or folder is shown, from the first one.
 
-
-@dataclass(frozen=True)
-class Shot:
-    """What is known of a video once it has been gone through."""
-
-    path: Path
-    size: tuple[int, int]
-    """(height, width)."""
-    times_s: list[float]
-    """When each frame is shown."""
-    fps: float
-
-
-def look_through(path: Path) -> Shot:
-    """The size and the times of all frames; nothing is kept of the pictures."""
+    Raises:
+        InputError: no frames, or none that can be decoded.
+    """
     from cleanplate.video.container import decode
-    from cleanplate.video.images import image_files, is_image, read_image
-    from cleanplate.video.planes import upright_size
-    from cleanplate.video.reader import fps_of
+    from cleanplate.video.images import is_image
+    from cleanplate.video.reader import count_frames
 
-    fps = fps_of(path)
-    if path.is_dir() or is_image(path):
-        files = image_files(path) if path.is_dir() else [path]
-        return Shot(path, read_image(files[0]).shape[:2], [index / fps for index in range(len(files))], fps)
+    if video.is_dir() or is_image(video):
+        return [index / fps for index in range(count_frames(video))]
     times_s: list[float] = []
-    size = (0, 0)
-    for frame in decode(path):
-        size = size if times_s else upright_size(frame)
+    for frame in decode(video):
         times_s.append(float(frame.time) if frame.time is not None else len(times_s) / fps)
-    if not times_s:
-        raise InputError(f"{path} has no frames", "at least one is needed", "check the file")
-    return Shot(path, size, [time - times_s[0] for time in times_s], fps)
+    return [time_s - times_s[0] for time_s in times_s]
 
 
-def read(path: Path) -> "Iterator[np.ndarray]":
-    """The frames in RGB, one after the other."""
-    from cleanplate.imaging.pixels import narrow
-    from cleanplate.video.reader import stream_frames
+def write_masks(path: Path, masks: "Iterable[np.ndarray]", video: Path, total: int, on_step: OnStep | None) -> None:
+    """Write masks one by one, in the time of the video and without its sound.
 
-    return map(narrow, stream_frames(path))
-
-
-def write_masks(path: Path, masks: "Iterable[np.ndarray]", shot: Shot, on_step: OnStep | None) -> None:
-    """Write masks one by one, in the time of the shot and without its sound."""
+    Args:
+        path: what to write.
+        masks: (H, W) bool, one a frame.
+        video: what they are of.
+        total: how many there are.
+        on_step: told of every mask.
+    """
     import numpy as np
 
+    from cleanplate.video.reader import fps_of
     from cleanplate.video.writer import open_writer
 
-    with open_writer(path, like=shot.path, fps=shot.fps, keep_source=False) as writer:
+    with open_writer(path, like=video, fps=fps_of(video), keep_source=False) as writer:
         for index, mask in enumerate(masks):
             writer.write(np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2))
-            tell(on_step, "write", index + 1, len(shot.times_s))
+            tell(on_step, "write", index + 1, total)

@@ -5,106 +5,106 @@ import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import MappingProxyType
+from typing import Any
 
 import tyro
 
 from cleanplate.commands.inpaint import Inpaint
-from cleanplate.commands.settings import Value, read_settings, settings_path, to_words
-from cleanplate.config import DEFAULT_METHOD, METHODS, Encoding, find_method
+from cleanplate.commands.options import to_words
+from cleanplate.commands.renamed import current_words
+from cleanplate.commands.settings import Value, read_settings, settings_path
+from cleanplate.config import DEFAULT_METHOD, find_method
 from cleanplate.errors import InputError
+
+PROG = "cleanplate inpaint"
+HELP = ("-h", "--help")
+PLACES = ("video", "mask", "output")
+"""What must be given to `inpaint`."""
 
 
 def parse_inpaint(words: Sequence[str]) -> Inpaint:
     """The command that these words (VIDEO MASK ... as behind `cleanplate inpaint`) ask for.
 
-    Raises:
-        InputError: words that make no command.
-    """
-    read = parse_as(inpaint_with(inpaint_defaults(words)), words, prog="cleanplate inpaint")
-    # The class that was parsed is made at run time, and cannot go to another process.
-    return Inpaint(**{field.name: getattr(read, field.name) for field in dataclasses.fields(Inpaint)})
-
-
-def inpaint_defaults(words: Sequence[str]) -> dict[str, Any]:
-    """The fields of Inpaint that depend on the words.
-
-    A method's fields have that method's values as their defaults, so the words are read twice: first for its name. What
-    a settings file holds are defaults too.
-
-    Raises:
-        InputError: words that make no command.
-    """
-    defaults: dict[str, Any] = {"settings": METHODS[DEFAULT_METHOD]}
-    asks_help = any(word in HELP for word in words)
-    try:
-        plain = [word for word in words if word not in HELP]
-        path = settings_path(plain)
-        held = {} if path is None else read_settings(path)
-        defaults |= _held(path, held, str(held.get("method", DEFAULT_METHOD)))
-        method = parse_as(inpaint_with(defaults), plain, prog="cleanplate inpaint").method
-        defaults |= {"settings": find_method(method)} | _held(path, held, method)
-    except InputError:
-        if not asks_help:
-            raise
-    return defaults
-
-
-HELP = ("-h", "--help")
-
-
-PLACES = ("video", "mask", "output", "method")
-"""What is given to `inpaint` without a name, or must be given."""
-
-
-def _held(path: Path | None, held: Mapping[str, Value], method: str) -> dict[str, Any]:
-    """The fields of Inpaint that a settings file sets, if this is the method; checked like words of a command."""
-    if not held:
-        return {}
-    places = {name: str(held.get(name, name)) for name in PLACES} | {"method": method}
-    words = to_words({name: value for name, value in held.items() if name not in PLACES})
-    try:
-        preset: dict[str, Any] = {"settings": find_method(method)}
-        given = [places["video"], places["mask"], method, "-o", places["output"]]
-        read = parse_as(inpaint_with(preset), [*given, *words], prog="cleanplate inpaint")
-    except InputError as error:
-        given = f"the settings file {path} cannot be used ({error})"
-        raise InputError(given, "the words of cleanplate inpaint are needed", "correct it") from None
-    # A group like `carry` belongs to the method.
-    names = {name.replace("-", "_").partition(".")[0] for name in held}
-    fields = {field.name for field in dataclasses.fields(Inpaint)}
-    encoding = {field.name for field in dataclasses.fields(Encoding)}
-    named = {"encoding" if name in encoding else name if name in fields else "settings" for name in names}
-    return {name: getattr(read, name) for name in named}
-
-
-def inpaint_with(defaults: Mapping[str, Any]) -> type[Inpaint]:
-    """The command with other defaults."""
-    kinds = get_type_hints(Inpaint, include_extras=True)
-    fields = [(name, kinds[name], value) for name, value in defaults.items()]
-    made = dataclasses.make_dataclass("Inpaint", fields, bases=(Inpaint,), frozen=True, kw_only=True)
-    made.__doc__ = Inpaint.__doc__
-    return made
-
-
-def parse_as(command: Any, words: Sequence[str], *, prog: str, description: str | None = None) -> Any:
-    """The command, or one of a union of them, that these words ask for.
+    A method's options have that method's values as their defaults, so the words are read again if they name another
+    method than the defaults were of.
 
     Raises:
         InputError: words that make no command.
         SystemExit: help was asked for and printed.
     """
-    said = io.StringIO()
+    words = current_words(words)
+    plain = [word for word in words if word not in HELP]
+    asks_help = len(plain) < len(words)
+    default = _default(DEFAULT_METHOD)
+    try:
+        path = settings_path(plain)
+        held = {} if path is None else read_settings(path)
+        default = _with_settings(str(held.get("method", DEFAULT_METHOD)), held, path)
+        read = parse_as(Inpaint, plain, prog=PROG, default=default)
+        if read.method != default.method:
+            find_method(read.method)
+            default = _with_settings(read.method, held, path)
+            read = default if asks_help else parse_as(Inpaint, plain, prog=PROG, default=default)
+        if not asks_help:
+            return read
+    except InputError:
+        if not asks_help:
+            raise
+    return parse_as(Inpaint, words, prog=PROG, default=default)
+
+
+def _default(method: str, fields: Mapping[str, Any] = MappingProxyType({})) -> Inpaint:
+    """What the command is with a method where no word says otherwise; what must be given is missing from it."""
+    given = {field.name: field.default for field in dataclasses.fields(Inpaint)} | dict.fromkeys(PLACES, tyro.MISSING)
+    default = object.__new__(Inpaint)  # no `Inpaint(...)`: what is missing is no path
+    vars(default).update(given | {"method": method, "settings": find_method(method), **fields})
+    return default
+
+
+def _with_settings(method: str, held: Mapping[str, Value], path: Path | None) -> Inpaint:
+    """The same with what a settings file holds, which is checked like words of a command."""
+    places = {name: Path(str(held[name])) for name in PLACES if name in held}
+    given = {name: value for name, value in held.items() if name not in (*PLACES, "method")}
+    try:
+        if not given:
+            return _default(method, places)
+        words = ["VIDEO", "MASK", "-o", "OUT", *to_words(given)]
+        read = parse_as(Inpaint, words, prog=PROG, default=_default(method))
+        return _default(method, vars(read) | dict.fromkeys(PLACES, tyro.MISSING) | places)
+    except InputError as error:
+        said = f"the settings file {path} cannot be used ({error})"
+        needed = "options of cleanplate inpaint are needed, as in dilate-px = 4"
+        raise InputError(said, needed, "change that line, or remove it") from None
+
+
+def parse_as(
+    command: Any, words: Sequence[str], *, prog: str, description: str | None = None, default: Any = None
+) -> Any:
+    """The command, or one of a union of them, that these words ask for.
+
+    Args:
+        command: a dataclass, or a union of them.
+        words: of the command line.
+        prog: what stands before them.
+        description: what --help says first.
+        default: a command whose values are taken where no word says otherwise; None for those of its class.
+
+    Raises:
+        InputError: words that make no command.
+        SystemExit: help was asked for and printed.
+    """
+    said, defaults = io.StringIO(), {} if default is None else {"default": default}
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(command, prog=prog, args=list(words), description=description)
+            return tyro.cli(command, prog=prog, args=list(words), description=description, **defaults)
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise _in_one_line(said.getvalue()) from None
+        raise _in_one_line(said.getvalue(), prog) from None
 
 
-def _in_one_line(box: str) -> InputError:
+def _in_one_line(box: str, prog: str) -> InputError:
     """What tyro says in a box with a title and sections between rules, as one line."""
     sections = [""]
     for line in box.splitlines():
@@ -114,7 +114,7 @@ def _in_one_line(box: str) -> InputError:
             sections[-1] += " " + line.strip(" \u2502")
     title, *said = [" ".join(section.split()) for section in sections if section.strip()]
     said = [part.removesuffix(":") for part in said if not part.startswith(("Argument helptext", "For full helptext"))]
-    return InputError(title.lower(), "; ".join(said), "see cleanplate --help")
+    return InputError(title.lower(), "; ".join(said), f"see {prog} --help")
 
 
 RULES = " -\u2500\u2502\u256d\u256e\u2570\u256f"

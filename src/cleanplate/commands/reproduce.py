@@ -1,6 +1,5 @@
 """The command `reproduce`: make a table or a figure of the paper."""
 
-import dataclasses
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from cleanplate.commands.console import progress
 class Reproduce:
     """Make a table or a figure of the paper: run what it needs and is not there yet, and write it.
 
-    Every run is a line in OUT/results.jsonl; the same command goes on where it was ended.
+    Every run is a line in OUTPUT/results.jsonl; the same command goes on where it was ended.
     """
 
     experiment: Annotated[
@@ -27,7 +26,7 @@ class Reproduce:
     two cores, the methods begin to converge; paper: the paper's own numbers."""
     data: Annotated[Path, arg(metavar="DIR")]
     """Folder of clips with ground truth (cleanplate compose), or of what composed.json makes them of."""
-    out: Annotated[Path, arg(metavar="DIR", aliases=["-o"])] = Path("results")
+    output: Annotated[Path, arg(metavar="DIR", aliases=["-o"])] = Path("results")
     """Folder for results.jsonl, what was made, tables and figures."""
     seeds: Annotated[tuple[int, ...], arg(metavar="N")] = (0,)
     """Everything is repeated with each."""
@@ -51,9 +50,22 @@ class Reproduce:
         from cleanplate.experiments.reproduce import reproduce
 
         logging.getLogger("cleanplate.experiments").setLevel(logging.INFO)
-        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         with progress() as on_step:
-            written = reproduce(**options, on_step=on_step)
+            written = reproduce(
+                self.experiment,
+                self.data,
+                self.output,
+                scale=self.scale,
+                seeds=self.seeds,
+                methods=self.methods,
+                clips=self.clips,
+                metrics=self.metrics,
+                external=self.external,
+                on=self.on,
+                workers=self.workers,
+                device=self.device,
+                on_step=on_step,
+            )
         for path in written:
             if path.suffix == ".md":
                 print(path.read_text())

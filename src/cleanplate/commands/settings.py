@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cleanplate.commands.renamed import current_name
 from cleanplate.errors import InputError
 
 Value = bool | int | float | str | tuple
@@ -33,10 +34,12 @@ def read_settings(path: Path) -> dict[str, Value]:
         held = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         given = f"the settings file {path} cannot be read ({error.strerror})"
-        raise InputError(given, "a TOML file is needed", "check the name") from None
+        raise InputError(given, "a TOML file is needed", "name one that is there and may be read") from None
     except ValueError as error:  # of TOML, or of UTF-8
         given = f"the settings file {path} is not TOML ({error})"
-        raise InputError(given, "lines like carry.rounds = 2 are needed", "correct it") from None
+        raise InputError(
+            given, "lines like carry.rounds = 2 are needed", "quote words, and put [ ] around several values"
+        ) from None
     found: dict[str, Value] = {}
 
     def collect(table: Mapping[str, Any], before: str) -> None:
@@ -44,13 +47,15 @@ def read_settings(path: Path) -> dict[str, Value]:
             name = before + key.replace("_", "-")
             if isinstance(value, dict):
                 collect(value, f"{name}.")
-            elif isinstance(value, list) and all(isinstance(part, int | float | str) for part in value):
+                continue
+            name = current_name(name)
+            if isinstance(value, list) and all(isinstance(part, int | float | str) for part in value):
                 found[name] = tuple(value)
             elif isinstance(value, bool | int | float | str):
                 found[name] = value
             else:
                 given = f"{name} in {path} is {value!r:.40}"
-                raise InputError(given, "a number, a word, true, false or a list of such is needed", "correct it")
+                raise InputError(given, "a number, a word, true, false or a list of such is needed", "quote it")
 
     collect(held, "")
     return found
@@ -61,20 +66,3 @@ def write_settings(path: Path, settings: Mapping[str, Value]) -> None:
     # A JSON value is a TOML value: neither null nor tables come up here.
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in settings.items()]
     path.write_text("".join(lines), encoding="utf-8")
-
-
-def to_words(settings: Mapping[str, Value]) -> list[str]:
-    """The options as the words of a command line."""
-    words: list[str] = []
-    for name, value in settings.items():
-        if isinstance(value, bool):
-            words.append(f"--{name}" if value else negated(name))
-        else:
-            words += [f"--{name}", *map(str, value if isinstance(value, tuple) else (value,))]
-    return words
-
-
-def negated(name: str) -> str:
-    """The word that switches an option off."""
-    group, dot, last = name.rpartition(".")
-    return f"--{group}{dot}no-{last}"

@@ -1,27 +1,23 @@
 """The options of `cleanplate inpaint` as controls: made from the same dataclasses, read back as the same words."""
 
-import ast
-import dataclasses
-import inspect
-import textwrap
 import typing
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cache
-from types import UnionType
 from typing import Any, Literal
 
 import gradio as gr
 
 from cleanplate.commands.inpaint import Inpaint
+from cleanplate.commands.options import METHOD_GROUPS, Option, to_words
+from cleanplate.commands.options import options as all_options
 from cleanplate.commands.parse import parse_inpaint
-from cleanplate.commands.settings import Value, to_words
-from cleanplate.config import METHODS, Encoding, Method, find_method
+from cleanplate.commands.settings import Value
+from cleanplate.config import METHODS, Method, find_method
 from cleanplate.errors import InputError
 
 # Files are the studio's own business: nobody names a path here.
-FILES = ("video", "mask", "output", "also", "provenance", "log_dir", "pictures", "settings_file")
-NOT_HERE = frozenset({*FILES, "method", "settings", "encoding", "overwrite", "resume", "save_every_s"})
+FILES = ("video", "mask", "output", "extra-mask", "provenance", "log-dir", "pictures", "settings-file")
+NOT_HERE = frozenset({*FILES, "method", "overwrite", "resume", "save-every-s"})
 TITLES = {
     "": "Reading, budget and machine",
     "encoding": "How the result is written",
@@ -35,87 +31,30 @@ TITLES = {
 }
 
 
-@dataclass(frozen=True)
-class Option:
-    """One of the command's options."""
-
-    name: str
-    """As on the command line: carry.rounds."""
-    group: str
-    kind: Any
-    help: str
-    default: Any = None
-    """Of an option that does not depend on the method."""
-
-    def value(self, method: Method) -> Any:
-        """What it is if nobody sets it."""
-        if self.group not in METHOD_GROUPS:
-            return self.default
-        held: Any = method
-        for part in self.name.replace("-", "_").split("."):
-            held = getattr(held, part)
-        return held
-
-
-METHOD_GROUPS = ("method", "carry", "learn", "network", "loss", "schedule", "fit")
-
-
 @cache
 def options() -> tuple[Option, ...]:
     """All options that the page offers, in the command's order."""
-    found = [
-        *_options(Inpaint, ""),
-        *_options(Encoding, "encoding"),
-        *(one for one in _options(Method, "method") if not dataclasses.is_dataclass(one.kind)),
-    ]
-    for field, kind in typing.get_type_hints(Method).items():
-        if dataclasses.is_dataclass(kind):
-            found += _options(kind, field, f"{field}.")
-    return tuple(found)
-
-
-def _options(of: Any, group: str, before: str = "") -> Iterator[Option]:
-    kinds, helps = typing.get_type_hints(of), docstrings(of)
-    for field in dataclasses.fields(of):
-        if field.name not in NOT_HERE:
-            name = before + field.name.replace("_", "-")
-            default = None if field.default is dataclasses.MISSING else field.default
-            yield Option(name, group, kinds[field.name], helps.get(field.name, ""), default)
-
-
-def docstrings(of: type) -> dict[str, str]:
-    """The string below each field, in one line: what the command's --help says too."""
-    (made,) = ast.parse(textwrap.dedent(inspect.getsource(of))).body
-    assert isinstance(made, ast.ClassDef)
-    found = {}
-    for field, below in zip(made.body, made.body[1:], strict=False):
-        if not (isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)):
-            continue
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            found[field.target.id] = " ".join(str(below.value.value).split())
-    return found
+    return tuple(option for option in all_options().values() if option.name not in NOT_HERE)
 
 
 def control(option: Option, method: Method) -> Any:
     """The control for an option."""
     label = option.name.rpartition(".")[2].replace("-", " ").capitalize()
-    shown, given = (
-        shown_value(option, method),
-        {"label": label, "info": option.help, "elem_id": f"option-{option.name}", "min_width": 220},
-    )
-    if option.kind is bool:
+    shown = shown_value(option, method)
+    given = {"label": label, "info": option.help, "elem_id": f"option-{option.name}", "min_width": 220}
+    if option.type is bool:
         return gr.Checkbox(shown, **given)
-    if option.kind in (int, float):
-        return gr.Number(shown, precision=0 if option.kind is int else None, **given)
-    if typing.get_origin(option.kind) is Literal:
-        return gr.Dropdown(list(typing.get_args(option.kind)), value=shown, **given)
-    return gr.Textbox(shown, max_length=100, placeholder="not set" if _optional(option.kind) else None, **given)
+    if option.type in (int, float):
+        return gr.Number(shown, precision=0 if option.type is int else None, **given)
+    if typing.get_origin(option.type) is Literal:
+        return gr.Dropdown(list(typing.get_args(option.type)), value=shown, **given)
+    return gr.Textbox(shown, max_length=100, placeholder="not set" if option.takes(type(None)) else None, **given)
 
 
 def shown_value(option: Option, method: Method) -> Any:
     """Its value as the control shows it."""
     value = option.value(method)
-    if option.kind in (bool, int, float) or typing.get_origin(option.kind) is Literal:
+    if option.type in (bool, int, float) or typing.get_origin(option.type) is Literal:
         return value
     return "" if value is None else " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
@@ -151,16 +90,21 @@ def as_command(settings: Mapping[str, Value]) -> Inpaint:
 
 
 def _as_value(option: Option, value: Any) -> Value:
-    if option.kind is bool or not isinstance(value, str):
-        return int(value) if option.kind is int and not isinstance(value, bool) else value
-    if option.kind is str or _optional(option.kind) is str or typing.get_origin(option.kind) is Literal:
+    """What a control holds. It may be anything, for it comes from outside; what does not fit the command refuses."""
+    if isinstance(value, float) and option.takes(int) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool | int | float):
+        return value
+    if not isinstance(value, str):
+        raise InputError(f"{option.name} is {value!r:.40}", "a number or words are needed", "reload the page")
+    if option.takes(str) or typing.get_origin(option.type) is Literal:
         parts: list[Value] = [value.strip()]
     else:
         parts = [_number(part) for part in value.replace(",", " ").split()]
     for part in parts:
         if isinstance(part, str) and part.startswith("-"):  # it would be an option of its own
-            raise InputError(f"{option.name} is {part}", option.help.rstrip("."), "correct it")
-    return parts[0] if len(parts) == 1 and not _is_tuple(option.kind) else tuple(parts)
+            raise InputError(f"{option.name} is {part}", option.help.rstrip("."), "leave out the dash")
+    return parts[0] if len(parts) == 1 and not option.takes(tuple) else tuple(parts)
 
 
 def _number(word: str) -> Value:
@@ -170,17 +114,6 @@ def _number(word: str) -> Value:
         except ValueError:
             continue
     return word
-
-
-def _optional(kind: Any) -> Any:
-    """What it may be beside None; None if it may not be None."""
-    if isinstance(kind, UnionType) and type(None) in typing.get_args(kind):
-        return next(one for one in typing.get_args(kind) if one is not type(None))
-    return None
-
-
-def _is_tuple(kind: Any) -> bool:
-    return typing.get_origin(_optional(kind) or kind) is tuple
 
 
 def grouped() -> Mapping[str, list[Option]]:

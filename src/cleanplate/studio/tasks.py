@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cleanplate.commands.inpaint import Inpaint
-from cleanplate.commands.mask import look_through, write_masks
+from cleanplate.commands.mask import write_masks
 from cleanplate.data.demo import make_demo, write_tone
 from cleanplate.errors import InputError
 from cleanplate.imaging.frame import Frame
@@ -119,7 +119,7 @@ def track_marks(
             thumbnails.write_mask(thumbnails.numbered(folder / MASK, index, ".png"), mask)
             yield mask
 
-    write_masks(folder / MASK_FILE, passing(), look_through(video), on_step)
+    write_masks(folder / MASK_FILE, passing(), video, info.total, on_step)
     return TrackedShot(frames_to_review)
 
 

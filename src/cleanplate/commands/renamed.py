@@ -1,0 +1,49 @@
+"""Options that have another name now. The old one is understood for one version more, with a warning."""
+
+import logging
+import re
+from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
+
+RENAMED = {
+    "inpaint": {
+        "also": "extra-mask",
+        "carry.trust-filled": "carry.filled-weight",
+        "carry.level-tolerance": "carry.brightness-tolerance",
+        "learn.small": "learn.min-area-share",
+        "learn.copies": "learn.ensemble-size",
+        "learn.boldness": "learn.network-blend",
+        "learn.texture": "learn.texture-weight",
+        "learn.guidance": "learn.guide-weight",
+        "fit.look-every": "fit.eval-every",
+        "fit.keep": "fit.output",
+        "fit.jitter": "fit.input-noise-std",
+        "fit.decay": "fit.lr-decay-share",
+    },
+    "mask": {"from": "start", "to": "end"},
+    "reproduce": {"out": "output"},
+    "batch": {"each": "options"},
+}
+"""Of each command: old names and new ones. Those of `inpaint` are keys of settings files and columns of tables too."""
+MEAN_ANOTHER = ("mask",)
+"""Commands whose old words do not mean what the new ones do: the command takes both, and here is only warned."""
+
+
+def current_name(name: str, command: str = "inpaint") -> str:
+    """The name of an option as it is now; of an old one is warned."""
+    new = RENAMED.get(command, {}).get(name.replace("_", "-"))
+    if new is None:
+        return name
+    log.warning("--%s is now --%s", name, new)
+    return name if command in MEAN_ANOTHER else new
+
+
+def current_words(words: Sequence[str], command: str = "inpaint") -> list[str]:
+    """The words of a command (those behind its name) with its options as they are named now."""
+
+    def current(word: str) -> str:
+        found = re.fullmatch(r"--([\w.-]+)(=.*)?", word, re.DOTALL)
+        return f"--{current_name(found[1], command)}{found[2] or ''}" if found else word
+
+    return [current(word) for word in words]
