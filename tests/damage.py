@@ -37,9 +37,9 @@ from cleanplate.data.compose import read_composed
 from cleanplate.data.demo import write_tone
 from cleanplate.data.pairs import MANIFEST, read_pairs
 from cleanplate.errors import InputError
-from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.files import existing
 from cleanplate.runtime.records import read_records
+from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.video.images import read_image
 from cleanplate.video.reader import read_frames, read_masks
 from cleanplate.video.shot import open_shot

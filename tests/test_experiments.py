@@ -22,6 +22,7 @@ import torch
 from filelock import FileLock
 
 from cleanplate import METHODS, InputError, cli, write_video
+from cleanplate.baselines import NAMES
 from cleanplate.baselines.fillers import BASELINES
 from cleanplate.data.compose import each_composed, resized
 from cleanplate.data.pairs import identified, read_pairs
@@ -38,8 +39,8 @@ from cleanplate.experiments.sources import DEFINED_IN, PACKAGE, code_digest, mea
 from cleanplate.metrics import METRICS, psnr_db
 from cleanplate.paper.model import Model
 from cleanplate.paper.schedule import n_steps
-from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.processes import Report
+from cleanplate.runtime.work_dir import WorkDir
 from tests.conftest import panning, refused, walking_hole
 
 FAST = ("psnr_db", "ssim", "hole_psnr_db", "consistency_psnr_db", "consistency_ssim", "carried_psnr_db")
@@ -833,6 +834,10 @@ def test_the_reference_is_the_liveliest_known_patch() -> None:
 
 
 # Baselines
+
+
+def test_every_baseline_has_its_row() -> None:
+    assert tuple(BASELINES) == NAMES == tuple(name for name in methods_of("table2") if name in NAMES)
 
 
 @pytest.mark.parametrize("name", BASELINES)

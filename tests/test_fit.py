@@ -15,8 +15,8 @@ from cleanplate.paper.fit import fit
 from cleanplate.paper.model import Model
 from cleanplate.paper.objective import Objective
 from cleanplate.paper.schedule import Batch
-from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.options import RunOptions
+from cleanplate.runtime.work_dir import WorkDir
 from tests.conftest import panning, walking_hole
 
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")

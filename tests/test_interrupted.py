@@ -23,9 +23,9 @@ from cleanplate.clean import clean
 from cleanplate.config import Encoding
 from cleanplate.pipeline import enough_memory
 from cleanplate.progress import Step
-from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.files import whole
 from cleanplate.runtime.options import RunOptions
+from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.video.reader import read_frames
 from cleanplate.video.shot import open_shot
 from cleanplate.video.writer import open_writer

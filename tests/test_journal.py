@@ -16,7 +16,7 @@ from cleanplate.carry.trajectories import LinkedFrame
 from cleanplate.config import LEAST_WINDOW
 from cleanplate.errors import Cancelled
 from cleanplate.progress import Step
-from cleanplate.runtime.checkpoint import WorkDir
+from cleanplate.runtime.work_dir import WorkDir
 from tests.conftest import panning, to_bytes, walking_hole
 from tests.test_interrupted import start, until
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import get_args
 
 import av
 import cv2
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 
 from cleanplate import cli, write_video
+from cleanplate.config import Tracker
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.imaging.pixels import to_tensor
 from cleanplate.progress import Step
@@ -234,3 +236,14 @@ def test_nothing_is_left_when_it_fails_in_the_middle(
     before = set(folder.rglob("*"))
     refused("mask frames --fixed --box 1 1 9 9 -o mask.mkv", "No space left on device", capsys)
     assert set(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", get_args(Tracker))
+def test_every_tracker_that_is_named_is_there(name: str) -> None:
+    mark = Mark(0, box_area((8, 8, 12, 12), (48, 64)))
+    try:
+        tracked = track(iter([np.zeros((48, 64, 3), np.uint8)] * 2), [mark], method=name)
+    except InputError as error:  # its package or weights are missing
+        assert "there is no tracker" not in str(error)
+    else:
+        assert len(tracked) == 2

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import InputError
+from cleanplate.track.flow import _marked_masks, _read_small
 from cleanplate.track.marks import Mark, box_area, frame_at, painted_area, polygon_area
 from cleanplate.track.outline import outline, own_motion
 from cleanplate.track.tracked import Tracked, exact_masks, frames_to_review, small_size
-from cleanplate.track.tracker import _marked_masks, _read_small
 from tests.conftest import texture
 from tests.rolling_ball import SIZE, ball_shot, iou
 

@@ -7,8 +7,8 @@ from cleanplate.track.background import MAX_LOG_ODDS, MIN_LOG_ODDS, Background, 
 from cleanplate.track.classifier import Classifier, Samples, appearance_features, deform, samples
 from cleanplate.track.components import centroid, count_components, main_components
 from cleanplate.track.fields import blur, bounding_window, guided_filter, warp
+from cleanplate.track.flow import _blend_weight, _passes
 from cleanplate.track.propagate import Propagator, observe, step_confidence
-from cleanplate.track.tracker import _blend_weight, _passes
 from tests.conftest import texture
 from tests.rolling_ball import SIZE, ball_shot, iou
 

@@ -14,6 +14,7 @@ from cleanplate.config import DEFAULT_METHOD, Encoding, Method, find_method
 from cleanplate.errors import InputError
 from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame
 from cleanplate.imaging.pixels import to_samples
+from cleanplate.imaging.visualise import provenance_to_grey
 from cleanplate.pipeline import describe, enough_memory, fill, find_device
 from cleanplate.progress import tell
 from cleanplate.runtime.files import sha256
@@ -22,8 +23,6 @@ from cleanplate.video.images import image_files
 from cleanplate.video.shot import Shot
 from cleanplate.video.writer import open_writer
 
-PROVENANCE_GREY = np.array([0, 128, 255], np.uint8)
-"""Known, carried and made up, as they are written."""
 DEFAULT_RUN = RunOptions()
 
 
@@ -88,7 +87,7 @@ def clean(
             whole = frame.pasted()
             out.write(to_samples(whole.picture, wide=whole.picture.dtype != torch.uint8), whole.hole[0].numpy())
             if grey:
-                grey.write(np.repeat(PROVENANCE_GREY[whole.provenance[0].numpy()][..., None], 3, axis=-1))
+                grey.write(np.repeat(provenance_to_grey(whole.provenance[0].numpy())[..., None], 3, axis=-1))
             counts += torch.bincount(whole.provenance.flatten(), minlength=3)
             tell(run.on_step, "write", number, max(shot.total, number))
         if not number:

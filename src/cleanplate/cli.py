@@ -9,7 +9,9 @@ import ctypes
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any
 
 from tyro.conf import subcommand
 
@@ -33,7 +35,8 @@ DESCRIPTION = (
     "cleanplate --version prints the version."
 )
 
-Command = Inpaint | Demo | Mask | Evaluate | Compose | Reproduce | Batch | Studio
+COMMANDS = (Inpaint, Demo, Mask, Evaluate, Compose, Reproduce, Batch, Studio)
+"""A dataclass of options with a `run` each; its name in small letters is the command's."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -74,7 +77,7 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def parse(argv: Sequence[str]) -> Command:
+def parse(argv: Sequence[str]) -> Any:
     """The command that these words ask for.
 
     Raises:
@@ -84,15 +87,6 @@ def parse(argv: Sequence[str]) -> Command:
     words = list(argv) or ["--help"]
     if words[0] == "inpaint":
         return parse_inpaint(words[1:])
-    commands = (
-        Annotated[Inpaint, subcommand("inpaint")]
-        | Annotated[Demo, subcommand("demo")]
-        | Annotated[Mask, subcommand("mask")]
-        | Annotated[Evaluate, subcommand("evaluate")]
-        | Annotated[Compose, subcommand("compose")]
-        | Annotated[Reproduce, subcommand("reproduce")]
-        | Annotated[Batch, subcommand("batch")]
-        | Annotated[Studio, subcommand("studio")]
-    )
+    commands = reduce(or_, (Annotated[command, subcommand(command.__name__.lower())] for command in COMMANDS))
     words = [words[0], *current_words(words[1:], words[0])]
     return parse_as(commands, words, prog="cleanplate", description=DESCRIPTION)

@@ -10,8 +10,12 @@ from typing import Literal
 
 from cleanplate.errors import InputError
 
+DILATE_PX = 4
+"""Radius that a mask is dilated by if none is given: masks are seldom drawn wide enough."""
 LEAST_WINDOW = 32
+"""Frames that are held at once at least, unless `CarryConfig.window_frames` is lower: with fewer, less is found."""
 Estimator = Literal["dis", "raft_small", "raft_large"]
+Tracker = Literal["flow", "sam2"]
 
 
 @dataclass(frozen=True)

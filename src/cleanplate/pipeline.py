@@ -19,8 +19,8 @@ from cleanplate.imaging.frame import MADE_UP, Frame
 from cleanplate.imaging.paint import painted
 from cleanplate.paper.methods import learn_all
 from cleanplate.progress import OnStep
-from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.options import RunOptions
+from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.unseen.learn import learn_unseen
 from cleanplate.version import __version__
 from cleanplate.video.clip import Clip

@@ -5,6 +5,9 @@ its last block from what it knew there. What is put back costs next to nothing, 
 
 Of a block is kept what its holes were filled with, until the next stage has filled the same frames; of the last stage
 until the end: four bytes for every hidden pixel of a video of bytes.
+
+What a stage must know at a border is a dataclass of its own: `CarryBorder` in rounds.py, `LearnBorder` in
+unseen/learn.py. The files lie in the work folder (runtime/work_dir.py).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +19,7 @@ from torch import Tensor
 
 from cleanplate.carry.trajectories import FlowLink, LinkedFrame, boundary_pixels
 from cleanplate.imaging.frame import Frame
-from cleanplate.runtime.checkpoint import WorkDir
+from cleanplate.runtime.work_dir import WorkDir
 
 
 @dataclass(frozen=True)

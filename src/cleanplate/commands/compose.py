@@ -7,6 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import Output, progress
+from cleanplate.config import DILATE_PX
 from cleanplate.errors import InputError
 
 
@@ -34,7 +35,7 @@ class Compose:
     """First frame of the background."""
     frames: int = 60
     """Length, if both shots have as many; the paper's is 60."""
-    dilate_px: int = 4
+    dilate_px: int = DILATE_PX
     """Pixels to grow the mask by: that is the hole."""
     masks_per_background: int = 5
     """Of the paper's dataset."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import progress
+from cleanplate.config import DILATE_PX
 from cleanplate.errors import InputError
 
 
@@ -21,7 +22,7 @@ class Evaluate:
     """What it should show."""
     mask: Annotated[Positional[Path], arg(metavar="MASK")]
     """The mask that was given to inpaint."""
-    dilate_px: int = 4
+    dilate_px: int = DILATE_PX
     """Pixels the mask was grown by."""
     provenance: Annotated[Path | None, arg(metavar="PATH")] = None
     """What inpaint --provenance wrote: carried and learned pixels are measured apart too."""
@@ -66,7 +67,9 @@ def to_provenance(levels: Any, shape: tuple[int, ...], path: Path) -> Any:
     """The grey levels that --provenance wrote, 0, 128 and 255, as 0, 1 and 2."""
     import torch
 
+    from cleanplate.imaging.visualise import grey_to_provenance
+
     if (len(levels), 1, *levels.shape[1:]) != shape:
         given = f"{path} has {len(levels)} frames of {levels.shape[2]}x{levels.shape[1]}"
         raise InputError(given, f"{shape[0]} of {shape[3]}x{shape[2]} are needed", "give that of this result")
-    return torch.from_numpy(levels).float().div(127.5).round().to(torch.uint8).unsqueeze(1)
+    return torch.from_numpy(grey_to_provenance(levels)).unsqueeze(1)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import End, Output, Start, part_of, progress
-from cleanplate.config import DEFAULT_METHOD, METHODS, Encoding, Method
+from cleanplate.config import DEFAULT_METHOD, DILATE_PX, METHODS, Encoding, Method
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.progress import OnStep
 
 if TYPE_CHECKING:
     from cleanplate.clean import Cleaned
     from cleanplate.imaging.frame import Frame
-    from cleanplate.runtime.checkpoint import WorkDir
+    from cleanplate.runtime.work_dir import WorkDir
     from cleanplate.video.shot import Shot
     from cleanplate.video.timecode import Span
 
@@ -48,7 +48,7 @@ class Inpaint:
     """Resize and centre-crop to this; as it is if not given."""
     region: Annotated[tuple[int, int, int, int] | None, arg(metavar="X Y WIDTH HEIGHT")] = None
     """Look at, and fill, this part of the picture only."""
-    dilate_px: int = 4
+    dilate_px: int = DILATE_PX
     """Pixels to grow the mask by on all sides."""
     extra_mask: Annotated[tuple[Path, ...], arg(metavar="MASK")] = ()
     """More masks; what any of them marks is removed."""
@@ -80,8 +80,8 @@ class Inpaint:
     def run(self) -> None:
         """Read, fill, write, and say what was done."""
         from cleanplate.commands.logs import each_of, logs
-        from cleanplate.runtime.checkpoint import WorkDir
         from cleanplate.runtime.files import existing
+        from cleanplate.runtime.work_dir import WorkDir
         from cleanplate.video.writer import check_output
 
         outputs = [self.output] if self.provenance is None else [self.output, self.provenance]

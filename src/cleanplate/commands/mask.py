@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import End, Output, Start, part_of, progress
+from cleanplate.config import Tracker
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
 
@@ -49,7 +50,7 @@ class Mask:
     """Word of an earlier version for --start: begins with the frame that is shown then."""
     shown_last: Annotated[str | None, arg(name="to", metavar="MOMENT")] = None
     """Word of an earlier version for --end: ends with the frame that is shown then, which is masked too."""
-    method: Literal["flow", "sam2"] = "flow"
+    method: Tracker = "flow"
     """flow, or sam2 if its package and weights are there ($CLEANPLATE_WEIGHTS)."""
     seed: int = 0
     """The same video, marks and seed give the same mask."""

@@ -21,7 +21,7 @@ from cleanplate.experiments.results import Line, key_of, load_plate, plate_path,
 from cleanplate.experiments.sources import measuring_digest
 from cleanplate.metrics import EXACT_DB, Comparison, complexity, measure, psnr_db, ssim
 from cleanplate.pipeline import find_device
-from cleanplate.runtime.checkpoint import WorkDir
+from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.version import __version__
 
 

@@ -22,9 +22,9 @@ from cleanplate.paper.fit import fit
 from cleanplate.paper.methods import known_flows
 from cleanplate.pipeline import find_device, inpaint
 from cleanplate.progress import Step
-from cleanplate.runtime.checkpoint import WorkDir
 from cleanplate.runtime.files import writing
 from cleanplate.runtime.options import RunOptions
+from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.video.clip import Clip
 from cleanplate.video.reader import read_frames
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from cleanplate.baselines import NAMES as BASELINES
 from cleanplate.config import METHODS, Method
 from cleanplate.errors import InputError
 from cleanplate.paper.schedule import n_steps
@@ -18,7 +19,6 @@ Experiment = Literal["table1", "table2", "fig5", "fig7", "fig8", "fig9", "fig10"
 
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
 OURS = ("carry", "carry-learn")
-BASELINES = ("telea", "navier-stokes", "temporal-median")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,20 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+GREY = (0, 128, 255)
+"""How known, carried and made-up pixels are written as grey values."""
 TINTS = {1: (0, 114, 178), 2: (230, 159, 0)}
 """Colour of each kind of filled pixel, 0..255: told apart by the colour-blind too (Okabe & Ito 2008)."""
+
+
+def provenance_to_grey(provenance: UInt8[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
+    """A provenance as it is written."""
+    return np.array(GREY, np.uint8)[provenance]
+
+
+def grey_to_provenance(grey: UInt8[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
+    """The provenance nearest to what was read: a lossy file may be off by a few values."""
+    return np.abs(grey[..., None].astype(int) - GREY).argmin(-1).astype(np.uint8)
 
 
 def tint(frames: Float[Tensor, "T 3 H W"], provenance: UInt8[Tensor, "T 1 H W"]) -> Float[Tensor, "T 3 H W"]:

@@ -16,6 +16,9 @@ What of the paper is where:
     App. B       the noise that goes in                                    model.py
     App. C       optimiser, passes, what is taken as the result            fit.py, budget.py
 
+A new loss term: a function in losses.py, its weight in config.LossConfig (and a preset that sets it), and its value for
+a batch in objective.py, which also lists the names of all terms.
+
 What is measured and compared (Sec. 4, 5; tables and figures) is in `metrics`, `baselines`, `data` and `experiments`.
 Where this departs from the paper is in docs/deviations.md.
 """

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep
-from cleanplate.runtime.checkpoint import WorkDir
+from cleanplate.runtime.work_dir import WorkDir
 
 
 @dataclass(frozen=True)

@@ -17,4 +17,7 @@ Files, each importing only from those above it:
     page.py        the page, from top to bottom
     server.py      where it listens, whom it lets in, what is left when it ends
     command.py     the command `studio`
+
+The words on the page: buttons and fields in steps.py and clean_step.py, hints below the picture in views.py, those of
+the tools that mark and play in assets/marker.js and assets/player.js, the heading in page.py.
 """

@@ -18,7 +18,7 @@ from cleanplate.errors import InputError
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import narrow, to_float, to_samples
 from cleanplate.progress import OnStep, Step, tell
-from cleanplate.runtime.checkpoint import WorkDir
+from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.studio import thumbnails
 from cleanplate.track.marks import Mark
 from cleanplate.track.tracker import track

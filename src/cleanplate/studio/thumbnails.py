@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from cleanplate.imaging.visualise import TINTS
+from cleanplate.imaging.visualise import TINTS, grey_to_provenance
 
 LONGEST_PX = 960  # side of a small copy
 # Colour in full resolution: outlines are found by it.
@@ -66,7 +66,7 @@ def write_mask(path: Path, mask: Bool[np.ndarray, "H W"]) -> None:
 
 def write_provenance(path: Path, grey: UInt8[np.ndarray, "H W"]) -> None:
     """The provenance as a tint, from the grey values that `clean` writes (0, 128, 255)."""
-    write_tint(path, np.rint(grey / 127.5).astype(np.uint8), TINTS)
+    write_tint(path, grey_to_provenance(grey), TINTS)
 
 
 def read_mask(path: Path) -> Bool[np.ndarray, "h w"]:

@@ -1,26 +1,21 @@
 """Track a marked object through a shot: its mask on every frame, from one mark or several.
 
-From each mark the mask is propagated frame by frame, forwards and backwards, until the next mark; between two marks
-both are blended. A step (`propagate`) warps the mask along optical flow, and a small network that was trained on the
-marks (`classifier`) and a model of the background (`background`) correct it. All of it works on small pictures.
+A tracker is a function in a file of its own (flow.py, sam2.py) that gives a `Tracked`. Add one here, and its name to
+`config.Tracker`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from typing import get_args
 
-import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
+from cleanplate.config import Tracker
 from cleanplate.errors import InputError
-from cleanplate.progress import OnStep, tell
-from cleanplate.runtime.threads import in_order, one_thread_each
-from cleanplate.track.classifier import DEFORMATIONS, Classifier, appearance_features, samples
+from cleanplate.progress import OnStep
+from cleanplate.track.flow import track_with_flow
 from cleanplate.track.marks import Mark
-from cleanplate.track.outline import NEIGHBOUR_OFFSETS, outline
-from cleanplate.track.propagate import Propagator, observe
-from cleanplate.track.tracked import Tracked, check_length, check_marks, exact_masks, frames_to_review, small_size
-
-TRACKERS = ("flow", "sam2")
+from cleanplate.track.tracked import Tracked
 
 
 def track(
@@ -46,101 +41,13 @@ def track(
         InputError: no mark, a mark beyond the frames or of another size, an unknown method, or one without its weights.
         Cancelled: raised by `on_step` to end it.
     """
-    if method not in TRACKERS:
-        raise InputError(f"there is no tracker '{method}'", f"known are {', '.join(TRACKERS)}", "choose one of them")
     if not marks:
         raise InputError("nothing is marked", "a box, a polygon or a painted image is needed", "mark the thing")
+    if method == "flow":
+        return track_with_flow(frames, marks, seed=seed, on_step=on_step)
     if method == "sam2":
         from cleanplate.track.sam2 import track_with_sam2
 
         return track_with_sam2(frames, marks, device=device, on_step=on_step)
-    with one_thread_each():
-        pictures, size = _read_small(frames, marks, on_step)
-        probability, confidence = _propagate(pictures, _marked_masks(pictures, marks), seed, on_step)
-    return Tracked(probability, size, confidence, frames_to_review(confidence, marks), exact_masks(marks))
-
-
-def _read_small(
-    frames: Iterable[UInt8[np.ndarray, "H W 3"]], marks: Sequence[Mark], on_step: OnStep | None
-) -> tuple[UInt8[np.ndarray, "T h w 3"], tuple[int, int]]:
-    """Small copies of the frames, and the (height, width) of the frames; refuse those that the marks are not of."""
-    small: list[np.ndarray] = []
-    size = (0, 0)
-    for index, frame in enumerate(frames):
-        if not small:
-            size = frame.shape[:2]
-            check_marks(size, marks)
-        if frame.shape[:2] != size:
-            found = f"frame {index} is {frame.shape[1]}x{frame.shape[0]} and frame 0 is {size[1]}x{size[0]}"
-            raise InputError(found, "all frames must have one size", f"resize them to {size[1]}x{size[0]}")
-        small.append(cv2.resize(frame, small_size(size)[::-1], interpolation=cv2.INTER_AREA))
-        tell(on_step, "read", index + 1, index + 1)
-    check_length(len(small), marks)
-    return np.stack(small), size
-
-
-def _marked_masks(pictures: UInt8[np.ndarray, "T h w 3"], marks: Sequence[Mark]) -> dict[int, Float[np.ndarray, "h w"]]:
-    """By frame, the object's mask in the small size; marks of one frame are united."""
-    masks: dict[int, np.ndarray] = {}
-    for mark in marks:
-        masks[mark.frame] = np.maximum(masks.get(mark.frame, 0), _marked_mask(pictures, mark))
-    return masks
-
-
-def _marked_mask(pictures: UInt8[np.ndarray, "T h w 3"], mark: Mark) -> Float[np.ndarray, "h w"]:
-    """A mark in the small size; the outline found in it, if it is a region around the object."""
-    picture = pictures[mark.frame]
-    area = cv2.resize(mark.area.astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_AREA)
-    if not (area > 0.5).any():  # thinner than a pixel
-        area = (area > 0).astype(np.float32)
-    if mark.is_exact:
-        return area
-    neighbours = [pictures[at] for by in NEIGHBOUR_OFFSETS if 0 <= (at := mark.frame + by) < len(pictures)]
-    return np.minimum(area, outline(picture, area > 0, neighbours))
-
-
-def _propagate(
-    pictures: UInt8[np.ndarray, "T h w 3"],
-    masks: dict[int, Float[np.ndarray, "h w"]],
-    seed: int,
-    on_step: OnStep | None,
-) -> tuple[UInt8[np.ndarray, "T h w"], Float[np.ndarray, " T"]]:
-    """Probability (255 is 1) and confidence: propagate from every marked mask, and blend what comes from both sides."""
-    rng = np.random.default_rng(seed)
-    marked = sorted(masks)
-    drawn = [samples(appearance_features(pictures[at]), masks[at], rng, deformations=DEFORMATIONS) for at in marked]
-    classifier = Classifier(drawn, seed)
-    passes = [(at, range(at, stop, step)) for at, stop, step in _passes(marked, len(pictures))]
-    total, done = sum(len(order) - 1 for _, order in passes), 0
-    probability = np.zeros(pictures.shape[:3], np.uint8)
-    confidence = np.zeros(len(pictures))
-    for at in marked:
-        probability[at], confidence[at] = np.round(255 * masks[at]), 1.0
-    for at, order in passes:
-        propagator = Propagator(masks[at], classifier.copy(), seed)
-        pairs = list(zip(order[1:], order, strict=False))
-        observations = in_order(lambda pair: observe(pictures[pair[0]], pictures[pair[1]]), pairs)
-        for (index, _), observation in zip(pairs, observations, strict=True):
-            mask, step_confidence = propagator.step(observation)
-            weight = _blend_weight(index, at, marked)
-            probability[index] += (255 * weight * mask).astype(np.uint8)  # rounded down: two must not exceed 255
-            confidence[index] += weight * step_confidence
-            done += 1
-            tell(on_step, "track", done, total)
-    return probability, confidence
-
-
-def _passes(marked: Sequence[int], length: int) -> Iterator[tuple[int, int, int]]:
-    """From each mark on and back as far as to the next mark, which is not included: (from, to, step)."""
-    for before, at, after in zip([-1, *marked], marked, [*marked[1:], length], strict=False):
-        yield at, after, 1
-        yield at, before, -1
-
-
-def _blend_weight(index: int, at: int, marked: Sequence[int]) -> float:
-    """Weight on a frame of the pass from `at`, inverse to the distance; the weights from both sides add up to 1."""
-    others = [other for other in marked if (other > index) != (at > index)]
-    if not others:
-        return 1.0
-    far = min(abs(other - index) for other in others)
-    return far / (far + abs(at - index))
+    known = ", ".join(get_args(Tracker))
+    raise InputError(f"there is no tracker '{method}'", f"known are {known}", "choose one of them")

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from cleanplate.config import DILATE_PX
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep
 from cleanplate.runtime.files import existing
 from cleanplate.video.container import DEFAULT_FPS
-from cleanplate.video.masks import DILATE_PX
 from cleanplate.video.reader import FrameSelection, as_span, no_frames
 from cleanplate.video.shot import open_shot
 

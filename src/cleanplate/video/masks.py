@@ -17,8 +17,6 @@ from cleanplate.video.timecode import Span
 
 log = logging.getLogger(__name__)
 
-DILATE_PX = 4
-"""Radius a hole is grown by if none is given: masks are seldom drawn wide enough."""
 WHITE = 127  # a mask pixel brighter than this is a hole
 SAME_ASPECT = 0.01  # a mask of another size is resized if the aspect ratios differ by less than this share
 SPECK_PX = 16  # in a mask of more than two grey values, as JPEG makes of them, spots of fewer pixels are dirt

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Shaped
 
+from cleanplate.config import DILATE_PX
 from cleanplate.errors import InputError
 from cleanplate.imaging.frame import KNOWN, MADE_UP, Frame, Region
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import stamp
 from cleanplate.video.images import is_image
-from cleanplate.video.masks import DILATE_PX, Mask
+from cleanplate.video.masks import Mask
 from cleanplate.video.reader import check_same_size, count_frames, peek, stream_frames
 from cleanplate.video.resize import check_size, resize_and_crop
 from cleanplate.video.timecode import Span
