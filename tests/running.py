@@ -11,16 +11,18 @@ from pathlib import Path
 from cleanplate import cli
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["pytest", "cleanplate.cli", "cleanplate.clean", "cleanplate.commands.logs"])
+PROCESSES.set_forkserver_preload(
+    ["pytest", "cleanplate.cli", "cleanplate.clean", "cleanplate.commands.logs", "torch._dynamo"]  # Adam imports that
+)
 
 
 class Running:
     """`cleanplate WORDS` in a folder."""
 
-    def __init__(self, words: str, folder: Path):
+    def __init__(self, words: str, folder: Path, **environment: str):
         self.said = folder.parent / f"{folder.name}-said-{time.monotonic_ns()}"
         self.said.mkdir()
-        self.process = PROCESSES.Process(target=_run, args=(words.split(), folder, self.said))
+        self.process = PROCESSES.Process(target=_run, args=(words.split(), folder, self.said, environment))
         self.process.start()
 
     @property
@@ -52,7 +54,8 @@ class Running:
         return self.code, (self.said / "out").read_text(), (self.said / "err").read_text()
 
 
-def _run(words: list[str], folder: Path, said: Path) -> None:
+def _run(words: list[str], folder: Path, said: Path, environment: dict[str, str]) -> None:
+    os.environ.update(environment)
     # A parent that runs in the background may ignore interrupts, and its children would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)

@@ -24,9 +24,10 @@ from cleanplate.runtime.processes import Report, Reports, here
 from cleanplate.runtime.records import Line, read_records
 from cleanplate.video.reader import read_frames
 from tests.conftest import panning, refused, walking_hole
+from tests.running import Running
 
 HEADER = "video,mask,out"
-LEARN = "network.channels,network.padding,schedule.passes,save-every-s,max-steps"
+LEARN = "network.channels,network.padding,schedule.passes,save-every-s,max-steps,log-dir"
 
 
 @pytest.fixture
@@ -376,23 +377,16 @@ def test_processes_that_end_in_every_way() -> None:
     assert states == [("running", False), ("lost", True), ("running", False), ("lost", False)]
 
 
-def start(folder: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "cleanplate", "batch", "in/jobs.csv", "-o", "out", *words],
-        cwd=folder,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start(folder: Path, words: str = "", **environment: str) -> Running:
+    return Running(f"batch in/jobs.csv -o out {words}", folder, **environment)
 
 
-def process_of(driver: subprocess.Popen[str], out: Path, name: str) -> int:
+def process_of(driver: Running, out: Path, name: str) -> int:
     """The process that learns, once it has saved something."""
     for _ in range(1200):
         if list(out.glob(f"{name}.work/*.pt")):
             return int(lines_of(out)[name]["message"].split()[1])
-        assert driver.poll() is None, driver.communicate()
+        assert driver.code is None, driver.end()
         time.sleep(0.05)
     raise AssertionError("nothing was saved")
 
@@ -408,18 +402,18 @@ def is_gone(pid: int) -> bool:
 
 
 def slow(steps: int) -> str:
-    return f"dip-vid,8 16,reflect,{steps},0,{steps}"
+    return f"dip-vid,8 16,reflect,{steps},0,{steps},log"
 
 
 def test_one_fails_one_is_killed_and_the_rest_go_on(shots_here: Path) -> None:
     folder, out = shots_here.parent, shots_here.parent / "out"
     header = f"{HEADER},method,{LEARN}"
-    rows = [f"{GOOD}slow,{slow(150)}", f"{GOOD}a,carry,,,,,", "a.mp4,black.mkv,bad,carry,,,,,"]
+    rows = [f"{GOOD}slow,{slow(80)}", f"{GOOD}a,carry,,,,,,", "a.mp4,black.mkv,bad,carry,,,,,,"]
     table(shots_here, header, *rows)
-    driver = start(folder, "--workers", "2")
+    driver = start(folder, "--workers 2")
     os.kill(process_of(driver, out, "slow"), signal.SIGKILL)
-    said, errors = driver.communicate(timeout=100)
-    assert driver.returncode == 1
+    code, said, errors = driver.end(100)
+    assert code == 1
     assert [row.split()[:2] for row in said.splitlines()[1:]] == [["slow", "lost"], ["a", "done"], ["bad", "failed"]]
     assert "slow: lost: its process was ended by signal 9" in errors
     assert "bad: failed: " in errors
@@ -427,23 +421,23 @@ def test_one_fails_one_is_killed_and_the_rest_go_on(shots_here: Path) -> None:
     first = (out / "slow.work/steps.jsonl").read_text().splitlines()[0]
     made = {path: path.stat().st_mtime_ns for path in (out / "a").iterdir()}
     table(shots_here, header, *rows[:2])
-    driver = start(folder, "--workers", "2", "--json")
-    said, errors = driver.communicate(timeout=100)
-    assert (driver.returncode, [line["state"] for line in json.loads(said)]) == (0, ["done", "done"])
+    driver = start(folder, "--workers 2 --json")
+    code, said, errors = driver.end(100)
+    assert (code, [line["state"] for line in json.loads(said)]) == (0, ["done", "done"])
     assert "cleanplate: INFO: 1 of 2 are done already" in errors
     assert made == {path: path.stat().st_mtime_ns for path in (out / "a").iterdir()}
-    steps = (out / "slow.work/steps.jsonl").read_text().splitlines()
-    assert len(steps) == 150
+    steps = (out / "log/steps.jsonl").read_text().splitlines()
+    assert len(steps) == 80
     assert steps[0] == first  # with its time: it went on where it was
-    assert json.loads(steps[-1])["step"] == 150
+    assert json.loads(steps[-1])["step"] == 80
 
 
 def test_killed_then_interrupted(shots_here: Path) -> None:
     folder, out = shots_here.parent, shots_here.parent / "out"
-    table(shots_here, f"{HEADER},method,{LEARN}", f"{GOOD}slow,{slow(10**6)}", f"{GOOD}a,carry,,,,,")
-    with start(folder) as driver:
-        worker = process_of(driver, out, "slow")
-        driver.kill()
+    table(shots_here, f"{HEADER},method,{LEARN}", f"{GOOD}slow,{slow(10**6)}", f"{GOOD}a,carry,,,,,,")
+    driver = start(folder)
+    worker = process_of(driver, out, "slow")
+    driver.kill()
     assert is_gone(worker)
     assert lines_of(out)["slow"]["state"] == "running"
     before = len((out / "slow.work/steps.jsonl").read_bytes().splitlines())
@@ -452,18 +446,18 @@ def test_killed_then_interrupted(shots_here: Path) -> None:
         time.sleep(0.05)
     worker = process_of(driver, out, "slow")
     while len((out / "slow.work/steps.jsonl").read_bytes().splitlines()) <= before + 20:
-        assert driver.poll() is None
+        assert driver.code is None
         time.sleep(0.05)
     asked = time.monotonic()
-    driver.terminate()
-    said, errors = driver.communicate(timeout=60)
+    driver.send(signal.SIGTERM)
+    code, said, errors = driver.end(60)
     assert time.monotonic() - asked < workers.GRACE_S
-    assert (driver.returncode, said) == (130, "")
+    assert (code, said) == (130, "")
     assert errors.startswith("cleanplate: interrupted; 2 of 2 jobs were not run to their end (slow, a); the same")
     assert errors.count("\n") == 1
     assert is_gone(worker)
     assert [lines_of(out)[name]["state"] for name in ("slow", "a")] == ["waiting", "waiting"]
-    assert {path.name for path in out.iterdir()} == {".lock", BATCH, "slow.work"}
+    assert {path.name for path in out.iterdir()} == {".lock", BATCH, "slow.work", "log"}
 
 
 CLUSTER = """
@@ -480,19 +474,19 @@ def test_a_cluster_that_loses_a_worker(shots_here: Path) -> None:
     """A job whose worker is killed in the middle is tried again, goes on where it was, and finishes."""
     out = shots_here.parent / "out"
     header = f"{HEADER},method,{LEARN}"
-    table(shots_here, header, f"{GOOD}slow,{slow(150)}", f"{GOOD}a,carry,,,,,", "a.mp4,black.mkv,bad,carry,,,,,")
+    table(shots_here, header, f"{GOOD}slow,{slow(80)}", f"{GOOD}a,carry,,,,,,", "a.mp4,black.mkv,bad,carry,,,,,,")
     words = [sys.executable, "-c", CLUSTER]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cluster:
         assert cluster.stdout is not None
         address = next(line.split()[1] for line in cluster.stdout if line.startswith("at "))
-        driver = start(shots_here.parent, "--on", "ray", "--json", RAY_ADDRESS=address)
+        driver = start(shots_here.parent, "--on ray --json", RAY_ADDRESS=address)
         killed = process_of(driver, out, "slow")
         os.kill(killed, signal.SIGKILL)
-        said, errors = driver.communicate(timeout=200)
-        over = start(shots_here.parent, "--on", "ray", "--cpus-per-job", "3", RAY_ADDRESS=address)
-        refusal = over.communicate(timeout=100)[1]
+        over = start(shots_here.parent, "--on ray --cpus-per-job 3 -o other", RAY_ADDRESS=address)
+        code, said, errors = driver.end(200)
+        refused_code, _, refusal = over.end(100)
     lines = {line["out"]: line for line in json.loads(said)}
-    assert driver.returncode == 1
+    assert code == 1
     assert {name: (line["state"], line["tries"]) for name, line in lines.items()} == {
         "slow": ("done", 2),
         "a": ("done", 1),
@@ -500,9 +494,10 @@ def test_a_cluster_that_loses_a_worker(shots_here: Path) -> None:
     }
     assert "slow: lost: its worker was lost (WorkerCrashedError); it is tried again" in errors
     assert "has no hole" in lines["bad"]["message"]
-    assert len((out / "slow.work/steps.jsonl").read_bytes().splitlines()) == 150
+    assert len((out / "log/steps.jsonl").read_bytes().splitlines()) == 80
+    assert not (out / "slow.work").exists()
     assert len(read_frames(out / "a")[0]) == 6
-    assert over.returncode == 2
+    assert refused_code == 2
     assert "no machine of the Ray cluster has 3 CPU" in refusal
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from cleanplate import InputError, cli, write_video
 from cleanplate.commands.inpaint import Inpaint
 from cleanplate.commands.options import to_words
 from cleanplate.commands.settings import read_settings, write_settings
+from cleanplate.data import demo
 from cleanplate.data.demo import write_tone
 from cleanplate.progress import Step
 from cleanplate.version import __version__
@@ -86,9 +88,9 @@ def test_inpaint_then_evaluate(shot: Path, capsys: pytest.CaptureFixture[str]) -
     assert code == 0
     assert figures["hole_psnr_db"] > 30
     assert figures["n_frames"] == 8
-    code, out, _ = command("evaluate truth truth mask.mkv --json", shot, capsys)
+    code, out, _ = command("evaluate truth truth mask.mkv --json --metrics psnr_db", shot, capsys)
     assert json.loads(out)["psnr_db"] is None
-    code, out, _ = command("evaluate clean.mkv truth mask.mkv", shot, capsys)
+    code, out, _ = command("evaluate clean.mkv truth mask.mkv --metrics hole_psnr_db", shot, capsys)
     assert "hole_psnr_db" in out
 
 
@@ -354,7 +356,8 @@ def test_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == f"cleanplate {__version__}\n"
 
 
-def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "make_demo", partial(demo.make_demo, size=(96, 192)))
     code, out, _ = command("demo -o demo", tmp_path, capsys)
     assert code == 0
     ours, theirs = (float(line.split(":")[1].split("dB")[0]) for line in out.splitlines()[1:3])

@@ -7,7 +7,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,29 +29,9 @@ from cleanplate.video.reader import read_frames
 from cleanplate.video.shot import open_shot
 from cleanplate.video.writer import open_writer
 from tests.conftest import panning, to_bytes, walking_hole
+from tests.running import Running
 
 SLOW = "carry --carry.window-frames 4 --carry.rounds 6 --device cpu"
-# A parent that runs in the background may ignore interrupts, and its children would inherit that.
-PROGRAM = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from cleanplate.cli import main
-main()
-"""
-
-
-def start(words: str, folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PROGRAM, *words.split()]
-    return subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def until(there: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    for _ in range(6000):
-        if there():
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    raise AssertionError("it never came to it")
 
 
 def partial_files(folder: Path, name: str) -> list[Path]:
@@ -86,10 +65,9 @@ def short(tmp_path: Path) -> Path:
 def test_what_a_killed_run_leaves_is_removed_by_the_next_but_not_what_a_living_one_writes(
     long: Path, short: Path, name: str
 ) -> None:
-    process = start(f"inpaint {long}/shot.mkv {long}/mask.png {SLOW} -o {name}", short)
-    until(lambda: partial_files(short, name), process)
+    process = Running(f"inpaint {long}/shot.mkv {long}/mask.png {SLOW} -o {name}", short)
+    process.until(lambda: partial_files(short, name))
     process.kill()
-    process.communicate()
     assert not (short / name).exists()
     left = list(short.glob(f".{name}.partial*"))
     assert len(left) == 1
@@ -112,11 +90,11 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next_but_not_what_a_living_o
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_told_to_end(long: Path, tmp_path: Path, number: signal.Signals) -> None:
     words = f"inpaint {long}/shot.mkv {long}/mask.png {SLOW} -o out.mp4 --provenance where"
-    process = start(words, tmp_path)
-    until(lambda: partial_files(tmp_path, "out.mp4"), process)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (130, "")
+    process = Running(words, tmp_path)
+    process.until(lambda: partial_files(tmp_path, "out.mp4"))
+    process.send(number)
+    code, out, err = process.end(30)
+    assert (code, out) == (130, "")
     assert err == ("cleanplate: interrupted; what is done is in out.mp4.work; the same command with --resume goes on\n")
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4.work"]
 
@@ -129,15 +107,11 @@ def test_killed_while_carrying_and_run_again(short: Path) -> None:
     write_video(short / "still", panning(1).expand(6, -1, -1, -1))
     words = "inpaint still still.png --max-steps 2 --network.channels 8 16 --device cpu"
     words += " --learn.ensemble-size 2 --learn.patch-px 0"
-    alone = start(f"{words} -o alone", short)
-    assert alone.communicate(timeout=60)[1] == ""
-    killed = start(f"{words} -o killed --resume", short)
-    until(lambda: list(short.glob(".killed.partial*")), killed)
+    assert Running(f"{words} -o alone", short).end()[::2] == (0, "")
+    killed = Running(f"{words} -o killed --resume", short)
+    killed.until(lambda: list(short.glob(".killed.partial*")))
     killed.kill()
-    killed.communicate()
-    again = start(f"{words} -o killed --resume", short)
-    assert again.communicate(timeout=60)[1] == ""
-    assert again.returncode == 0
+    assert Running(f"{words} -o killed --resume", short).end()[::2] == (0, "")
     files = sorted(path.name for path in (short / "alone").iterdir())
     assert len(files) == 6
     for file in files:
@@ -391,7 +365,7 @@ sys.exit(cli.run(sys.argv[1:]))
 def test_no_memory_left_for_real(tmp_path: Path) -> None:
     pictures = np.repeat(np.repeat(to_bytes(panning(1, (128, 192))), 12, 1), 12, 2)
     with open_writer(tmp_path / "shot.mp4", fps=24) as writer:
-        for _ in range(40):
+        for _ in range(24):
             writer.write(pictures[0])
     mask = np.zeros(pictures.shape[1:3], np.uint8)
     mask[300:900, 300:900] = 255

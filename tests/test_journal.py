@@ -18,7 +18,7 @@ from cleanplate.errors import Cancelled
 from cleanplate.progress import Step
 from cleanplate.runtime.work_dir import WorkDir
 from tests.conftest import panning, to_bytes, walking_hole
-from tests.test_interrupted import start, until
+from tests.running import Running
 
 SIZE, COUNT, WINDOW = (48, 64), 84, 40
 
@@ -170,21 +170,17 @@ def test_the_command_killed_and_resumed(clip: Clip, tmp_path: Path) -> None:
     for index, hole in enumerate(to_bytes(clip.hole.float())):
         cv2.imwrite(str(tmp_path / f"mask/{index:03}.png"), hole)
     words = f"inpaint shot.mkv mask carry --carry.window-frames {WINDOW} --carry.rounds 3 --device cpu"
-    whole = start(f"{words} -o alone.mp4 --provenance alone", tmp_path)
-    assert whole.communicate(timeout=120)[1] == ""
+    assert Running(f"{words} -o alone.mp4 --provenance alone", tmp_path).end(120)[::2] == (0, "")
     command = f"{words} -o killed.mp4 --provenance killed"
     for count in (1, 2):
-        killed = start(f"{command} --resume", tmp_path)
-        until(lambda count=count: len(list(tmp_path.glob("killed.mp4.work/carry-2-*-*.pt"))) >= count, killed)
+        killed = Running(f"{command} --resume", tmp_path)
+        killed.until(lambda count=count: len(list(tmp_path.glob("killed.mp4.work/carry-2-*-*.pt"))) >= count)
         killed.kill()
-        killed.communicate()
         assert not (tmp_path / "killed.mp4").exists()
-    refused = start(command, tmp_path)
-    said = refused.communicate(timeout=60)[1]
-    assert (refused.returncode, said.count("\n")) == (2, 1)
+    code, _, said = Running(command, tmp_path).end()
+    assert (code, said.count("\n")) == (2, 1)
     assert "killed.mp4.work holds an unfinished run" in said
-    again = start(f"{command} --resume", tmp_path)
-    assert again.communicate(timeout=120)[1] == ""
+    assert Running(f"{command} --resume", tmp_path).end(120)[::2] == (0, "")
     assert (tmp_path / "alone.mp4").read_bytes() == (tmp_path / "killed.mp4").read_bytes()
     assert len(list((tmp_path / "killed").iterdir())) == COUNT
     for where in (tmp_path / "killed").iterdir():
