@@ -119,6 +119,17 @@ def test_options_of_all_kinds_and_words_for_every_job(empty: Path) -> None:
     assert jobs[0].settings != jobs[1].settings == jobs[2].settings
 
 
+def test_a_settings_file_lies_beside_the_table_as_all_that_is_read(empty: Path) -> None:
+    (empty / "set.toml").write_text("dilate-px = 7\nseed = 5\n")
+    source = table(empty, f"{HEADER},settings-file,seed,extra-mask", "a.mp4,b.mkv,c,set.toml,3,d.png e.png")
+    (job,) = read_jobs(source, Path("out"))
+    command = cli.parse(job.words)
+    assert isinstance(command, Inpaint)
+    assert (command.dilate_px, command.seed) == (7, 3)
+    assert command.extra_mask == (empty / "d.png", empty / "e.png")
+    assert {empty / "set.toml", empty / "d.png", empty / "e.png"} <= set(job.inputs.values())
+
+
 def test_every_path_of_inpaint_is_known_to_be_read_or_written() -> None:
     """Whoever adds one says which: what is written stays in the batch's folder."""
     paths = {name for name, option in options().items() if option.takes(Path) and not option.takes(tuple)}
