@@ -28,11 +28,11 @@ layers: $(READY)  ## each wing imports only from those below it
 types: $(READY)
 	$(BIN)/pyright
 
-tests: $(READY)
-	$(BIN)/pytest
+tests: $(READY)  ## one process a core, and one thread in each
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-all: lint layers types $(READY)  ## with the tests that take minutes
-	$(BIN)/pytest -m "slow or not slow"
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -3,6 +3,7 @@ import os
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -127,3 +128,15 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     (data / "composed.json").write_text(json.dumps({"pairs": pairs}))
     return data
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several processes test, one takes all tests of a file, or of the page: what they share is made once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "studio" if nodeid.startswith("tests/studio/") else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)

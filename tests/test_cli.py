@@ -186,7 +186,7 @@ def test_interrupted_by_the_user(shot: Path) -> None:
     before = set(shot.rglob("*"))
     program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # it may be ignored here
     program += "from cleanplate.cli import main; main()"
-    options = "carry -o out.mp4 --provenance where --carry.rounds 100"
+    options = "carry -o out.mp4 --provenance where --carry.rounds 32"
     words = [sys.executable, "-c", program, "inpaint", "shot.mp4", "mask.mkv", *options.split()]
     process = subprocess.Popen(words, cwd=shot, stderr=subprocess.PIPE, text=True)
     while not list(shot.glob(".where.partial*/where")):

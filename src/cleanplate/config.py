@@ -14,6 +14,7 @@ DILATE_PX = 4
 """Radius that a mask is dilated by if none is given: masks are seldom drawn wide enough."""
 LEAST_WINDOW = 32
 """Frames that are held at once at least, unless `CarryConfig.window_frames` is lower: with fewer, less is found."""
+MOST_ROUNDS = 32
 Estimator = Literal["dis", "raft_small", "raft_large"]
 Tracker = Literal["flow", "sam2"]
 
@@ -56,7 +57,9 @@ class CarryConfig:
         return min(self.window_frames, max(LEAST_WINDOW, fit))
 
     def __post_init__(self) -> None:
-        for name, least in (("rounds", 1), ("margin_px", 0), ("window_frames", 2)):
+        # Frames pass through the rounds one within the other; and what a round gains is next to nothing after a few.
+        _check("carry.rounds", self.rounds, 1 <= self.rounds <= MOST_ROUNDS, f"1 to {MOST_ROUNDS}")
+        for name, least in (("margin_px", 0), ("window_frames", 2)):
             _check(f"carry.{name}", getattr(self, name), getattr(self, name) >= least, f"at least {least}")
         for name in ("reach", "flow_tolerance_px", "brightness_tolerance", "max_error_px", "fade_frames", "window_mpx"):
             _check(f"carry.{name}", getattr(self, name), getattr(self, name) > 0, "a number above 0")

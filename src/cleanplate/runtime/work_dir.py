@@ -75,7 +75,7 @@ class WorkDir:
     @property
     def begun(self) -> bool:
         """Whether this run has left something to go on from."""
-        return self.folder is not None and bool(self._run) and not self._fresh and (self.folder / RUN).is_file()
+        return bool(self.folder and self._run and not self._fresh and any(self.folder.glob("*.pt")))
 
     def _made(self) -> Path:
         """The folder, with this run's name on it."""
