@@ -61,7 +61,7 @@ def clips(draw: st.DrawFn) -> Clip:
     return Clip(torch.stack(frames).clamp(0, 1), hole, 24.0)
 
 
-@settings(QUIET, max_examples=30)
+@settings(QUIET, max_examples=16)
 @given(clips(), st.integers(2, 12), st.integers(1, 3), st.sampled_from((0.0, 0.1)))
 def test_any_clip_is_filled(clip: Clip, window: int, rounds: int, least_support: float) -> None:
     config = replace(CarryConfig(), window_frames=window, rounds=rounds, least_support=least_support)
@@ -80,7 +80,7 @@ def test_any_clip_is_filled(clip: Clip, window: int, rounds: int, least_support:
         assert not (plate.provenance == CARRIED).any()
 
 
-@settings(QUIET, max_examples=150)
+@settings(QUIET, max_examples=100)
 @given(
     st.integers(2, 12), st.integers(2, 9), st.integers(2, 9), st.integers(0, 2**16), st.sampled_from((0.4, 3.0, 1e4))
 )
