@@ -334,6 +334,22 @@ def test_what_is_measured_depends_on_the_code_of_its_metric(path: str, voided: s
     assert _changed(digests, sources / path) == voided
 
 
+def test_an_import_from_outside_may_move_and_one_of_what_makes_pixels_may_not(sources: Path) -> None:
+    def moved(path: str, old: str, new: str) -> bool:
+        file = sources / path
+        before, content = code_digest.__wrapped__("dip-vid", package=sources), file.read_text()
+        assert old in content
+        file.write_text(content.replace(old, new))
+        after = code_digest.__wrapped__("dip-vid", package=sources)
+        file.write_text(content)
+        return before != after
+
+    assert not moved(
+        "paper/fit.py", "from cleanplate.runtime.options import", "from cleanplate.runtime.elsewhere import"
+    )
+    assert moved("paper/fit.py", "from cleanplate.paper.losses import", "from cleanplate.paper.model import")
+
+
 def _changed(digests: Callable[[], dict[str, str]], path: Path) -> set[str]:
     """What an edit of a file changes; to word it anew changes nothing."""
     before, content = digests(), path.read_text()

@@ -4,7 +4,7 @@ A result depends on the modules that its method runs through: those that the met
 of the wings that make pixels, however far down. What a method is set to is in the settings of the cell already, and how
 a video is read, saved or shown (`config`, `runtime`, `video`, `weights`, `pipeline`) does not change what is made of
 it. So an edit of the tracker voids no result, one of `carry` none of `dip`, and a docstring that is worded anew none at
-all: of each module it is the code that is digested, without comments, docstrings and layout.
+all: of each module it is the code that is digested, without comments, docstrings, layout, and imports from outside.
 
 Imports are read from the sources; nothing is imported for it.
 """
@@ -31,6 +31,10 @@ DEFINED_IN = MODULES | {
     "generated_known_psnr_db": psnr_db.__module__,
     "generated_known_ssim": ssim.__module__,
 }
+# How a video is read, saved and shown, and what a method is set to.
+OUTSIDE = tuple(
+    f"cleanplate.{room}" for room in ("config", "errors", "pipeline", "progress", "runtime", "video", "weights")
+)
 # What composes a clip, and runs a method on it: these themselves, not what they import, which is all there is.
 OF_EVERY_CELL = ("cleanplate.data.compose", "cleanplate.experiments.make")
 
@@ -121,10 +125,15 @@ def _read(content: bytes) -> _Source:
             parent = "." * node.level + (node.module + "." if node.module else "")
             imports += [parent + alias.name for alias in node.names]
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [one for one in node.body if not _is_docstring(one)] or [ast.Pass()]
+            node.body = [one for one in node.body if not (_is_docstring(one) or _is_outside(one))] or [ast.Pass()]
     return _Source(ast.unparse(tree), tuple(imports))
 
 
 def _is_docstring(node: ast.stmt) -> bool:
     """Of a module, class, function, or of a field."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _is_outside(node: ast.stmt) -> bool:
+    """Whether it imports what does not change a result: that may move without voiding any."""
+    return isinstance(node, ast.ImportFrom) and (node.module or "").startswith(OUTSIDE)
