@@ -128,6 +128,7 @@ BAD = {
     "inpaint shot.mp4 mask.mkv -o out.mp4 --size 8 8": "frames are 8x8",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --device tpu": "the device 'tpu' is not available",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.rounds 0": "carry.rounds is 0",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.rounds 500": "carry.rounds is 500; 1 to 32 is needed",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.rounds two": "invalid literal for int() with base 10: 'two'",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.estimator raft_small": "raft_small_C_T_V2-01064c6d.pth",
     "inpaint shot.mp4 mask.mkv dip-vid-flow -o out.mp4": "or pass --loss.perceptual 0 to do without",
