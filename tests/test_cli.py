@@ -300,11 +300,12 @@ def test_a_defect_shows_its_traceback_and_where_what_is_done_is(
     assert (shot / "out.mkv.work/run.json").is_file()
 
 
+@pytest.mark.parametrize("stage", ["read", "learn"])
 @pytest.mark.parametrize("error", [InputError("given", "needed", "fix"), ZeroDivisionError()], ids=["input", "defect"])
-def test_where_nothing_was_saved_nothing_is_said_of_it(
-    shot: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception
+def test_where_nothing_was_saved_nothing_is_said_of_it_nor_left(
+    shot: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception, stage: str
 ) -> None:
-    ending(shot, monkeypatch, error, stage="read")
+    ending(shot, monkeypatch, error, stage)
     with contextlib.suppress(ZeroDivisionError):
         assert command(SHORT.replace("--save-every-s 0", ""), shot, capsys)[::2] == (
             2,

@@ -16,7 +16,7 @@ from cleanplate.data.pairs import identified, length_of, read_pairs, sha256_of_c
 from cleanplate.data.write import recipes
 from cleanplate.video.masks import grow
 from cleanplate.video.reader import read_frames, read_masks
-from cleanplate.video.writer import write_levels
+from cleanplate.video.writer import write_grey
 from tests.conftest import refused
 
 RNG = np.random.default_rng(0)
@@ -252,16 +252,16 @@ def test_a_list_keeps_what_others_write_into_it(shots: Path, tmp_path: Path, mon
     """Another program adds a clip while this one writes its frames; a list may say more than its pairs."""
     frames, masks = shots / "davis/frames", shots / "davis/masks"
     three = (frames / "empty-a", frames / "ball-b", masks / "ball-b")
-    write = dataset.write_levels
+    write = dataset.write_grey
 
     def meanwhile(*args: Any, **options: Any) -> None:
-        monkeypatch.setattr(dataset, "write_levels", write)
+        monkeypatch.setattr(dataset, "write_grey", write)
         dataset.compose_files(*three, tmp_path, name="theirs")
         document = json.loads((tmp_path / "composed.json").read_text())
         (tmp_path / "composed.json").write_text(json.dumps({"about": "mine", **document}))
         write(*args, **options)
 
-    monkeypatch.setattr(dataset, "write_levels", meanwhile)
+    monkeypatch.setattr(dataset, "write_grey", meanwhile)
     dataset.compose_files(*three, tmp_path, name="ours")
     assert [pair["name"] for pair in read_pairs(tmp_path)] == ["theirs", "ours"]
     assert json.loads((tmp_path / "composed.json").read_text())["about"] == "mine"
@@ -280,7 +280,7 @@ def test_a_ready_pair_may_be_of_videos(shots: Path, tmp_path: Path) -> None:
     composed = read_composed(shots, pair)
     for part, of in (("frames", composed.clip.frames), ("truth", composed.truth)):
         write_video(tmp_path / f"{part}.mkv", of)
-    write_levels(tmp_path / "masks.mkv", composed.mask)
+    write_grey(tmp_path / "masks.mkv", composed.mask)
     ready = {"name": "a", "fps": 24, **{part: f"{part}.mkv" for part in ("frames", "masks", "truth")}}
     assert length_of(tmp_path, ready) == length_of(shots, pair) == 8
     assert torch.equal(read_composed(tmp_path, ready).truth, composed.truth)

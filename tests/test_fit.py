@@ -227,9 +227,9 @@ def test_a_work_folder_is_of_one_run(clip: Clip, tmp_path: Path) -> None:
     (folder / "notes.txt").write_text("somebody's own")
     work = WorkDir(folder, overwrite=True)
     run(other, "dip-vid", work)
-    assert work.begun
+    assert work.resumable
     work.finish(tmp_path / "losses.jsonl")
-    assert not work.begun
+    assert not work.resumable
     assert sorted(path.name for path in folder.iterdir()) == ["notes.txt"]
     assert len((tmp_path / "losses.jsonl").read_text().splitlines()) == 28
 

@@ -18,12 +18,10 @@ from cleanplate.imaging.visualise import provenance_to_grey
 from cleanplate.pipeline import describe, enough_memory, fill, find_device
 from cleanplate.progress import tell
 from cleanplate.runtime.files import sha256
-from cleanplate.runtime.options import RunOptions
+from cleanplate.runtime.options import DEFAULT_RUN, RunOptions
 from cleanplate.video.images import image_files
 from cleanplate.video.shot import Shot
 from cleanplate.video.writer import open_writer
-
-DEFAULT_RUN = RunOptions()
 
 
 @dataclass(frozen=True)

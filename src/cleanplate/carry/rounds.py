@@ -33,10 +33,8 @@ from cleanplate.config import CarryConfig
 from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame
 from cleanplate.imaging.paint import fill_smoothly
 from cleanplate.progress import tell
-from cleanplate.runtime.options import RunOptions
+from cleanplate.runtime.options import DEFAULT_RUN, RunOptions
 from cleanplate.runtime.threads import in_order
-
-DEFAULT_RUN = RunOptions()
 
 
 def carry(

@@ -19,7 +19,7 @@ Start = Annotated[str, arg(metavar="MOMENT")]
 End = Annotated[str | None, arg(metavar="MOMENT")]
 
 
-def part_of(video: Path, start: str, end: str | None) -> "Span":
+def span_of(video: Path, start: str, end: str | None) -> "Span":
     """The part of a video from --start up to, but without, --end.
 
     Raises:

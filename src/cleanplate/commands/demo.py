@@ -46,7 +46,7 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
     from cleanplate.pipeline import inpaint
     from cleanplate.video.clip import read_clip
     from cleanplate.video.images import write_png
-    from cleanplate.video.writer import write_levels, write_video
+    from cleanplate.video.writer import write_grey, write_video
 
     if folder.exists() and not overwrite:
         raise InputError(f"{folder} is already there", "nothing is replaced unasked", "name another, or --overwrite")
@@ -57,11 +57,11 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
         write_tone(tone, len(demo.frames) / demo.fps)
         write_video(source, demo.frames, fps=demo.fps, sound=tone)
         tone.unlink()
-        write_levels(mask, demo.mask, fps=demo.fps)
+        write_grey(mask, demo.mask, fps=demo.fps)
         clip = read_clip(source, mask)
         plate = inpaint(clip, seed=seed, on_step=on_step)
         write_video(partial / "clean.mp4", plate.frames, like=source)
-        write_levels(partial / "provenance.mkv", plate.provenance / 2, like=source)
+        write_grey(partial / "provenance.mkv", plate.provenance / 2, like=source)
         write_video(partial / "truth.mkv", demo.truth, fps=demo.fps)
         painted = telea(clip.frames, clip.hole)
         middle = slice(len(demo.frames) // 2, len(demo.frames) // 2 + 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from cleanplate.commands.console import End, Output, Start, part_of, progress
+from cleanplate.commands.console import End, Output, Start, progress, span_of
 from cleanplate.config import DEFAULT_METHOD, DILATE_PX, METHODS, Encoding, Method
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.progress import OnStep
@@ -70,9 +70,11 @@ class Inpaint:
     save_every_s: float = 60.0
     """Time between saves to OUTPUT.work while learning; what is carried is kept at once, if a shot is long."""
     log_dir: Annotated[Path | None, arg(metavar="PATH")] = None
-    """Where to write the losses, and what the network makes at each look (--fit.eval-every), for TensorBoard."""
+    """Where to write the losses, and what the network makes at each evaluation (--fit.eval-every), for
+    TensorBoard."""
     pictures: Annotated[Path | None, arg(metavar="PATH")] = None
-    """Folder for what the network makes at each look: frames, and flow as colour (hue direction, value magnitude)."""
+    """Folder for what the network makes at each evaluation: frames, and flow as colour (hue direction, value
+    magnitude)."""
     settings_file: Annotated[Path | None, arg(metavar="FILE")] = None
     """TOML of these options in the same words (dilate-px = 4, carry.rounds = 1); what is given here counts more."""
     settings: Annotated[Method, arg(name="")] = METHODS[DEFAULT_METHOD]
@@ -136,24 +138,23 @@ class Inpaint:
 
     def span(self) -> "Span":
         """The part of the video."""
-        return part_of(self.video, self.start, self.end)
+        return span_of(self.video, self.start, self.end)
 
 
 @contextlib.contextmanager
 def _kept(work_dir: "WorkDir") -> Iterator[None]:
-    """However a run ends before it is done: say where what it has done is."""
+    """However a run ends before it is done: say where what it has done is, or leave nothing."""
     try:
         yield
-    except (Cancelled, KeyboardInterrupt):
-        if not work_dir.begun:
+    except BaseException as error:
+        if not work_dir.resumable:
+            work_dir.discard()
             raise
-        raise Cancelled(f"what is done is in {work_dir.folder}; the same command with --resume goes on") from None
-    except InputError as error:
-        if not work_dir.begun:
-            raise
-        fix = f"{error.fix}; what is done is in {work_dir.folder}, and the same command with --resume goes on from it"
-        raise InputError(error.given, error.needed, fix) from error
-    except Exception:  # a defect: its traceback follows
-        if work_dir.begun:
-            log.warning("what is done is in %s; the same command with --resume goes on from it", work_dir.folder)
+        where = f"what is done is in {work_dir.folder}"
+        if isinstance(error, Cancelled | KeyboardInterrupt):
+            raise Cancelled(f"{where}; the same command with --resume goes on") from None
+        if isinstance(error, InputError):
+            fix = f"{error.fix}; {where}, and the same command with --resume goes on from it"
+            raise InputError(error.given, error.needed, fix) from error
+        log.warning("%s; the same command with --resume goes on from it", where)  # a defect: its traceback follows
         raise

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from cleanplate.commands.console import End, Output, Start, part_of, progress
+from cleanplate.commands.console import End, Output, Start, progress, span_of
 from cleanplate.config import Tracker
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
@@ -97,7 +97,7 @@ class Mask:
         """
         from cleanplate.track.marks import frame_at
 
-        span, length = part_of(self.video, self.start, self.end), len(times_s)
+        span, length = span_of(self.video, self.start, self.end), len(times_s)
         first = next((index for index, time_s in enumerate(times_s) if span.begins(index, time_s)), length)
         end = next((index for index, time_s in enumerate(times_s) if span.ends(index, time_s)), length)
         if self.shown_first is not None:

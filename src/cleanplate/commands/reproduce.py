@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import progress
+from cleanplate.experiments.plan import Experiment, ScaleName
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,11 @@ class Reproduce:
     Every run is a line in OUTPUT/results.jsonl; the same command goes on where it was ended.
     """
 
-    experiment: Annotated[
-        Positional[Literal["table1", "table2", "fig5", "fig7", "fig8", "fig9", "fig10"]], arg(metavar="WHAT")
-    ]
+    experiment: Annotated[Positional[Experiment], arg(metavar="WHAT")]
     """table1, table2, fig5, fig7, fig8, fig9 or fig10."""
-    scale: Literal["tiny", "small", "medium", "paper"]
-    """tiny: seconds each, shows that it runs; small: two hours on two cores; medium: a night on
-    two cores, the methods begin to converge; paper: the paper's own numbers."""
+    scale: ScaleName
+    """tiny: seconds each, shows that it runs; small: two hours on two cores; medium: ten times its updates and more;
+    paper: the paper's own numbers."""
     data: Annotated[Path, arg(metavar="DIR")]
     """Folder of clips with ground truth (cleanplate compose), or of what composed.json makes them of."""
     output: Annotated[Path, arg(metavar="DIR", aliases=["-o"])] = Path("results")

@@ -32,7 +32,7 @@ from cleanplate.version import __version__
 from cleanplate.video.images import image_files, is_image
 from cleanplate.video.reader import read_frames, read_masks
 from cleanplate.video.resize import check_size
-from cleanplate.video.writer import check_output, write_levels, write_video
+from cleanplate.video.writer import check_output, write_grey, write_video
 
 CLIP_FRAMES, MASKS_PER_BACKGROUND = 60, 5  # the paper's
 
@@ -155,7 +155,7 @@ def write_composed(
         check_output(folder / path, overwrite=overwrite, sources=_with_parents(inputs.values()))
     write_video(folder / parts["frames"], composed.clip.frames, on_step=on_step)
     write_video(folder / parts["truth"], composed.truth, on_step=on_step)
-    write_levels(folder / parts["masks"], composed.mask, on_step=on_step)
+    write_grey(folder / parts["masks"], composed.mask, on_step=on_step)
     pair = {"name": composed.name, **parts, "dilate_px": dilate_px, "fps": composed.clip.fps}
     pair |= {"recipe": dict(recipe)} if recipe else {}
     pair["sha256"] = {

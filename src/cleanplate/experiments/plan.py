@@ -71,8 +71,8 @@ SCALES: dict[str, Scale] = {
     ),
     "paper": Scale((192, 384), 60, None),
 }
-"""tiny proves that everything runs; small takes two cores two hours; medium, where the methods begin to converge, takes
-them a night; paper is the paper's own numbers."""
+"""tiny proves that everything runs; small takes two cores two hours; medium has ten times its updates and more; paper
+is the paper's own numbers."""
 
 WINDOWS = (1, 3, 5, 10, 15, 25, 50, 100)  # k of Fig. 10
 EVALUATIONS = 20  # of Fig. 8

@@ -22,7 +22,7 @@ from cleanplate.paper.model import Model
 from cleanplate.paper.objective import Flows, Objective
 from cleanplate.paper.schedule import Batch, batches, n_steps
 from cleanplate.progress import tell
-from cleanplate.runtime.options import RunOptions
+from cleanplate.runtime.options import DEFAULT_RUN, RunOptions
 from cleanplate.runtime.threads import one_thread_each
 
 MEAN_OVER = 0.2  # of the steps, the last, when a mean is kept
@@ -40,7 +40,6 @@ class Fit:
 
 
 SMALL_PX = 100_000
-DEFAULT_RUN = RunOptions()
 
 
 def fit(

@@ -34,3 +34,7 @@ class RunOptions:
         for name, value in (("max_steps", self.max_steps), ("max_seconds", self.max_seconds)):
             if value is not None and not value > 0:
                 raise InputError(f"{name} is {value}", "a number above 0 is needed", "raise it")
+
+
+DEFAULT_RUN = RunOptions()
+"""Nothing kept, nobody told."""

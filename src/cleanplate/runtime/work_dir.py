@@ -73,7 +73,7 @@ class WorkDir:
         self._run, self._fresh = dict(run), fresh
 
     @property
-    def begun(self) -> bool:
+    def resumable(self) -> bool:
         """Whether this run has left something to go on from."""
         return bool(self.folder and self._run and not self._fresh and any(self.folder.glob("*.pt")))
 
@@ -170,6 +170,11 @@ class WorkDir:
                 self._logged = None
             lines.seek(0, io.SEEK_END)
             lines.write(json.dumps(line).encode() + b"\n")
+
+    def discard(self) -> None:
+        """Remove what this run has left, if nothing of it can be gone on from: its name and losses alone."""
+        if self._run and not self._fresh and not self.resumable:
+            self.finish()
 
     def finish(self, losses: Path | None = None) -> None:
         """Remove what was only needed to go on.

@@ -118,9 +118,9 @@ def write_video(
             tell(on_step, "write", index + 1, len(frames))
 
 
-def write_levels(path: str | Path, levels: Shaped[Tensor, "T 1 H W"], **options: Any) -> None:
-    """Write one channel (a mask, a provenance) as grey; options as `write_video`."""
-    write_video(path, levels.float().expand(-1, 3, -1, -1), keep_source=False, **options)
+def write_grey(path: str | Path, grey: Shaped[Tensor, "T 1 H W"], **options: Any) -> None:
+    """Write one channel (a mask, a provenance) of values in 0..1 as grey; options as `write_video`."""
+    write_video(path, grey.float().expand(-1, 3, -1, -1), keep_source=False, **options)
 
 
 def check_output(
