@@ -9,6 +9,7 @@ import torch
 
 from cleanplate.clean import clean
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Frame
+from cleanplate.imaging.visualise import grey_to_provenance, provenance_to_grey
 from cleanplate.runtime.options import RunOptions
 from cleanplate.video.shot import open_shot
 from tests.conftest import panning, to_bytes, walking_hole
@@ -115,3 +116,12 @@ def test_clean_writes_the_same_files_where_frames_are_copied_to_a_device(
     provenance = cv2.imread(str(tmp_path / "a-provenance/00002.png"), cv2.IMREAD_GRAYSCALE)
     assert provenance is not None
     assert provenance.any()  # something was filled
+
+
+def test_a_provenance_comes_back_from_its_grey_values_also_from_a_lossy_file() -> None:
+    provenance = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)
+    grey = provenance_to_grey(provenance)
+    assert grey.tolist() == [[0, 128, 255], [255, 128, 0]]
+    for off in (-40, 0, 40):
+        lossy = np.clip(grey.astype(int) + off, 0, 255).astype(np.uint8)
+        assert np.array_equal(grey_to_provenance(lossy), provenance)
