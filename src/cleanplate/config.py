@@ -17,6 +17,7 @@ LEAST_WINDOW = 32
 MOST_ROUNDS = 32
 Estimator = Literal["dis", "raft_small", "raft_large"]
 Tracker = Literal["flow", "sam2"]
+RoughMask = Literal["shrunk", "shifted", "limb", "any"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import Output, progress
-from cleanplate.config import DILATE_PX
+from cleanplate.config import DILATE_PX, RoughMask
 from cleanplate.errors import InputError
 
 
@@ -37,10 +37,15 @@ class Compose:
     """Length, if both shots have as many; the paper's is 60."""
     dilate_px: int = DILATE_PX
     """Pixels to grow the mask by: that is the hole."""
+    shadow: bool = False
+    """Let the object cast a shadow on the background, drawn by the seed; its density is written to davis/density."""
+    rough_mask: RoughMask | None = None
+    """Write a mask that is wrong as real ones are, and the right one to davis/right_masks: shrunk by 3 to 8 px, shifted
+    by 6 px, limb (a sixth of the object is missing at one end), or any of these."""
     masks_per_background: int = 5
     """Of the paper's dataset."""
     seed: int = 0
-    """Of its random choices."""
+    """Of random choices: the paper's dataset, shadows, rough masks."""
     overwrite: bool = False
     """Replace clips of the same name."""
 
@@ -59,6 +64,8 @@ class Compose:
                     overwrite=self.overwrite,
                     masks_per_background=self.masks_per_background,
                     count=self.frames,
+                    shadow=self.shadow,
+                    rough=self.rough_mask,
                     seed=self.seed,
                     on_step=on_step,
                 )
@@ -72,6 +79,9 @@ class Compose:
                     frames=(self.start, self.start + self.frames),
                     size=self.size,
                     dilate_px=self.dilate_px,
+                    shadow=self.shadow,
+                    rough=self.rough_mask,
+                    seed=self.seed,
                     overwrite=self.overwrite,
                     on_step=on_step,
                 )

@@ -19,6 +19,8 @@ from cleanplate.video.reader import image_files, is_image, read_frames
 
 MANIFEST = "composed.json"
 FRAMES, MASKS, TRUTH = "davis/frames", "davis/masks", "davis/truth"
+OPTIONAL = ("density", "right_masks")
+"""What a ready pair may have besides: of its object's shadow, and the mask that is right if the given one is not."""
 
 Pair = dict[str, Any]
 
@@ -95,6 +97,10 @@ def _are_hashes(value: object) -> bool:
     return isinstance(outputs, dict) and all(_is_path(text) for item in outputs.items() for text in item)
 
 
+def _is_dict_or_none(value: object) -> bool:
+    return value is None or isinstance(value, dict)
+
+
 # What a ready pair, a recipe, and a recipe's background have, and how each is told.
 READY = {
     "frames": (_is_path, "a path"),
@@ -103,6 +109,9 @@ READY = {
     "dilate_px": (lambda value: value is None or _is_count(value), "a number of pixels"),
     "fps": (lambda value: isinstance(value, int | float) and 0 < value < 1e6, "a frame rate"),
     "sha256": (lambda value: value is None or _are_hashes(value), "{'outputs': {path: digest}}"),
+    **dict.fromkeys(OPTIONAL, (lambda value: value is None or _is_path(value), "a path")),
+    "shadow": (_is_dict_or_none, "{strength, shear, flattening, softness}"),
+    "rough_mask": (_is_dict_or_none, "{kind, ...}"),
 }
 RECIPE = {
     "background": (lambda value: isinstance(value, dict), "{source, start, count}"),
@@ -124,7 +133,8 @@ BACKGROUND = {
 def files_of(pair: Pair) -> tuple[str, ...]:
     """What a pair is read from, within its data folder."""
     if "truth" in pair:
-        return pair["frames"], pair["masks"], pair["truth"]
+        others = (pair[part] for part in OPTIONAL if pair.get(part) is not None)
+        return pair["frames"], pair["masks"], pair["truth"], *others
     return pair["background"]["source"], f"{FRAMES}/{pair['object']}", f"{MASKS}/{pair['object']}"
 
 

@@ -1,7 +1,8 @@
 """Write clips with ground truth: one of three files, or the paper's dataset of what a folder holds (Sec. 4).
 
-What is written is a data folder that `pairs.py` reads: PNGs of frames, masks and truth, and a ready pair of each clip
-in composed.json, with the sha256 of all that went in and came out.
+What is written is a data folder that `pairs.py` reads: PNGs of frames, masks and truth (with more for a shadow and a
+rough mask, disturb.py), and a ready pair of each clip in composed.json, with the sha256 of all that went in and came
+out.
 """
 
 import json
@@ -13,11 +14,14 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from cleanplate.data.compose import DILATE_PX, Composed, compose, fit_object, read_composed
+from cleanplate.config import RoughMask
+from cleanplate.data.compose import DILATE_PX, compose, fit_object, read_composed
+from cleanplate.data.disturb import Disturbed, disturb
 from cleanplate.data.pairs import (
     FRAMES,
     MANIFEST,
     MASKS,
+    OPTIONAL,
     TRUTH,
     Pair,
     files_of,
@@ -102,7 +106,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def check_free(folder: Path, name: str, *, overwrite: bool) -> dict[str, str]:
-    """The paths in a data folder that a clip of this name is written to.
+    """The paths in a data folder that a clip of this name may be written to.
 
     Raises:
         InputError: a name that is none, one that is taken, or that of a shot which another clip is made of.
@@ -110,6 +114,7 @@ def check_free(folder: Path, name: str, *, overwrite: bool) -> dict[str, str]:
     if not is_name(name):
         raise InputError(f"the name is '{name}'", "a name for folders without dots is needed", "pass another --name")
     parts = {"frames": f"{FRAMES}/{name}", "masks": f"{MASKS}/{name}", "truth": f"{TRUTH}/{name}"}
+    parts |= {part: f"davis/{part}/{name}" for part in OPTIONAL}
     pairs = _pairs(folder)
     others = [pair for pair in pairs if not (pair["name"] == name and "truth" in pair)]
     if any(path in files_of(pair) for pair in others for path in parts.values()):
@@ -124,7 +129,7 @@ def check_free(folder: Path, name: str, *, overwrite: bool) -> dict[str, str]:
 
 def write_composed(
     folder: Path,
-    composed: Composed,
+    made: Disturbed,
     *,
     inputs: Mapping[str, Path],
     dilate_px: int = DILATE_PX,
@@ -132,11 +137,11 @@ def write_composed(
     overwrite: bool = False,
     on_step: OnStep | None = None,
 ) -> None:
-    """Add a clip to a data folder: PNGs of frames, masks and truth, and a ready pair in its composed.json.
+    """Add a clip to a data folder: PNGs of its pictures, and a ready pair in its composed.json.
 
     Args:
         folder: made if it is not there.
-        composed: the clip.
+        made: the clip, with or without a shadow and a rough mask.
         inputs: what it was made of, by role, for the manifest.
         dilate_px: what the hole was grown by.
         recipe: how it was made.
@@ -146,7 +151,9 @@ def write_composed(
     Raises:
         InputError: a pair of this name is there, or the disk cannot be written.
     """
-    parts = check_free(folder, composed.name, overwrite=overwrite)
+    composed, more = made.composed, made.pictures
+    free = check_free(folder, composed.name, overwrite=overwrite)
+    parts = {part: path for part, path in free.items() if part not in OPTIONAL or part in more}
     went_in = {role: {"name": path.name, "sha256": sha256_of_clip(path)} for role, path in inputs.items()}
     with writing(folder):
         for path in parts.values():
@@ -155,8 +162,9 @@ def write_composed(
         check_output(folder / path, overwrite=overwrite, sources=_with_parents(inputs.values()))
     write_video(folder / parts["frames"], composed.clip.frames, on_step=on_step)
     write_video(folder / parts["truth"], composed.truth, on_step=on_step)
-    write_grey(folder / parts["masks"], composed.mask, on_step=on_step)
-    pair = {"name": composed.name, **parts, "dilate_px": dilate_px, "fps": composed.clip.fps}
+    for part, grey in {"masks": composed.mask, **more}.items():
+        write_grey(folder / parts[part], grey, on_step=on_step)
+    pair = {"name": composed.name, **parts, "dilate_px": dilate_px, "fps": composed.clip.fps, **made.facts}
     pair |= {"recipe": dict(recipe)} if recipe else {}
     pair["sha256"] = {
         "inputs": went_in,
@@ -185,10 +193,13 @@ def compose_files(
     frames: tuple[int, int] = (0, CLIP_FRAMES),
     size: tuple[int, int] | None = None,
     dilate_px: int = DILATE_PX,
+    shadow: bool = False,
+    rough: RoughMask | None = None,
+    seed: int = 0,
     overwrite: bool = False,
     on_step: OnStep | None = None,
 ) -> str:
-    """Compose one clip of files and add it to a data folder; its name.
+    """Compose one clip of files and add it to a data folder, with a shadow and a rough mask if asked for; its name.
 
     Raises:
         InputError: files that cannot be read, or do not fit together.
@@ -204,12 +215,19 @@ def compose_files(
     count = len(things)
     things, mask = fit_object(things, levels, truth.shape[1:3], str(object_))
     composed = compose(truth[:count], things, mask, name=name, dilate_px=dilate_px, fps=fps)
+    made = disturb(composed, shadow=shadow, rough=rough, dilate_px=dilate_px, rng=_rng(seed, name))
     inputs = {"background": background, "object": object_, "mask": object_mask}
     recipe = {"first_frame": frames[0], "frames": count, "size": list(truth.shape[1:3])}
+    recipe |= {"seed": seed} if made.facts else {}
     write_composed(
-        folder, composed, inputs=inputs, dilate_px=dilate_px, recipe=recipe, overwrite=overwrite, on_step=on_step
+        folder, made, inputs=inputs, dilate_px=dilate_px, recipe=recipe, overwrite=overwrite, on_step=on_step
     )
     return name
+
+
+def _rng(seed: int, name: str) -> random.Random:
+    """Of a clip's shadow and rough mask: the same whatever other clips are made with it."""
+    return random.Random(f"{seed} {name}")
 
 
 def compose_dataset(
@@ -221,10 +239,14 @@ def compose_dataset(
     seed: int = 0,
     size: tuple[int, int] | None = None,
     dilate_px: int = DILATE_PX,
+    shadow: bool = False,
+    rough: RoughMask | None = None,
     overwrite: bool = False,
     on_step: OnStep | None = None,
 ) -> list[str]:
     """Make the paper's dataset (`recipes`) of what a data folder holds, and write it to another; the names.
+
+    With shadows and rough masks if asked for, which the paper's has not.
 
     Raises:
         InputError: nothing to make it of, or files that do not fit together.
@@ -239,9 +261,10 @@ def compose_dataset(
         check_free(folder, pair["name"], overwrite=overwrite)
     for number, pair in enumerate(pairs):
         composed = read_composed(data, pair | {"dilate_px": dilate_px}, size=size)
+        made = disturb(composed, shadow=shadow, rough=rough, dilate_px=dilate_px, rng=_rng(seed, pair["name"]))
         inputs = {"background": data / pair["background"]["source"]}
         inputs |= {"object": data / FRAMES / pair["object"], "mask": data / MASKS / pair["object"]}
         recipe = {key: pair[key] for key in ("background", "object")} | {"seed": seed}
-        write_composed(folder, composed, inputs=inputs, dilate_px=dilate_px, recipe=recipe, overwrite=overwrite)
+        write_composed(folder, made, inputs=inputs, dilate_px=dilate_px, recipe=recipe, overwrite=overwrite)
         tell(on_step, "compose", number + 1, len(pairs))
     return [pair["name"] for pair in pairs]
