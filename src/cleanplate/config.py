@@ -67,6 +67,15 @@ class CarryConfig:
 
 
 @dataclass(frozen=True)
+class EffectsConfig:
+    """What goes with the thing although the mask does not cover it (carry/effects.py)."""
+
+    find: Literal["shadows", "all", "off"] = "shadows"
+    """shadows: its shadow, and what the mask has missed of it; all: also what it makes brighter or of another colour
+    (reflections, smoke, splashes); off: nothing, every pixel outside the mask is kept."""
+
+
+@dataclass(frozen=True)
 class NetworkConfig:
     """The encoder-decoder that makes what is learned (paper/network.py; App. A, B)."""
 
@@ -257,6 +266,8 @@ class Method:
     learns: bool = True
     """Learn what is hidden from what is known (with `carries`, from what was carried too)."""
     carry: CarryConfig = field(default_factory=CarryConfig)
+    effects: EffectsConfig = field(default_factory=EffectsConfig)
+    """Removed with the thing; needs `carries`."""
     learn: LearnConfig = field(default_factory=LearnConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -270,10 +281,13 @@ class Method:
 
     def __post_init__(self) -> None:
         _check("the method", "to do nothing", self.carries or self.learns, "carries, learns or both")
+        good = self.carries or self.effects.find == "off"
+        _check("effects.find", f"{self.effects.find} of a method that does not carry", good, "off, carry or carry-learn")
 
 
 _FRAMES = Schedule(strides=(1,), directions=(1,))
-_DIP_VID = Method(carries=False, schedule=_FRAMES)
+_NOTHING_MORE = EffectsConfig(find="off")
+_DIP_VID = Method(carries=False, effects=_NOTHING_MORE, schedule=_FRAMES)
 
 METHODS: dict[str, Method] = {
     "carry-learn": Method(
@@ -287,6 +301,7 @@ METHODS: dict[str, Method] = {
     "carry": Method(learns=False),
     "dip": Method(
         carries=False,
+        effects=_NOTHING_MORE,
         schedule=Schedule(1, (1,), (1,), steps_per_batch=5000, passes=1, each_frame_alone=True),
         fit=FitConfig(eval_every=100, output="best"),
     ),
@@ -294,6 +309,7 @@ METHODS: dict[str, Method] = {
     "dip-vid-3dcn": replace(_DIP_VID, network=NetworkConfig(kind="3d")),
     "dip-vid-flow": Method(
         carries=False,
+        effects=_NOTHING_MORE,
         loss=LossConfig(image=1, flow=0.1, consistency=1, perceptual=0.01),
     ),
 }

@@ -120,7 +120,10 @@ class Cell:
         scale = self.budget
         out: dict[str, Any] = {"size": list(scale.size), "n_frames": n_frames}
         if self.method in METHODS:
-            out["fields"] = asdict(method_at(self.method, scale, n_frames, self.evaluations))
+            out["fields"] = fields = asdict(method_at(self.method, scale, n_frames, self.evaluations))
+            if not METHODS[self.method].carries:  # the paper's own methods read nothing of these
+                for beside in ("carry", "effects", "learn"):
+                    fields.pop(beside)
             out["updates"] = self.updates(n_frames)
         return _as_json(out)
 

@@ -10,7 +10,7 @@ keep of a frame beyond that is a copy.
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Float16, Int, Shaped, UInt8
 from torch import Tensor
 
 from cleanplate.imaging.pixels import to_float, to_like
@@ -20,6 +20,22 @@ KNOWN, CARRIED, MADE_UP = 0, 1, 2
 
 Region = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What the thing does to a frame outside its mask: these pixels are hole too until the frame is done.
+
+    Letters: n pixels are changed.
+    """
+
+    where: Bool[Tensor, "1 H W"]
+    shown: Shaped[Tensor, "3 n"]
+    """Their colours as they were, row by row, in the type of the picture."""
+    light: Float16[Tensor, "3 n"]
+    """Share of the light that is left there in a shadow; 0 where something else than the ground is shown."""
+    left: int = 0
+    """Of how many pixels more it was seen that they are changed, and nothing could be put there."""
 
 
 @dataclass
@@ -35,6 +51,8 @@ class Frame:
     """The frame that this is a region of, or a copy of on another device; None if it is that itself."""
     corner: tuple[int, int] = (0, 0)
     """x, y of the region on the canvas."""
+    effects: Effects | None = None
+    """What the thing does outside its mask; None if nothing, or if nobody has looked."""
 
     @property
     def hole(self) -> Bool[Tensor, "1 H W"]:
@@ -72,6 +90,10 @@ class Frame:
         (x, y), (height, width) = self.corner, self.size
         for mine, theirs in ((self.picture, self.canvas.picture), (self.provenance, self.canvas.provenance)):
             theirs[:, y : y + height, x : x + width] = mine.to(theirs.device)
+        if self.effects is not None:
+            where = torch.zeros_like(self.canvas.provenance, dtype=torch.bool)
+            where[:, y : y + height, x : x + width] = self.effects.where.to(where.device)
+            self.canvas.effects = replace(self.effects, where=where)
         return self.canvas.pasted()
 
     def crop(self, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
@@ -87,6 +109,16 @@ class Frame:
         """Say where these pixels come from."""
         width = self.picture.shape[2]
         self.provenance[:, pixels // width, pixels % width] = provenance
+
+    def add_effects(self, where: Bool[Tensor, "1 H W"], light: Float16[Tensor, "3 n"]) -> None:
+        """Make known pixels hole that the thing has changed.
+
+        Args:
+            where: they are.
+            light: see Effects.
+        """
+        self.effects = Effects(where, self.picture[:, where[0]], light)
+        self.provenance[where] = MADE_UP
 
     def copy(self) -> "Frame":
         """Another frame with a picture and a provenance of its own."""
