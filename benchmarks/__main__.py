@@ -22,6 +22,25 @@ def carry(
     benchmark_carry(data, pairs, json or Path("carry.json"), oracle=oracle, only=only)
 
 
+def effects(
+    data: Path,
+    json: Path = Path("effects.json"),
+    only: tuple[str, ...] = (),
+    parts: tuple[str, ...] = ("pairs", "locked", "edit"),
+) -> None:
+    """How well `carry` finds what goes with a thing outside its mask: shadows, and what a wrong mask has missed.
+
+    Args:
+        data: folder with davis/, clips/ and composed.json.
+        json: where to write the figures.
+        only: names of pairs, all if none.
+        parts: pairs (shadows and rough masks), locked (cameras that do not move), edit (ten shots cut together).
+    """
+    from benchmarks.effects import benchmark_effects
+
+    benchmark_effects(data, json, only=only, parts=parts)
+
+
 def hard(
     data: Path,
     pictures: Path,
@@ -165,7 +184,8 @@ def track(
 if __name__ == "__main__":
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {one.__name__: one for one in (carry, hard, learn, long, methods, speed, step, track)}, prog="benchmarks"
+            {one.__name__: one for one in (carry, effects, hard, learn, long, methods, speed, step, track)},
+            prog="benchmarks",
         )
     except InputError as error:
         print(f"benchmarks: {error}", file=sys.stderr)

@@ -1,0 +1,60 @@
+"""What the benchmarks are made of."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.edit import EDIT, edit_of_ten, hole_of_edit
+from benchmarks.effects import CONDITIONS, EXPOSURES, cases, exposed, mean, share
+from cleanplate.data.compose import read_composed
+from cleanplate.data.pairs import read_pairs
+
+
+def test_a_mean_is_over_the_rows_that_have_the_figure() -> None:
+    rows = [
+        {**dict.fromkeys(("found", "told", "off", "drop", "false", "found_s", "off_s", "ratio"), value)}
+        for value in (1, 3)
+    ]
+    both = mean([row | {"recall": recall, "missed": None} for row, recall in zip(rows, (None, 0.5), strict=True)])
+    assert (both["found"], both["recall"], both["missed"]) == (2, 0.5, None)
+
+
+def test_a_share_of_nothing_is_none() -> None:
+    half = torch.tensor([True, False])
+    assert share(half, torch.tensor([True, True])) == 0.5
+    assert share(half, torch.tensor([False, False])) is None
+
+
+def test_exposure_is_in_the_truth_too_and_noise_is_not(shots: Path) -> None:
+    composed = read_composed(shots, read_pairs(shots)[0])
+    halved = exposed(composed, np.full(8, 0.5), 0, seed=0)
+    assert torch.equal(halved.truth, composed.truth * 0.5)
+    known = ~composed.mask.expand(-1, 3, -1, -1)
+    assert (halved.clip.frames - halved.truth)[known].abs().max() <= 0.5 / 255 + 1e-6
+    noisy = exposed(composed, np.full(8, 0.5), 2, seed=0)
+    assert torch.equal(noisy.truth, halved.truth)
+    assert float((noisy.clip.frames - noisy.truth)[known].std() * 255) == pytest.approx(2, abs=0.15)
+    assert len(set(CONDITIONS)) == 6
+    assert EXPOSURES["stepping"].min() == pytest.approx(0.92**2)
+
+
+def test_every_pair_has_its_cases(shots: Path) -> None:
+    made = list(cases(shots, read_pairs(shots)[:1]))
+    assert [case.kind for case in made] == ["shadows"] * 2 + ["rough"] * 3 + ["both", "neither"]
+    for case in made:
+        assert (case.made.shadow is not None) == (case.kind in ("shadows", "both"))
+        assert (case.made.rough is not None) == (case.kind in ("rough", "both"))
+    assert made[0].made.shadow != made[1].made.shadow
+
+
+@pytest.mark.data
+def test_an_edit_of_ten_shots(data: Path) -> None:
+    frames, cuts = edit_of_ten(data)
+    assert frames.shape == (sum(count for _, _, count in EDIT), 192, 384, 3)
+    assert hole_of_edit().shape == (len(frames), 1, 192, 384)
+    assert len(EDIT) == 10
+    assert all(one[0] != other[0] for one, other in pairwise(EDIT))
+    assert all(8 <= b - a <= 14 for a, b in pairwise([0, *cuts, len(frames)]))
