@@ -6,18 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from benchmarks.edit import EDIT, edit_of_ten, hole_of_edit
 from benchmarks.effects import CONDITIONS, EXPOSURES, cases, exposed, mean, share
+
 from cleanplate.data.compose import read_composed
 from cleanplate.data.pairs import read_pairs
 
 
 def test_a_mean_is_over_the_rows_that_have_the_figure() -> None:
-    rows = [
-        {**dict.fromkeys(("found", "told", "off", "drop", "false", "found_s", "off_s", "ratio"), value)}
-        for value in (1, 3)
-    ]
+    names = ("found", "told", "off", "drop", "false", "found_s", "off_s", "ratio")
+    rows = [dict.fromkeys(names, value) for value in (1, 3)]
     both = mean([row | {"recall": recall, "missed": None} for row, recall in zip(rows, (None, 0.5), strict=True)])
     assert (both["found"], both["recall"], both["missed"]) == (2, 0.5, None)
 
