@@ -13,7 +13,7 @@ help, costs a fraction of a second.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from cleanplate.config import METHODS, Method
+from cleanplate.config import METHODS, EffectsConfig, Method
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.progress import Step
 from cleanplate.version import __version__
@@ -27,6 +27,7 @@ __all__ = [
     "METHODS",
     "Cancelled",
     "Clip",
+    "EffectsConfig",
     "InputError",
     "Method",
     "Plate",

@@ -75,6 +75,9 @@ class EffectsConfig:
     (reflections, smoke, splashes); off: nothing, every pixel outside the mask is kept."""
 
 
+NO_EFFECTS = EffectsConfig(find="off")
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """The encoder-decoder that makes what is learned (paper/network.py; App. A, B)."""
@@ -282,12 +285,11 @@ class Method:
     def __post_init__(self) -> None:
         _check("the method", "to do nothing", self.carries or self.learns, "carries, learns or both")
         good = self.carries or self.effects.find == "off"
-        _check("effects.find", f"{self.effects.find} of a method that does not carry", good, "off, carry or carry-learn")
+        _check("effects", f"{self.effects.find} of a method that does not carry", good, "carry, carry-learn, or off")
 
 
 _FRAMES = Schedule(strides=(1,), directions=(1,))
-_NOTHING_MORE = EffectsConfig(find="off")
-_DIP_VID = Method(carries=False, effects=_NOTHING_MORE, schedule=_FRAMES)
+_DIP_VID = Method(carries=False, effects=NO_EFFECTS, schedule=_FRAMES)
 
 METHODS: dict[str, Method] = {
     "carry-learn": Method(
@@ -301,7 +303,7 @@ METHODS: dict[str, Method] = {
     "carry": Method(learns=False),
     "dip": Method(
         carries=False,
-        effects=_NOTHING_MORE,
+        effects=NO_EFFECTS,
         schedule=Schedule(1, (1,), (1,), steps_per_batch=5000, passes=1, each_frame_alone=True),
         fit=FitConfig(eval_every=100, output="best"),
     ),
@@ -309,7 +311,7 @@ METHODS: dict[str, Method] = {
     "dip-vid-3dcn": replace(_DIP_VID, network=NetworkConfig(kind="3d")),
     "dip-vid-flow": Method(
         carries=False,
-        effects=_NOTHING_MORE,
+        effects=NO_EFFECTS,
         loss=LossConfig(image=1, flow=0.1, consistency=1, perceptual=0.01),
     ),
 }

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 import cv2
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from cleanplate.carry.rounds import carry
+from cleanplate.carry.rounds import carry, with_effects
 from cleanplate.config import DEFAULT_METHOD, Method, find_method
 from cleanplate.errors import InputError
 from cleanplate.imaging.frame import MADE_UP, Frame
@@ -31,9 +31,11 @@ class Plate:
     """The result: what was filled, where it comes from, what was run and how long it took."""
 
     frames: Float[Tensor, "T 3 H W"]
-    """Bit-exact outside the hole."""
+    """Bit-exact outside the hole and the effects."""
     provenance: UInt8[Tensor, "T 1 H W"]
     """0 known, 1 carried from another frame, 2 made up."""
+    effects: Bool[Tensor, "T 1 H W"]
+    """What was changed outside the hole, because of what the thing does there: its shadow, and what the mask missed."""
     method: Method
     seed: int
     elapsed_s: float
@@ -73,7 +75,8 @@ def inpaint(
     place = find_device(device)
     if run.work_dir.folder is not None:
         run.work_dir.begin(describe(digest(clip), method, run, place))
-    plate = Plate(clip.frames.clone(), torch.zeros_like(clip.hole, dtype=torch.uint8), method, seed, 0.0)
+    nothing = torch.zeros_like(clip.hole)
+    plate = Plate(clip.frames.clone(), nothing.to(torch.uint8), nothing, method, seed, 0.0)
     frames = (
         Frame(index, picture.to(place, copy=True), (hole * MADE_UP).to(place, torch.uint8))
         for index, (picture, hole) in enumerate(zip(clip.frames, clip.hole, strict=True))
@@ -81,6 +84,8 @@ def inpaint(
     with enough_memory():
         for frame in fill(frames, method, run, total=len(clip.frames)):
             plate.frames[frame.index], plate.provenance[frame.index] = frame.picture, frame.provenance
+            if frame.effects is not None:
+                plate.effects[frame.index] = frame.effects.where
     return replace(plate, elapsed_s=time.perf_counter() - started + run.work_dir.earlier_s)
 
 
@@ -98,10 +103,22 @@ def fill(frames: Iterable[Frame], method: Method, run: RunOptions, *, total: int
     frames = painted(frames)
     if not method.carries:
         return learn_all(frames, method, run)
-    carried = carry(frames, method.carry, run, total=total, to_be_learned=method.learns)
+    carried = carry(frames, method.carry, run, effects=method.effects, total=total, to_be_learned=method.learns)
     if not method.learns:
         return (linked.frame for linked in carried)
     return learn_unseen(carried, method, run, total=total)
+
+
+def find_effects(frames: Iterable[Frame], method: Method, run: RunOptions, *, total: int = 0) -> Iterator[Frame]:
+    """Only find what goes with the thing outside its mask: the frames come back with it as their `effects`.
+
+    Args:
+        frames: their holes are painted over in place.
+        method: how motion is found, and what is looked for.
+        run: who is told of every frame.
+        total: how many frames will come, if that is known.
+    """
+    return (linked.frame for linked in with_effects(painted(frames), method.carry, method.effects, run, total=total))
 
 
 @contextlib.contextmanager

@@ -15,10 +15,13 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+import torch
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from cleanplate.carry.trajectories import FlowLink, LinkedFrame, boundary_pixels
-from cleanplate.imaging.frame import Frame
+from cleanplate.imaging.frame import Effects, Frame
 from cleanplate.runtime.work_dir import WorkDir
 
 
@@ -39,6 +42,7 @@ class Journal(Generic[B]):
         load: makes what the stage knew at the end of a block of what `dataclasses.asdict` had made of it.
         after: the stage before, whose blocks are forgotten once this one has filled their frames.
         links: keep also what leads from the unseen pixels to the neighbours.
+        restore: gives a frame back what was kept of it; puts what its hole was filled with into it if not given.
     """
 
     def __init__(
@@ -49,8 +53,10 @@ class Journal(Generic[B]):
         *,
         after: str | None = None,
         links: bool = False,
+        restore: Callable[[LinkedFrame, dict[str, Any]], LinkedFrame] | None = None,
     ):
         self.work_dir, self.stage, self.after, self.links = work_dir, stage, after, links
+        self.restore = restore or self._refill
         kept = work_dir.load(stage)
         work_dir.resumed(kept["elapsed_s"] if kept else 0.0)
         self.count: int = kept["count"] if kept else 0
@@ -66,29 +72,41 @@ class Journal(Generic[B]):
                 break
             yield from islice(frames, first - passed)  # the next stage has these, and fills them itself
             for kept in self.work_dir.piece(name):
-                one = next(frames)
-                unpack(one.frame, kept["fill"])
-                if self.links:
-                    device = one.frame.picture.device
-                    links = [None if link is None else FlowLink(**link).to(device) for link in kept["links"]]
-                    one = LinkedFrame(one.frame, boundary_pixels(one.frame.unseen), *links)
-                yield one
+                yield self.restore(next(frames), kept)
             passed = end
         yield from islice(frames, count - passed)
 
-    def note(self, block: Sequence[LinkedFrame], border: B | None, *, elapsed_s: float = 0.0) -> None:
+    def _refill(self, one: LinkedFrame, kept: dict[str, Any]) -> LinkedFrame:
+        """A frame, as it was filled."""
+        unpack(one.frame, kept["fill"])
+        if not self.links:
+            return one
+        device = one.frame.picture.device
+        links = [None if link is None else FlowLink(**link).to(device) for link in kept["links"]]
+        return LinkedFrame(one.frame, boundary_pixels(one.frame.unseen), *links)
+
+    def note(
+        self,
+        block: Sequence[LinkedFrame],
+        border: B | None,
+        *,
+        elapsed_s: float = 0.0,
+        kept: Sequence[dict[str, Any]] | None = None,
+    ) -> None:
         """Keep a block that is filled. A shot that is a single block is not worth it.
 
         Args:
             block: the frames that follow those that are done.
             border: what the stage must know to go on from there; None if no frame follows.
             elapsed_s: what the result counts as time that was spent learning.
+            kept: what to keep of each frame; what its hole was filled with if not given.
         """
         if self.work_dir.folder is None or (border is None and not self.count):
             return
         first, self.count = self.count, self.count + len(block)
-        kept = [{"fill": pack(one.frame)} | ({"links": _links(one)} if self.links else {}) for one in block]
-        self.work_dir.save_piece(f"{self.stage}-{first:07}-{self.count:07}", kept)
+        if kept is None:
+            kept = [{"fill": pack(one.frame)} | ({"links": _links(one)} if self.links else {}) for one in block]
+        self.work_dir.save_piece(f"{self.stage}-{first:07}-{self.count:07}", list(kept))
         # Copies: a slice would save the whole tensor.
         state = None if border is None else asdict(border)  # type: ignore[call-overload]
         self.work_dir.save(self.stage, {"count": self.count, "border": state, "elapsed_s": elapsed_s})
@@ -109,14 +127,32 @@ def _links(one: LinkedFrame) -> list[dict[str, Tensor] | None]:
     return [None if link is None else asdict(link.cpu()) for link in (left.forward, left.backward)]
 
 
-def pack(frame: Frame) -> dict[str, Tensor]:
-    """What its hole holds."""
+def pack(frame: Frame) -> dict[str, Any]:
+    """What its hole holds; where it is hole beside its mask."""
     hole = frame.hole[0]
-    return {"colours": frame.picture[:, hole].cpu(), "provenance": frame.provenance[:, hole].cpu()}
+    kept: dict[str, Any] = {"colours": frame.picture[:, hole].cpu(), "provenance": frame.provenance[:, hole].cpu()}
+    if frame.effects is not None:
+        kept |= {"hole": _bits(hole), "effects": _bits(frame.effects.where[0]), "left": frame.effects.left}
+    return kept
 
 
-def unpack(frame: Frame, fill: dict[str, Tensor]) -> None:
+def unpack(frame: Frame, fill: dict[str, Any]) -> None:
     """Put that into the same frame again."""
     hole = frame.hole[0]
+    if "hole" in fill:
+        hole = _mask(fill["hole"], hole)
+        where, now = _mask(fill["effects"], hole)[None], frame.effects
+        if now is None or not torch.equal(now.where, where):  # it was settled: nothing more is asked of it
+            nothing = frame.picture[:, :0, 0]
+            frame.effects = Effects(where, nothing, nothing.half(), fill["left"])
+        frame.provenance.zero_()
     frame.picture[:, hole] = fill["colours"].to(frame.picture.device)
     frame.provenance[:, hole] = fill["provenance"].to(frame.picture.device)
+
+
+def _bits(mask: Bool[Tensor, "H W"]) -> UInt8[Tensor, " b"]:
+    return torch.from_numpy(np.packbits(mask.cpu().numpy()))
+
+
+def _mask(bits: UInt8[Tensor, " b"], like: Bool[Tensor, "H W"]) -> Bool[Tensor, "H W"]:
+    return torch.from_numpy(np.unpackbits(bits.numpy(), count=like.numel()).astype(bool)).view_as(like).to(like.device)

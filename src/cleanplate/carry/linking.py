@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cleanplate.carry.motion import Field, corners, fit_both_ways, match, spacing
-from cleanplate.carry.trajectories import FlowLink, LinkedFrame, link
+from cleanplate.carry.motion import Field, Motion, corners, fit_both_ways, match, spacing
+from cleanplate.carry.trajectories import CUT, FlowLink, LinkedFrame, link
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.flow import LEAST_SIZE, both_ways, gray
 from cleanplate.imaging.frame import box_around
@@ -37,12 +37,23 @@ class Linker:
 
     def __call__(self, pair: tuple[LinkedFrame, LinkedFrame]) -> tuple[FlowLink, FlowLink]:
         """The links of a frame to the next and back."""
-        config, (one, other) = self.config, pair
-        if not len(one.boundary) + len(other.boundary):
+        one, other = pair
+        motion = one.onward
+        if motion is None and len(one.boundary) + len(other.boundary):
+            motion = self.motion(pair)
+        if motion is None or motion == CUT:
             return nowhere(one.boundary), nowhere(other.boundary)
-        frames, size = [linked.frame for linked in pair], one.frame.size
+        width = one.frame.size[1]
+        return (
+            link(one.boundary, width, motion.corner, motion.there, motion.back, motion.size),
+            link(other.boundary, width, motion.corner, motion.back, motion.there, motion.size),
+        )
+
+    def motion(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Motion | None:
+        """The motion from a frame to the next, around their holes; None over a cut."""
+        config, frames = self.config, [linked.frame for linked in pair]
         hole = torch.stack([frame.hole for frame in frames])
-        reach_px = config.reach * min(size)  # of the frame, whatever the window
+        reach_px = config.reach * min(frames[0].size)  # of the frame, whatever the window
         margin_px = config.margin_px + max(LEAST_SIZE, round(MARGIN * reach_px))
         rows, columns = box_around(hole.any(0)[0], margin_px)
         pictures = seen = torch.stack([frame.picture[:, rows, columns] for frame in frames])
@@ -53,11 +64,11 @@ class Linker:
         points = corners(gray(seen[0]), spacing(reach_px)).to(flow.device)
         matches = match(pictures, flow, near, points)
         if matches.support < config.least_support:
-            return nowhere(one.boundary), nowhere(other.boundary)
-        window = (near.shape[2], near.shape[3])
+            return None
+        size = (near.shape[2], near.shape[3])
         fields = fit_both_ways(
             matches,
-            window,
+            size,
             filled_weight=self.filled_weight,
             reach_px=reach_px,
             flow_tolerance_px=config.flow_tolerance_px,
@@ -65,11 +76,7 @@ class Linker:
         )
         if self.known_pictures is not None:
             fields = [known_motion(way, fitted) for way, fitted in zip(flow, fields, strict=True)]
-        corner, (there, back) = (rows.start, columns.start), fields
-        return (
-            link(one.boundary, size[1], corner, there, back, window),
-            link(other.boundary, size[1], corner, back, there, window),
-        )
+        return Motion(*fields, (rows.start, columns.start), size)
 
 
 def known_motion(flow: Float[Tensor, "2 h w"], fitted: Field) -> Field:

@@ -7,6 +7,7 @@ Letters: n points are matched from frame i to frame j of a pair.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -119,6 +120,33 @@ class Field:
         """The motion in pixels, and what is to be added to the colours of the neighbour."""
         rest = self.rest.at(xy)
         return camera_motion(self.camera, xy) + rest[:, :2], rest[:, 2:]
+
+    def to(self, device: torch.device | str) -> "Field":
+        """On a device."""
+        camera = None if self.camera is None else self.camera.to(device)
+        return Field(camera, Cells(self.rest.values.to(device), self.rest.cell_px))
+
+
+@dataclass(frozen=True)
+class Motion:
+    """From a frame to the next and back, in a window around their holes."""
+
+    there: Field
+    back: Field
+    corner: tuple[int, int]
+    """Top and left of the window in the frame."""
+    size: tuple[int, int]
+    """Its height and width."""
+
+    def cpu(self) -> "Motion":
+        """Where it can be saved."""
+        return replace(self, there=self.there.to("cpu"), back=self.back.to("cpu"))
+
+    @classmethod
+    def load(cls, state: dict[str, Any], device: torch.device) -> "Motion":
+        """Of what `dataclasses.asdict` had made of it."""
+        there, back = (Field(way["camera"], Cells(**way["rest"])).to(device) for way in (state["there"], state["back"]))
+        return cls(there, back, state["corner"], state["size"])
 
 
 def fit_both_ways(

@@ -26,10 +26,11 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from cleanplate.carry.effects import EffectsStage, settle
 from cleanplate.carry.journal import Border, Journal, pack, unpack
 from cleanplate.carry.linking import KnownPictures, Linker
 from cleanplate.carry.trajectories import FlowLink, LinkedFrame, Trajectories, boundary_pixels, follow, gather
-from cleanplate.config import CarryConfig
+from cleanplate.config import NO_EFFECTS, CarryConfig, EffectsConfig
 from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame
 from cleanplate.imaging.paint import fill_smoothly
 from cleanplate.progress import tell
@@ -42,6 +43,7 @@ def carry(
     config: CarryConfig,
     run: RunOptions = DEFAULT_RUN,
     *,
+    effects: EffectsConfig = NO_EFFECTS,
     total: int = 0,
     to_be_learned: bool = False,
     known_pictures: KnownPictures | None = None,
@@ -53,6 +55,7 @@ def carry(
             place.
         config: see CarryConfig.
         run: where to keep what is filled, what to go on from, and who is told of every frame of every round.
+        effects: what else to take out with the thing.
         total: how many frames will come, if that is known.
         to_be_learned: whether what is left is to be filled afterwards, along the links.
         known_pictures: what to take flow from, as if nothing were hidden: only for measuring what perfect knowledge of
@@ -62,14 +65,11 @@ def carry(
         the frames, all holes filled: carried, or smoothly where the provenance is still MADE_UP. The links are those of
         the pixels that were not reached, to carry on what will be made up there.
     """
-    done = 0
-
-    def linked() -> None:
-        nonlocal done
-        done += 1
-        tell(run.on_step, "carry", done, max(done, config.rounds * total))
-
+    sweeps = config.rounds + (effects.find != "off")
+    linked = counted(run, "carry", sweeps * total)
     passing: Iterable[LinkedFrame] = (LinkedFrame(frame, boundary_pixels(frame.hole)) for frame in frames)
+    if effects.find != "off":
+        passing = EffectsStage(Linker(config, 0.0, known_pictures), effects, run.work_dir, linked).find(passing)
     for number in range(config.rounds):
         last = number == config.rounds - 1
         journal = Journal(
@@ -81,7 +81,31 @@ def carry(
         )
         linker = Linker(config, config.filled_weight if number > 0 else 0.0, known_pictures)
         passing = Round(linker, journal, linked, first=number == 0, last=last).fill(passing)
-    yield from (linked_frame.at(boundary_pixels(linked_frame.frame.unseen)) for linked_frame in passing)
+    for linked_frame in passing:
+        settle(linked_frame.frame)
+        yield linked_frame.at(boundary_pixels(linked_frame.frame.unseen))
+
+
+def with_effects(
+    frames: Iterable[Frame], config: CarryConfig, effects: EffectsConfig, run: RunOptions, *, total: int = 0
+) -> Iterator[LinkedFrame]:
+    """Find what goes with the thing outside its mask, and carry nothing; see `carry`."""
+    passing = (LinkedFrame(frame, boundary_pixels(frame.hole)) for frame in frames)
+    if effects.find == "off":
+        return passing
+    return EffectsStage(Linker(config, 0.0), effects, run.work_dir, counted(run, "find", total)).find(passing)
+
+
+def counted(run: RunOptions, stage: str, total: int) -> Callable[[], None]:
+    """Who is told of every frame that a stage is done with."""
+    done = 0
+
+    def one_more() -> None:
+        nonlocal done
+        done += 1
+        tell(run.on_step, stage, done, max(done, total))
+
+    return one_more
 
 
 def stage(number: int) -> str:
@@ -150,7 +174,8 @@ class Round:
             if not self.first:  # what the round before has reached, this one has not yet
                 frame = linked_frame.frame
                 frame.provenance.copy_(frame.hole * MADE_UP)
-            self.waiting.append(LinkedFrame(linked_frame.frame, linked_frame.boundary))
+            onward = linked_frame.onward if self.first else None
+            self.waiting.append(LinkedFrame(linked_frame.frame, linked_frame.boundary, onward=onward))
             window = self.config.window(linked_frame.frame.size, last=self.last)
             if len(self.waiting) >= window:
                 yield from self._finish(window // 2)

@@ -9,12 +9,13 @@ Letters: a frame has n boundary pixels.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Float16, Int
 from torch import Tensor
 
-from cleanplate.carry.motion import Field
+from cleanplate.carry.motion import Field, Motion
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import to_float
@@ -23,6 +24,8 @@ from cleanplate.imaging.warp import read_sharply
 
 # A cubic sample reads two pixels around it; so near to a hole it would read the fill.
 BOUNDARY_PX = 2
+CUT: Literal["cut"] = "cut"
+"""Instead of a motion: the next frame shows something else."""
 
 
 def boundary_pixels(hole: Bool[Tensor, "1 H W"]) -> Int[Tensor, " n"]:
@@ -123,6 +126,8 @@ class LinkedFrame:
     """To the next frame."""
     backward: FlowLink | None = None
     """To the one before."""
+    onward: Motion | Literal["cut"] | None = None
+    """The motion to the next frame, if somebody has found it already."""
 
     def at(self, boundary: Int[Tensor, " m"]) -> "LinkedFrame":
         """The same at some of its boundary pixels."""

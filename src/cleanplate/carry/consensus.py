@@ -1,0 +1,146 @@
+"""What most of the frames that show a place agree on.
+
+Every frame of a window is a source, not only the nearest: exposure is fitted to each, and a vote over all of them takes
+out noise, and whatever covers the place in some of them.
+
+Letters: k sources.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Shaped, UInt8
+
+from cleanplate.carry.scene import Places, Scene
+
+# Exposure is fitted at pixels so far apart, to at least so many, and where neither is dark or burnt out.
+APART_PX, LEAST_PIXELS, DARKEST, BRIGHTEST = 5, 50, 8, 247
+# So near to a hole nothing is a source: a sample there reads the fill.
+LEAST_DISTANCE_PX = 2
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """Of the places of one frame, in a box of it."""
+
+    shown: UInt8[np.ndarray, "h w 3"]
+    """What the frame itself shows."""
+    distance: UInt8[np.ndarray, "h w"]
+    """From its hole, in pixels."""
+    picture: UInt8[np.ndarray, "h w 3"]
+    """The median of what the others show, in the exposure of the frame."""
+    low: UInt8[np.ndarray, "h w 3"]
+    """The lower quartile of it."""
+    high: UInt8[np.ndarray, "h w 3"]
+    """The upper one."""
+    count: UInt8[np.ndarray, "h w"]
+    """Of how many others."""
+
+
+def consensus(
+    scene: Scene,
+    number: int,
+    places: Places,
+    *,
+    farther_px: int,
+    far_px: int,
+    barred: Sequence[Bool[np.ndarray, "h w"] | None] = (),
+) -> Consensus:
+    """What other frames show of the places of one.
+
+    What a thing does to its surroundings fades with the distance from it. So a source must be farther from the hole
+    than the place is in this frame, or far away.
+
+    Args:
+        scene: the window.
+        number: of the frame in it.
+        places: where its pixels are in others.
+        farther_px: by how much a source must be farther away.
+        far_px: how far is enough in any case.
+        barred: of each frame of the window, what is no source.
+    """
+    small = scene.smalls[number]
+    shown, distance = small.picture[places.box], small.distance[places.box]
+    needed = np.minimum(distance.astype(np.int16) + farther_px, far_px).astype(np.uint8)
+    stack, count = [], np.zeros(distance.shape, np.uint8)
+    for offset in places.moved:
+        x, y = places.at(offset)
+        other = scene.smalls[number + offset]
+        from_hole = other.distance
+        if len(barred) and (bar := barred[number + offset]) is not None:
+            from_hole = np.where(bar, 0, from_hole)
+        both = cv2.merge((other.picture, from_hole))
+        read = cv2.remap(both, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        picture, away = read[..., :3], read[..., 3]
+        picture = cv2.LUT(picture, exposure(shown, picture, distance, away))
+        good = cv2.compare(away, np.maximum(needed, LEAST_DISTANCE_PX + 1), cv2.CMP_GE)  # 255 where it is
+        picture[good == 0] = 255  # behind all others when they are sorted
+        stack.append(picture)
+        count += good >> 7
+    low, middle, high = quantiles(stack, count) if stack else (shown, shown, shown)
+    return Consensus(shown, distance, middle, low, high, count)
+
+
+def exposure(
+    here: UInt8[np.ndarray, "h w 3"],
+    there: UInt8[np.ndarray, "h w 3"],
+    *away: UInt8[np.ndarray, "h w"],
+) -> UInt8[np.ndarray, "1 256 3"]:
+    """A table that gives what another frame shows the exposure of this one: a gain for each colour.
+
+    Args:
+        here: what the frame shows.
+        there: what the other shows of the same places.
+        away: how far each of the two is from its hole.
+    """
+    one, other = (picture[::APART_PX, ::APART_PX].reshape(-1, 3).astype(np.float32) for picture in (here, there))
+    known = np.minimum(*away)[::APART_PX, ::APART_PX].reshape(-1) > LEAST_DISTANCE_PX
+    gains = []
+    for colour in range(3):
+        a, b = one[known, colour], other[known, colour]
+        good = (np.minimum(a, b) >= DARKEST) & (np.maximum(a, b) <= BRIGHTEST)
+        gains.append(float(np.median(a[good] / b[good])) if good.sum() >= LEAST_PIXELS else 1.0)
+    levels = np.arange(256, dtype=np.float32)[:, None] * np.float32(gains)
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)[None]
+
+
+def quantiles(
+    stack: Sequence[Shaped[np.ndarray, "h w 3"]], count: UInt8[np.ndarray, "h w"]
+) -> tuple[Shaped[np.ndarray, "h w 3"], ...]:
+    """Lower quartile, median and upper quartile of the first `count` in order, at every pixel."""
+    ordered = in_size_order(stack)
+    last = np.maximum(count, 1) - 1
+    out = []
+    for rank in (last // 4, last // 2, last - last // 4):
+        picked = ordered[0].copy()
+        for index in range(1, len(ordered)):
+            cv2.copyTo(ordered[index], (rank == index).view(np.uint8), picked)
+        out.append(picked)
+    return tuple(out)
+
+
+def in_size_order(stack: Sequence[Shaped[np.ndarray, "h w 3"]]) -> list[Shaped[np.ndarray, "h w 3"]]:
+    """The pictures, sorted pixel by pixel and colour by colour, the smallest first."""
+    ordered = list(stack)
+    for one, other in _network(len(ordered)):
+        ordered[one], ordered[other] = cv2.min(ordered[one], ordered[other]), cv2.max(ordered[one], ordered[other])
+    return ordered
+
+
+@lru_cache
+def _network(count: int) -> tuple[tuple[int, int], ...]:
+    """Which to compare, one after the other, to sort so many (Batcher 1968, odd-even merge sort)."""
+    pairs, run = [], 1
+    while run < count:
+        step = run
+        while step >= 1:
+            for first in range(step % run, count - step, 2 * step):
+                for one in range(first, min(first + step, count - step)):
+                    if one // (2 * run) == (one + step) // (2 * run):
+                        pairs.append((one, one + step))
+            step //= 2
+        run *= 2
+    return tuple(pairs)

@@ -1,0 +1,205 @@
+"""Make hole of what goes with the thing, before anything is carried, and see at the end what can be put in its place.
+
+What is found comes with the motion that it was found along, which the first round of carrying uses too. When all is
+carried, a soft edge is blended by the strength of the shadow: where it is faint, the frame's own texture is lit again,
+where it is deep, what was carried stands. Ground that no frame shows lit keeps its texture and is lit again if the
+shadow around it tells by how much; otherwise it stays as it is, and is said to.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32
+from torch import Tensor
+
+from cleanplate.carry.journal import Border, Journal
+from cleanplate.carry.linking import Linker
+from cleanplate.carry.motion import Motion
+from cleanplate.carry.scene import Scene, Small, factor_of, small_of
+from cleanplate.carry.suspects import OFFSETS, STRONG, WEAK, Finder, Looked, exceeds
+from cleanplate.carry.trajectories import CUT, LinkedFrame, boundary_pixels
+from cleanplate.config import EffectsConfig
+from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Effects, Frame
+from cleanplate.imaging.pixels import to_float, to_like
+from cleanplate.runtime.threads import in_order
+from cleanplate.runtime.work_dir import WorkDir
+
+# Frames that are looked ahead to, at most, and as a share of those that are held.
+AHEAD, AHEAD_SHARE = 24, 1 / 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The effects in a small frame."""
+
+    found: Bool[np.ndarray, "h w"]
+    light: Float32[np.ndarray, "h w 3"]
+    """Share of the light that is left in a shadow; 0 where it is something else."""
+
+    def packed(self) -> dict[str, Tensor]:
+        """As it is saved."""
+        return {
+            "size": torch.tensor(self.found.shape),
+            "found": torch.from_numpy(np.packbits(self.found)),
+            "light": torch.from_numpy(self.light[self.found]),
+        }
+
+    @classmethod
+    def load(cls, packed: dict[str, Tensor]) -> "Finding":
+        """From what was saved."""
+        height, width = packed["size"].tolist()
+        found = np.unpackbits(packed["found"].numpy(), count=height * width).reshape(height, width).view(bool)
+        light = np.zeros((height, width, 3), np.float32)
+        light[found] = packed["light"].numpy()
+        return cls(found, light)
+
+
+class EffectsStage:
+    """Finds effects: frames come as they were read, and go on with what was found, and with their motion.
+
+    Args:
+        linker: finds the motion between neighbours.
+        effects: see EffectsConfig.
+        work_dir: keeps what was found.
+        linked: told of every frame whose motion is known.
+    """
+
+    def __init__(self, linker: Linker, effects: EffectsConfig, work_dir: WorkDir, linked: Callable[[], None]):
+        self.linker, self.effects, self.linked = linker, effects, linked
+        self.journal = Journal(work_dir, "effects", lambda _: Border(), restore=self._restore)
+        self.waiting: list[LinkedFrame] = []
+        self.smalls: list[Small] = []
+        # From each frame of `smalls` to the next, as far as it is known.
+        self.motions: list[Motion | None] = []
+        # What was found in those that are done, and belong to the window still.
+        self.before: list[Bool[np.ndarray, "h w"]] = []
+
+    @torch.no_grad()
+    def find(self, frames: Iterable[LinkedFrame]) -> Iterator[LinkedFrame]:
+        """Pass the frames on, a block at a time."""
+        passing = iter(frames)
+        for one in self.journal.replay(passing):
+            self.linked()
+            yield one
+        for one in passing:
+            self.waiting.append(one)
+            self.smalls.append(small_of(one.frame, factor_of(one.frame.size)))
+            window = self.linker.config.window(one.frame.size)
+            if len(self.waiting) >= window:
+                yield from self._finish(window - min(AHEAD, int(AHEAD_SHARE * window)))
+        yield from self._finish(len(self.waiting))
+
+    def _finish(self, count: int) -> list[LinkedFrame]:
+        """Find the effects in the first so many of those that wait."""
+        if not count:
+            return []
+        done = len(self.before)
+        pairs = list(pairwise(self.waiting))[len(self.motions) - done :]
+        for motion in in_order(self._motion, pairs):
+            self.motions.append(motion)
+            self.linked()
+        scene = Scene(self.smalls, self.motions, factor_of(self.waiting[0].frame.size))
+        looked = Finder(scene, self.before, self.effects).find()[:count]
+        nothing = np.zeros_like(self.smalls[0].hole)
+        block, kept = [], []
+        for number, (one, seen) in enumerate(zip(self.waiting, looked, strict=False), done):
+            finding = None if seen is None or not seen.found.any() else _finding(seen)
+            motion = self.motions[number] if number < len(self.motions) else None
+            block.append(_with(one.frame, finding, CUT if motion is None else motion))
+            kept.append({"finding": finding and finding.packed(), "motion": motion and asdict(motion.cpu())})
+            self.before.append(nothing if finding is None else finding.found)
+        self.waiting = self.waiting[count:]
+        self._forget()
+        self.journal.note(block, Border() if self.waiting else None, kept=kept)
+        return block
+
+    def _motion(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Motion | None:
+        return self.linker.motion(pair) if any(len(one.boundary) for one in pair) else None
+
+    def _forget(self) -> None:
+        """What is too long ago to be asked."""
+        old = max(0, len(self.before) - max(OFFSETS))
+        self.before, self.smalls, self.motions = self.before[old:], self.smalls[old:], self.motions[old:]
+
+    def _restore(self, one: LinkedFrame, kept: dict[str, Any]) -> LinkedFrame:
+        """A frame that an earlier run was done with."""
+        small = small_of(one.frame, factor_of(one.frame.size))
+        finding = kept["finding"] and Finding.load(kept["finding"])
+        motion = kept["motion"] and Motion.load(kept["motion"], one.frame.picture.device)
+        self.smalls.append(small)
+        self.motions.append(motion)
+        self.before.append(np.zeros_like(small.hole) if finding is None else finding.found)
+        self._forget()
+        return _with(one.frame, finding, CUT if motion is None else motion)
+
+
+def _finding(seen: Looked) -> Finding:
+    """What was found in a frame, and how much light is left there."""
+    box = seen.places.box
+    shadow = exceeds(seen.evidence, WEAK, moved=False, foreign=False) & ~exceeds(seen.evidence, STRONG, dark=False)
+    # Where it could not be told, the light of the shadow around: a mean of what is known of it.
+    found = seen.found[box]
+    told = (found & shadow & seen.evidence.asked).astype(np.float32)
+    sigma = max(2.0, AROUND * min(seen.found.shape))
+    total = cv2.GaussianBlur(told, (0, 0), sigma)
+    around = cv2.GaussianBlur(seen.evidence.light * told[..., None], (0, 0), sigma) / np.maximum(total, 1e-6)[..., None]
+    light = np.where(told[..., None] > 0, seen.evidence.light, around)
+    known = (told > 0) | (~seen.evidence.asked & (total > LEAST_TOLD))
+    out = np.zeros((*seen.found.shape, 3), np.float32)
+    out[box] = np.where((found & known)[..., None], np.exp(np.clip(light, LEAST_LIGHT, 0)), 0)
+    return Finding(seen.found, out)
+
+
+# Sigma of the mean of the light around, as a share of the frame's height; least of it that must be known; and the
+# darkest shadow there is: its logarithm.
+AROUND, LEAST_TOLD, LEAST_LIGHT = 0.03, 0.02, -1.6
+
+
+def _with(frame: Frame, finding: Finding | None, motion: "Motion | str") -> LinkedFrame:
+    """A frame whose effects are hole, and that knows where it goes on to."""
+    if finding is not None:
+        height, width = frame.size
+        factor = factor_of(frame.size)
+        found, light = finding.found.astype(np.float32), finding.light
+        if factor > 1:
+            size = (found.shape[1] * factor, found.shape[0] * factor)
+            found, light = (cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in (found, light))
+        device = frame.picture.device
+        where = torch.from_numpy(found[:height, :width] >= 0.5).to(device)[None] & ~frame.hole
+        if bool(where.any()):
+            of_each = torch.from_numpy(light[:height, :width]).permute(2, 0, 1).to(device)[:, where[0]]
+            frame.add_effects(where, of_each.half())
+    return LinkedFrame(frame, boundary_pixels(frame.hole), onward=motion)
+
+
+def settle(frame: Frame) -> None:
+    """What was carried to effects, blended with the frame's own texture lit again; what nothing reached, left.
+
+    In place. What is lit again counts as carried: it is real.
+    """
+    effects = frame.effects
+    if effects is None or not effects.shown.numel():
+        return
+    where = effects.where[0]
+    light, provenance = effects.light.float(), frame.provenance[0, where]
+    shadow, reached = light.amin(0) > 0, provenance != MADE_UP
+    lit = to_float(effects.shown) / light.clamp(min=1e-3)
+    depth = ((1 - light.mean(0) - FAINT) / (DEEP - FAINT)).clamp(0, 1)
+    share = torch.where(shadow & reached, depth, torch.where(shadow, 0.0, 1.0))
+    colours = torch.lerp(lit.clamp(0, 1), to_float(frame.picture[:, where]), share)
+    kept = reached | shadow
+    frame.picture[:, where] = torch.where(kept, to_like(colours, effects.shown), effects.shown)
+    frame.provenance[0, where] = torch.where(kept, CARRIED, KNOWN).to(frame.provenance.dtype)
+    left = effects.where.clone()
+    left[0, where] = ~kept
+    nothing = effects.shown[:, :0]
+    frame.effects = Effects(effects.where & ~left, nothing, nothing.half(), int(left.sum()))
+
+
+# Share of the light that is missing up to which a shadow is only lit again; from which only what was carried counts.
+FAINT, DEEP = 0.04, 0.2

@@ -1,0 +1,142 @@
+"""How much what a frame shows contradicts what other frames show of the same places.
+
+Two kinds are told apart. *Foreign*: other colours than the place has anywhere near, a part of a thing. *Dark*: the
+same texture with less light, by a ratio that is smooth and nearly the same in all colours, a shadow (a little bluer
+under a blue sky: Finlayson et al. 2006).
+
+Nothing is judged by fixed thresholds alone: what is far from the hole tells how much the two differ where nothing is
+wrong. A contradiction that a short shift takes away is parallax, and none.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from cleanplate.carry.consensus import Consensus
+
+# Shadows are looked for in means under a Gaussian of this sigma, in pixels.
+LIGHT_SIGMA_PX = 2.0
+# Added to both sides of a ratio, so that noise in the dark is none.
+DARK_LEVELS = 8.0
+# How the ratios of a shadow's colours may differ: so much, and this share of it.
+COLOUR_LEAST, COLOUR_SHARE = 0.04, 0.35
+# So far from the hole, in pixels, what differs is noise; that many pixels say how much.
+FAR_PX, LEAST_FAR = 15, 100
+# Deviations of noise that are none; the least noise there is, in levels, and in the logarithm of light.
+NOISE_TIMES, LEAST_NOISE, LEAST_LIGHT_NOISE = 3.0, 1.0, 0.005
+# Of parallax, as a share of the frame's height.
+PARALLAX = 0.03
+# Flow between frames and consensus sees textures under this sigma, in pixels, not light.
+TEXTURE_SIGMA_PX = 6.0
+
+Map = Float32[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Of a frame, in the box of its consensus."""
+
+    asked: Bool[np.ndarray, "h w"]
+    """It is known, and so is what other frames show of it."""
+    sure: Bool[np.ndarray, "h w"]
+    """More than one of them shows it."""
+    foreign: Map
+    """How far beyond the colours around the place, 1 is as much as noise may be; what a shift explains is 0."""
+    dark: Map
+    """Logarithm of the light that is missing; 0 where it is not the same in all colours, or a shift explains it."""
+    foreign_unmoved: Map
+    """The same, had nothing been explained by a shift."""
+    dark_unmoved: Map
+    """The same."""
+    light: Float32[np.ndarray, "h w 3"]
+    """Logarithm of the ratio of the light, smooth, by colour."""
+    light_noise: float
+    """Standard deviation of it where nothing is wrong."""
+
+
+def evidence(seen: Consensus, height: int) -> Evidence:
+    """What contradicts in a frame.
+
+    Args:
+        seen: what others show.
+        height: of the small frame.
+    """
+    asked = (seen.count > 0) & (seen.distance > 0)
+    far = asked & (seen.distance > FAR_PX)
+    enough = int(far.sum()) >= LEAST_FAR
+    differs = cv2.absdiff(seen.shown, seen.picture)
+    noise = max(LEAST_NOISE, MAD * float(np.median(differs[far]))) if enough else NOISE_TIMES
+    tolerance = NOISE_TIMES * noise + cv2.subtract(seen.high, seen.low).astype(np.float32)
+    light = _light(seen.shown, seen.picture, asked)
+    light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(light.mean(-1)[far])))) if enough else 0.05
+    foreign, dark = _foreign(seen.shown, seen.picture, tolerance, asked), _dark(light, asked)
+    moved = _moved(seen, PARALLAX * height)
+    foreign_moved = _foreign(seen.shown, moved, tolerance, asked)
+    dark_moved = _dark(_light(seen.shown, moved, asked), asked)
+    return Evidence(
+        asked,
+        asked & (seen.count > 1),
+        np.minimum(foreign, foreign_moved),
+        np.minimum(dark, dark_moved),
+        foreign,
+        dark,
+        light,
+        light_noise,
+    )
+
+
+MAD = 1.4826  # of normal noise, the standard deviation in median absolute deviations
+
+
+def _foreign(shown: np.ndarray, picture: np.ndarray, tolerance: np.ndarray, asked: np.ndarray) -> Map:
+    """How far outside the colours within a pixel of the place."""
+    around = np.ones((3, 3), np.uint8)
+    below = cv2.subtract(cv2.erode(picture, around), shown)
+    above = cv2.subtract(shown, cv2.dilate(picture, around))
+    beyond = cv2.max(below, above).astype(np.float32) / tolerance
+    return np.where(asked, beyond.max(-1), np.float32(0))
+
+
+LOGS = np.log(np.arange(256, dtype=np.float32) + np.float32(DARK_LEVELS))
+
+
+def _light(shown: np.ndarray, picture: np.ndarray, asked: np.ndarray) -> Float32[np.ndarray, "h w 3"]:
+    """Logarithm of the ratio of two pictures, the mean under a Gaussian of what can be asked."""
+    weight = asked.astype(np.float32)
+    ratio = (LOGS[shown] - LOGS[picture]) * weight[..., None]
+    total = cv2.GaussianBlur(weight, (0, 0), LIGHT_SIGMA_PX)
+    return cv2.GaussianBlur(ratio, (0, 0), LIGHT_SIGMA_PX) / np.maximum(total, 1e-3)[..., None]
+
+
+def _dark(light: Float32[np.ndarray, "h w 3"], asked: np.ndarray) -> Map:
+    """How much light is missing, where it is in all colours alike."""
+    most, least, mean = light.max(-1), light.min(-1), light.mean(-1)
+    alike = (most < 0) & (most - least < COLOUR_LEAST - COLOUR_SHARE * mean)
+    return np.where(asked & alike, -mean, np.float32(0))
+
+
+def _moved(seen: Consensus, most_px: float) -> UInt8[np.ndarray, "h w 3"]:
+    """The consensus, shifted to fit what is shown by as much as parallax may be."""
+    picture = np.where((seen.count > 0)[..., None], seen.picture, seen.shown)
+    if min(picture.shape[:2]) < LEAST_FLOW_PX:
+        return picture
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setVariationalRefinementIterations(0)
+    search.setFinestScale(1)
+    unset: np.ndarray = None  # type: ignore[assignment] - OpenCV's way to say "make the output"
+    flow = search.calc(_texture(seen.shown), _texture(picture), unset)
+    length = np.hypot(flow[..., 0], flow[..., 1])
+    flow *= np.minimum(1, most_px / np.maximum(length, 1e-6))[..., None]
+    y, x = np.indices(length.shape, np.float32)
+    return cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+LEAST_FLOW_PX = 16
+
+
+def _texture(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
+    """A picture without its light: what is dark because of a shadow must not be taken for something else."""
+    light = LOGS[cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)]
+    return np.clip(128 + 160 * (light - cv2.GaussianBlur(light, (0, 0), TEXTURE_SIGMA_PX)), 0, 255).astype(np.uint8)

@@ -1,0 +1,228 @@
+"""Decide what belongs to the thing although its mask does not cover it: its shadow, and what the mask has missed.
+
+What is known near the thing and contradicts what other frames show of the same place belongs to the thing, if it moves
+with it: what stays at its place in the scene is scenery seen wrongly, and what has a motion of its own is somebody
+else. Twice: what was found is no source the second time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, UInt8
+
+from cleanplate.carry.consensus import consensus
+from cleanplate.carry.evidence import Evidence, evidence
+from cleanplate.carry.scene import Places, Scene
+from cleanplate.config import EffectsConfig
+from cleanplate.imaging.frame import box_around
+from cleanplate.runtime.threads import in_order
+
+# Frames that are asked, before and after.
+OFFSETS = (2, 4, 7, 11, 16, 24, 34, 48)
+# Of these, those in which what contradicts must go with the thing.
+TOGETHER = (4, 7, 11, 16, 24)
+# Lengths, as shares of the frame's height: how far around the hole is looked; how far a source must be from the hole in
+# any case, the first and the second time; how loosely what moves with the thing sits; what is close to the mask; over
+# what gaps a shadow goes on.
+RING, FAR, LOOSE, CLOSE, GAP = 0.4, (0.25, 0.1), 0.05, 0.06, 0.04
+# In pixels: how much farther from the hole a source must be; what touches; holes that are closed.
+FARTHER_PX, TOUCHES_PX, CLOSING_PX = 4, 3, 2
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What is taken for an effect."""
+
+    foreign: float
+    dark: float
+    dark_noise: float
+    """In standard deviations of the light where nothing is wrong."""
+
+
+# What is begun with, and what goes on from there (hysteresis).
+STRONG, WEAK = Thresholds(1.0, 0.12, 5.0), Thresholds(0.4, 0.045, 2.5)
+# Share of the frames in which it goes with the thing, at least, and by how much more often than with the scene.
+WITH_THING, MORE_THAN_SCENE, MORE_WHEN_CLOSE = 0.5, 0.3, 0.1
+
+Mask = Bool[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """What may be an effect in a frame of the window, all over the small frame."""
+
+    weak: Mask
+    asked: Mask
+    """Where it could be told."""
+
+
+@dataclass
+class Looked:
+    """A frame that is looked at: where its places are in others, and what contradicts in it."""
+
+    number: int
+    """In the window."""
+    places: Places
+    evidence: Evidence
+    found: Mask
+    """All over the small frame."""
+
+
+class Finder:
+    """Finds the effects in a window of frames.
+
+    Args:
+        scene: the window.
+        before: what was found in the frames it begins with, which are done.
+        config: see EffectsConfig.
+    """
+
+    def __init__(self, scene: Scene, before: Sequence[Mask], config: EffectsConfig):
+        self.scene, self.before, self.config = scene, before, config
+        self.height, self.width = scene.smalls[0].hole.shape
+        self.centres = [_centre(small.hole) for small in scene.smalls]
+
+    def find(self) -> list[Looked | None]:
+        """Of every frame that is not done; None if nothing is hidden in it."""
+        looked: dict[int, Looked] = {}
+        for far in FAR:
+            looked = self._look_at_all(far, looked)
+            if not any(one.found.any() for one in looked.values()):
+                break
+        return [looked.get(number) for number in range(len(self.before), len(self.centres))]
+
+    def _look_at_all(self, far: float, earlier: Mapping[int, Looked]) -> dict[int, Looked]:
+        """Once; what was found the time before is no source."""
+        new = range(len(self.before), len(self.centres))
+        found = [*self.before, *(earlier[number].found if number in earlier else None for number in new)]
+        barred = [None if mask is None or not mask.any() else grown(mask, CLOSING_PX) for mask in found]
+        numbers = [number for number in new if self.centres[number] is not None]
+        looked = list(in_order(lambda number: self._look(number, far, barred, earlier.get(number)), numbers))
+        suspicions = self._suspicions(looked)
+        for one, mask in zip(looked, in_order(lambda one: self._decide(one, suspicions), looked), strict=True):
+            one.found = mask
+        return {one.number: one for one in looked}
+
+    def _look(self, number: int, far: float, barred: Sequence[Mask | None], before: Looked | None) -> Looked:
+        hole = torch.from_numpy(self.scene.smalls[number].hole)
+        if before is None:
+            places = self.scene.places(number, OFFSETS, box_around(hole, round(RING * self.height)))
+        else:
+            places = before.places
+        far_px = round(far * self.height)
+        seen = consensus(self.scene, number, places, farther_px=FARTHER_PX, far_px=far_px, barred=barred)
+        return Looked(number, places, evidence(seen, self.height), np.zeros((self.height, self.width), bool))
+
+    def _suspicions(self, looked: Sequence[Looked]) -> list[Suspicion]:
+        """Of all frames of the window."""
+        found = [Suspicion(mask, ~small.hole) for mask, small in zip(self.before, self.scene.smalls, strict=False)]
+        nothing = np.zeros((self.height, self.width), bool)
+        found += [Suspicion(nothing, nothing)] * (len(self.scene.smalls) - len(found))
+        for one in looked:
+            weak = exceeds(one.evidence, WEAK) & one.evidence.asked
+            found[one.number] = Suspicion(self._whole(one, weak), self._whole(one, one.evidence.asked))
+        return found
+
+    def _whole(self, one: Looked, part: Mask) -> Mask:
+        out = np.zeros((self.height, self.width), bool)
+        out[one.places.box] = part
+        return out
+
+    def _decide(self, one: Looked, suspicions: Sequence[Suspicion]) -> Mask:
+        """What goes with the thing, hangs together with it, and is strong somewhere."""
+        box, found, small = one.places.box, one.evidence, self.scene.smalls[one.number]
+        weak, hole = suspicions[one.number].weak[box], small.hole[box]
+        if not weak.any():
+            return one.found
+        with_thing, with_scene = self._goes(one, suspicions)
+        close = small.distance[box] < CLOSE * self.height
+        more = with_thing - with_scene
+        kept = weak & (close | (with_thing >= WITH_THING)) & (more >= np.where(close, MORE_WHEN_CLOSE, MORE_THAN_SCENE))
+        around = cv2.blur(kept.astype(np.float32), (2 * CLOSING_PX + 1,) * 2) > ENOUGH_AROUND
+        kept |= closed(kept | hole, CLOSING_PX) & found.asked & around
+        unmoved = exceeds(found, WEAK, moved=False) & found.asked
+        kept |= closed(kept | hole, round(GAP * self.height)) & unmoved
+        # Nobody has seen what is between a shadow and the thing: it will be of the same kind.
+        kept |= closed(kept | hole, round(GAP * self.height)) & ~found.asked & ~hole
+        kept = joined(kept | grown(hole, TOUCHES_PX), hole) & kept
+        strong = exceeds(found, STRONG) & found.sure & kept
+        return self._whole(one, grown(joined(kept, strong), 1) & ~hole)
+
+    def _goes(self, one: Looked, suspicions: Sequence[Suspicion]) -> tuple[Float32[np.ndarray, "h w"], ...]:
+        """In which share of other frames there is something at the same place beside the thing, and in the scene."""
+        box, centre = one.places.box, self.centres[one.number]
+        rows, columns = box
+        shape = (columns.stop - columns.start, rows.stop - rows.start)
+        sums = np.zeros((4, shape[1], shape[0]), np.float32)
+        for offset in one.places.moved:
+            other = suspicions[one.number + offset]
+            if abs(offset) not in TOGETHER or not other.asked.any():
+                continue
+            asked = other.asked.view(np.uint8)
+            x, y = one.places.at(offset)
+            sums[2] += cv2.remap(asked & other.weak, x, y, cv2.INTER_NEAREST)
+            sums[3] += cv2.remap(asked, x, y, cv2.INTER_NEAREST)
+            there = self.centres[one.number + offset]
+            if there is None or centre is None:
+                continue
+            hole = self.scene.smalls[one.number + offset].hole
+            left, top = there[0] - centre[0] + columns.start, there[1] - centre[1] + rows.start
+            shift = np.array([[1, 0, left], [0, 1, top]], np.float32)
+            how = {"flags": cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP}
+            could = (other.asked | hole).view(np.uint8)
+            thing = grown(other.weak | hole, round(LOOSE * self.height)).view(np.uint8)
+            sums[0] += cv2.warpAffine(thing & could, shift, shape, **how)
+            sums[1] += cv2.warpAffine(could, shift, shape, **how)
+        return sums[0] / np.maximum(sums[1], 1), sums[2] / np.maximum(sums[3], 1)
+
+
+# Share of the pixels around that must be kept for a gap to be closed.
+ENOUGH_AROUND = 0.3
+
+
+def exceeds(found: Evidence, least: Thresholds, *, moved: bool = True, foreign: bool = True, dark: bool = True) -> Mask:
+    """Where there is that much evidence, of one kind or either.
+
+    Args:
+        found: the evidence.
+        least: how much.
+        moved: count only what no shift explains.
+        foreign: count other colours.
+        dark: count missing light.
+    """
+    beyond, missing = (found.foreign, found.dark) if moved else (found.foreign_unmoved, found.dark_unmoved)
+    beyond = cv2.GaussianBlur(np.minimum(beyond, 3), (0, 0), 1.0)
+    by_colour, by_light = beyond > least.foreign, missing > max(least.dark, least.dark_noise * found.light_noise)
+    return (by_colour & foreign) | (by_light & dark)
+
+
+def grown(mask: Mask, radius_px: int) -> Mask:
+    """Dilated by a disc."""
+    return cv2.dilate(mask.astype(np.uint8), _disc(radius_px)).view(bool)
+
+
+def closed(mask: Mask, radius_px: int) -> Mask:
+    """Its gaps of up to that radius filled."""
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, _disc(radius_px)).view(bool)
+
+
+def _disc(radius_px: int) -> UInt8[np.ndarray, "d d"]:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1,) * 2)
+
+
+def joined(mask: Mask, seeds: Mask) -> Mask:
+    """The connected parts of a mask that hold a seed."""
+    labels = np.asarray(cv2.connectedComponents(mask.astype(np.uint8))[1], np.intp)
+    held = np.zeros(labels.max() + 1, bool)
+    held[labels[seeds & mask]] = True
+    held[0] = False
+    return held[labels]
+
+
+def _centre(hole: Mask) -> tuple[float, float] | None:
+    """X and y of the middle of a hole."""
+    y, x = np.nonzero(hole)
+    return (float(x.mean()), float(y.mean())) if len(x) else None
