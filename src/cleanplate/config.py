@@ -47,7 +47,9 @@ class CarryConfig:
     window_mpx: float = 40.0
     """Million pixels held at once, which bounds the memory; 32 frames are held in any case."""
     least_support: float = 0.1
-    """Share of what two frames show that must agree both ways; less is a cut, and nothing is carried over it."""
+    """Share of what two frames show that must agree both ways; with less they are looked at for a cut."""
+    grain: bool = True
+    """Give back the grain of one frame where many were averaged; off: leave what is filled clean."""
 
     def window(self, size: tuple[int, int], *, last: bool = True) -> int:
         """How many frames of that (height, width) are held at once, in the last round or in one before it.
