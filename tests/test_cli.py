@@ -16,8 +16,9 @@ import pytest
 
 from cleanplate import InputError, cli, write_video
 from cleanplate.commands.inpaint import Inpaint
-from cleanplate.commands.options import to_words
+from cleanplate.commands.options import options, to_words
 from cleanplate.commands.settings import read_settings, write_settings
+from cleanplate.config import METHODS
 from cleanplate.data import demo
 from cleanplate.data.demo import write_tone
 from cleanplate.progress import Step
@@ -137,6 +138,9 @@ BAD = {
     "inpaint shot.mp4 mask.mkv dip-vid -o out.mp4 --fit.learning-rate 0": "fit.learning_rate is 0",
     "inpaint shot.mp4 mask.mkv dip-vid -o out.mp4 --size 20 40": "frames are 40x20; a network of 6 blocks needs 32x32",
     "inpaint shot.mp4 mask.mkv dip -o out.mp4 --schedule.passes 0": "schedule.passes is 0",
+    "inpaint shot.mp4 mask.mkv dip -o out.mp4 --effects shadows": "effects is shadows of a method that does not carry",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects fog": "Expected one of ('shadows', 'all', 'off')",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects.find all": "--effects.find",
     "inpaint shot.mp4 mask.mkv": "-o PATH",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --bogus 1": "--bogus",
     "bogus": "bogus",
@@ -387,6 +391,25 @@ def test_a_settings_file_is_what_the_command_line_says(shot: Path, capsys: pytes
     assert (parsed.settings.carry.rounds, parsed.settings.carry.window_frames) == (3, 8)
     assert parsed.settings.schedule.each_frame_alone
     assert parsed.encoding.lossless
+
+
+def effects_of(*words: str) -> str:
+    parsed = cli.parse(["inpaint", "a.mp4", "b.mkv", "-o", "c.mkv", *words])
+    assert isinstance(parsed, Inpaint)
+    return parsed.settings.effects.find
+
+
+def test_effects_are_one_word_wherever_options_are_named(tmp_path: Path) -> None:
+    assert [effects_of(), effects_of("carry"), effects_of("--effects", "all")] == ["shadows", "shadows", "all"]
+    assert effects_of("dip") == effects_of("dip", "--effects", "off") == effects_of("carry", "--effects=off") == "off"
+    (tmp_path / "set.toml").write_text('effects = "all"\n')
+    file = ("--settings-file", f"{tmp_path}/set.toml")
+    assert effects_of(*file) == "all"
+    assert effects_of(*file, "--effects", "off") == "off"
+    with pytest.raises(InputError, match="effects is all of a method that does not carry"):
+        effects_of(*file, "dip")
+    values = [options()["effects"].value(METHODS[method]) for method in ("carry-learn", "dip")]
+    assert values == ["shadows", "off"]
 
 
 def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
