@@ -2,20 +2,23 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cleanplate import InputError, cli, write_video
-from cleanplate.commands.inpaint import Inpaint
+from cleanplate import InputError, cli, read_clip, write_video
+from cleanplate.clean import Cleaned
+from cleanplate.commands.inpaint import Inpaint, summary
 from cleanplate.commands.options import options, to_words
 from cleanplate.commands.settings import read_settings, write_settings
 from cleanplate.config import METHODS
@@ -24,7 +27,8 @@ from cleanplate.data.demo import write_tone
 from cleanplate.progress import Step
 from cleanplate.version import __version__
 from cleanplate.video import encoder
-from cleanplate.video.reader import read_frames
+from cleanplate.video.reader import read_frames, read_masks
+from cleanplate.video.writer import write_grey
 from tests.conftest import panning, to_bytes, walking_hole
 from tests.running import Running
 
@@ -104,6 +108,60 @@ def test_known_pixels_of_a_lossless_result_are_those_of_the_video(
     assert np.array_equal(after[known], before[known])
 
 
+@pytest.fixture(scope="module")
+def shaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ball with a shadow, its mask without it, and the truth; not to be changed."""
+    folder = tmp_path_factory.mktemp("shaded")
+    clip = demo.make_demo(n_frames=24, size=(96, 192))
+    write_video(folder / "shot", clip.frames)
+    write_grey(folder / "mask", clip.mask)
+    write_video(folder / "truth", clip.truth)
+    return folder
+
+
+def test_the_shadow_goes_with_the_thing_and_is_told_of(
+    shaded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = f"inpaint {shaded}/shot {shaded}/mask carry -o {tmp_path}"
+    code, said, err = command(f"{words}/clean --provenance where --effects-mask found.mkv", tmp_path, capsys)
+    assert (code, err) == (0, "")
+    where, found = read_frames(tmp_path / "where")[0][..., 0], read_masks(tmp_path / "found.mkv")
+    hole = read_clip(shaded / "shot", shaded / "mask").hole[:, 0].numpy()
+    assert set(np.unique(where)) == {0, 64, 128, 255}
+    assert np.array_equal(where == 64, found == 255)
+    assert set(np.unique(found)) == {0, 255}
+    assert np.array_equal(hole, where >= 128)
+    assert f"; {hole.mean():.1%} was hidden, of it {(where[hole] == 128).mean():.1%} carried" in said
+    assert f" made up; {(found == 255).mean():.1%} more went with it (its shadow, and what the mask missed); " in said
+    before, after, truth = (read_frames(path)[0] for path in (shaded / "shot", tmp_path / "clean", shaded / "truth"))
+    assert np.array_equal(after[where == 0], before[where == 0])
+    dark = (where == 64) & (truth.mean(-1) - before.mean(-1) > 10)
+    wrong = [np.abs(shown[dark].astype(float) - truth[dark]).mean() for shown in (before, after)]
+    assert wrong[1] < wrong[0] / 2
+    code, said, _ = command(f"{words}/off --effects off --provenance with", tmp_path, capsys)
+    assert code == 0
+    assert "more went with it" not in said
+    assert set(np.unique(read_frames(tmp_path / "with")[0])) == {0, 128, 255}
+    words = f"evaluate clean {shaded}/truth {shaded}/mask --provenance where --json"
+    code, said, err = command(words, tmp_path, capsys)
+    assert (code, err) == (0, "")
+    assert json.loads(said)["carried_psnr_db"] > 25
+
+
+def test_what_was_found_and_left_is_told_of() -> None:
+    done = Cleaned(60, (192, 384), 0.123, 0.9, 0.1, effects=0.013, effects_left=0.12, elapsed_s=3.14)
+    assert summary(done, "shadows") == (
+        "60 frames of 384x192; 12.3% was hidden, of it 90.0% carried from other frames and 10.0% made up; 1.3% more "
+        "went with it (its shadow, and what the mask missed); of what was found 12.0% was left: no frame shows what is "
+        "behind it; 3.1 s"
+    )
+    assert "1.3% more went with it (its shadow, reflections and the like, and what the mask missed)" in summary(
+        done, "all"
+    )
+    nothing = replace(done, effects=0.0, effects_left=0.0)
+    assert summary(nothing, "shadows").endswith("10.0% made up; 3.1 s")
+
+
 BAD = {
     "inpaint none.mp4 mask.mkv -o out.mp4": "there is no file none.mp4",
     "inpaint shot.mp4 none.png -o out.mp4": "there is no file none.png",
@@ -124,6 +182,12 @@ BAD = {
     "inpaint shot.mp4 mask.mkv -o shot.mp4 --overwrite": "shot.mp4 is also the input",
     "inpaint shot.mp4 mask.mkv -o out.gif": "out.gif ends in .gif",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance out.mp4": "out.mp4 is named twice",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance a.mkv --effects-mask a.mkv": "a.mkv is named twice",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask out.mp4": "out.mp4 is named twice",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask short.mkv": "short.mkv is already there",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask shot.mp4 --overwrite": "shot.mp4 is also the input",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask out.gif": "out.gif ends in .gif",
+    "inpaint shot.mp4 mask.mkv dip -o out.mp4 --effects-mask a.mkv": "--effects-mask is given, and effects are off",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --dilate-px -1": "dilate_px is -1",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --size 0 10": "the size is 0x10",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --size 8 8": "frames are 8x8",
@@ -368,6 +432,9 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert code == 0
     ours, theirs = (float(line.split(":")[1].split("dB")[0]) for line in out.splitlines()[1:3])
     assert ours > theirs + 10
+    shadow = next(line for line in out.splitlines() if "shadow" in line)
+    with_shadow, without = (float(part.split()[0]) for part in re.findall(r"[\d.]+ dB", shadow))
+    assert without > with_shadow + 6
     names = {path.name for path in (tmp_path / "demo").iterdir()}
     assert names == {"input.mp4", "mask.mkv", "clean.mp4", "provenance.mkv", "truth.mkv", "side-by-side.png"}
 
