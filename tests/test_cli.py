@@ -162,6 +162,26 @@ def test_what_was_found_and_left_is_told_of() -> None:
     assert summary(nothing, "shadows").endswith("10.0% made up; 3.1 s")
 
 
+def test_a_mask_with_the_shadow_of_the_thing(shaded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    painted = sorted((shaded / "mask").iterdir())
+    marks = " ".join(f"{index}:{painted[index]}" for index in range(0, 24, 4))
+    words = f"mask {shaded}/shot --paint {marks} -o"
+    assert command(f"{words} alone", tmp_path, capsys)[0] == 0
+    code, said, err = command(f"{words} with --effects shadows", tmp_path, capsys)
+    assert (code, err) == (0, "")
+    alone, both = (read_masks(tmp_path / name) > 127 for name in ("alone", "with"))
+    assert not (alone & ~both).any()
+    more = both & ~alone
+    assert f"% of the picture, and {more.mean():.1%} more that goes with it\n" in said
+    shot, truth = (read_frames(shaded / name)[0].mean(-1) for name in ("shot", "truth"))
+    dark = (truth - shot > 30) & ~read_clip(shaded / "shot", shaded / "mask").hole[:, 0].numpy()
+    assert more[dark].mean() > 0.8
+    words = f"mask {shaded}/shot --fixed --paint {painted[5]} --start 3 --end 9 --effects all -o fixed"
+    assert command(words, tmp_path, capsys)[0] == 0
+    fixed = read_masks(tmp_path / "fixed") > 127
+    assert np.flatnonzero(fixed.any(axis=(1, 2))).tolist() == [3, 4, 5, 6, 7, 8]
+
+
 BAD = {
     "inpaint none.mp4 mask.mkv -o out.mp4": "there is no file none.mp4",
     "inpaint shot.mp4 none.png -o out.mp4": "there is no file none.png",
