@@ -456,7 +456,15 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     with_shadow, without = (float(part.split()[0]) for part in re.findall(r"[\d.]+ dB", shadow))
     assert without > with_shadow + 6
     names = {path.name for path in (tmp_path / "demo").iterdir()}
-    assert names == {"input.mp4", "mask.mkv", "clean.mp4", "provenance.mkv", "truth.mkv", "side-by-side.png"}
+    assert names == {
+        "input.mp4",
+        "mask.mkv",
+        "clean.mp4",
+        "provenance.mkv",
+        "truth.mkv",
+        "side-by-side.png",
+        "shadow.png",
+    }
 
 
 def test_a_settings_file_is_what_the_command_line_says(shot: Path, capsys: pytest.CaptureFixture[str]) -> None:

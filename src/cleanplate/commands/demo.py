@@ -40,7 +40,7 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
 
     from cleanplate.baselines.fillers import telea
     from cleanplate.data.demo import make_demo, write_tone
-    from cleanplate.imaging.frame import CARRIED
+    from cleanplate.imaging.frame import CARRIED, MADE_UP
     from cleanplate.imaging.visualise import provenance_to_grey, tint
     from cleanplate.metrics import psnr_db
     from cleanplate.pipeline import inpaint
@@ -71,6 +71,10 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
         shown = [frames[looked_at][0] for frames in (clip.frames, plate.frames, painted)]
         rows = torch.cat(shown[:2], 2), torch.cat((where, shown[2]), 2)
         write_png(partial / "side-by-side.png", torch.cat(rows, 1))
+        some = [len(demo.frames) * sixth // 6 for sixth in (1, 3, 5)]
+        marked = tint(clip.frames[some], (clip.hole[some] * MADE_UP + plate.effects[some] * CARRIED).to(torch.uint8))
+        columns = (torch.cat(list(frames), 1) for frames in (clip.frames[some], marked, plate.frames[some]))
+        write_png(partial / "shadow.png", torch.cat(list(columns), 2))
     ours, theirs = (psnr_db(frames, demo.truth, clip.hole) for frames in (plate.frames, painted))
     carried = float((plate.provenance[clip.hole] == CARRIED).float().mean())
     shadow = (demo.frames != demo.truth).any(1, keepdim=True) & ~clip.hole
@@ -81,6 +85,7 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
         f"PSNR in the hole: {ours:.2f} dB, {carried:.1%} of it carried from other frames",
         f"OpenCV Telea:     {theirs:.2f} dB",
         f"Its shadow, which the mask does not cover: {before:.2f} dB before, {after:.2f} dB after",
-        f"written to {folder}: input.mp4, mask.mkv, clean.mp4, provenance.mkv, truth.mkv, and side-by-side.png",
-        "(input, cleaned; what is carried in blue and made up in orange, Telea)",
+        f"written to {folder}: input.mp4, mask.mkv, clean.mp4, provenance.mkv, truth.mkv, side-by-side.png",
+        "(input, cleaned; what is carried in blue and made up in orange, Telea), and shadow.png",
+        "(input; the mask in orange, and in blue what was found to go with it; cleaned)",
     ]
