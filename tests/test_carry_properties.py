@@ -69,9 +69,12 @@ def test_any_clip_is_filled(clip: Clip, window: int, rounds: int, least_support:
     assert bool(torch.isfinite(plate.frames).all())
     assert float(plate.frames.min()) >= 0
     assert float(plate.frames.max()) <= 1
-    assert torch.equal(plate.provenance == KNOWN, clip.known)
+    assert not (plate.effects & clip.hole).any()
+    kept = clip.known & ~plate.effects
+    assert torch.equal(plate.provenance == KNOWN, kept)
+    assert bool((plate.provenance[plate.effects] == CARRIED).all())
     assert set(plate.provenance.unique().tolist()) <= {KNOWN, CARRIED, MADE_UP}
-    assert torch.equal(torch.where(clip.known, plate.frames, 0.0), torch.where(clip.known, clip.frames, 0.0))
+    assert torch.equal(torch.where(kept, plate.frames, 0.0), torch.where(kept, clip.frames, 0.0))
     # What is under the hole is never looked at.
     lie = Clip(torch.where(clip.hole, 1 - clip.frames, clip.frames), clip.hole)
     assert torch.equal(inpaint(lie, replace(METHODS["carry"], carry=config), device="cpu").frames, plate.frames)
