@@ -87,8 +87,8 @@ def scrub(page: Any, screen: str, frame: int) -> None:
 
 def drag(page: Any, left: float, top: float, width: float, height: float) -> None:
     """Over a part of the picture that is marked, in shares of it."""
-    page.locator("#marker canvas").scroll_into_view_if_needed()
-    place = page.locator("#marker canvas").bounding_box()
+    page.locator("#marker canvas.marks").scroll_into_view_if_needed()
+    place = page.locator("#marker canvas.marks").bounding_box()
     corners = [(left, top), (left + width / 2, top + height / 2), (left + width, top + height)]
     at = [(place["x"] + x * place["width"], place["y"] + y * place["height"]) for x, y in corners]
     page.mouse.move(*at[0])
@@ -108,7 +108,7 @@ def mark(page: Any, shot: Shot, frame: int) -> None:
     tool(page, "Box")
     drag(page, *shot.box(frame))
     page.get_by_role("button", name=f"Frame {frame}, marked").wait_for()
-    page.wait_for_selector(f"#marker canvas[data-drawn='{frame}']")
+    page.wait_for_selector(f"#marker canvas.marks[data-drawn='{frame}']")
 
 
 def track(page: Any) -> None:
@@ -147,7 +147,7 @@ def saved(page: Any, what: str, folder: Path) -> Path:
 def covered(page: Any) -> np.ndarray:
     """What is marked on the frame that is shown, (h, w) bool."""
     pixels = page.evaluate(
-        "() => { const c = document.querySelector('#marker canvas');"
+        "() => { const c = document.querySelector('#marker canvas.marks');"
         "return [c.height, c.width, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]; }"
     )
     return np.array(pixels[2]).reshape(pixels[0], pixels[1], 4)[..., 3] > 127

@@ -70,7 +70,7 @@ def mark_and_follow(page: Any, shot: Shot) -> None:
     assert found.sum() < 1.5 * ball.sum()
     track(page)
     scrub(page, "#marker", 2)
-    page.wait_for_selector("#marker canvas[data-drawn='2']")
+    page.wait_for_selector("#marker canvas.marks[data-drawn='2']")
     ball = shot.demo.mask[2, 0].numpy()
     assert (covered(page) & ball).sum() > 0.8 * ball.sum()  # it is followed, and shown over the moving shot
 

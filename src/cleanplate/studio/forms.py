@@ -23,6 +23,7 @@ TITLES = {
     "encoding": "How the result is written",
     "method": "What is done",
     "carry": "Carry",
+    "effects": "What goes with the thing",
     "learn": "Learn what no frame shows",
     "network": "Network",
     "loss": "Losses",

@@ -105,6 +105,7 @@ class Session:
 
     def _arrive(self, known: str) -> Values:
         project = self.projects.find(known) or self.projects.begin()
+        project.begin_page()
         return {self.token: project.token} | self._shown(project)
 
     def _tick(self, token: str, version: int) -> Values:
