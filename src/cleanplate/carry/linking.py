@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cleanplate.carry.cuts import differ
 from cleanplate.carry.motion import Field, Motion, corners, fit_both_ways, match, spacing
 from cleanplate.carry.trajectories import CUT, FlowLink, LinkedFrame, link
 from cleanplate.config import CarryConfig
@@ -61,12 +62,12 @@ class Linker:
             seen = torch.stack([self.known_pictures(frame.index)[:, rows, columns] for frame in frames])
         flow = both_ways(seen, config.estimator)
         near = dilate(hole[..., rows, columns], config.margin_px)
-        points = corners(gray(seen[0]), spacing(reach_px)).to(flow.device)
-        matches = match(pictures, flow, near, points)
-        if matches.support < config.least_support:
+        points, texture = (one.to(flow.device) for one in corners(gray(seen[0]), spacing(reach_px)))
+        matches = match(pictures, flow, near, points, texture)
+        if matches.support < config.least_support and differ(pictures, flow, ~near):
             return None
         size = (near.shape[2], near.shape[3])
-        fields = fit_both_ways(
+        *fields, stable = fit_both_ways(
             matches,
             size,
             filled_weight=self.filled_weight,
@@ -76,7 +77,9 @@ class Linker:
         )
         if self.known_pictures is not None:
             fields = [known_motion(way, fitted) for way, fitted in zip(flow, fields, strict=True)]
-        return Motion(*fields, (rows.start, columns.start), size)
+            stable = False
+        there, back = fields
+        return Motion(there, back, (rows.start, columns.start), size, stable)
 
 
 def known_motion(flow: Float[Tensor, "2 h w"], fitted: Field) -> Field:

@@ -30,6 +30,13 @@ VOTES_FROM = 0.02
 LEAST_KNOWN = 50
 # Points are the best corners of squares of half a cell of the fit: flow is best where there is texture.
 POINTS_PER_CELL = 2
+# Side of the patches that flow is estimated by, and the error in pixels at which a match counts half.
+PATCH_PX, TEXTURE_SCALE_PX = 8, 0.5
+# Beside 1 of a match: that the motion is the camera's where nothing is measured, once in every cell.
+CAMERA_WEIGHT = 0.02
+# A pair is still, or moves as the camera does all over, if the middle of its matches is so near to that in pixels, and
+# nine of ten are within the second.
+STILL_PX, STABLE_PX, STRAYS_PX, STRAYS_SHARE = 0.03, 0.1, 0.35, 0.9
 # Colours are compared over squares of this side. Smaller than the margin that is kept from a hole.
 COLOUR_PX = 5
 
@@ -46,12 +53,18 @@ class Matches:
     """Neither end is near a hole."""
     brightness: Float[Tensor, "n 3"]
     """By how much i is brighter than j there."""
+    texture: Float[Tensor, " n"]
+    """0..1: how much there is to hold on to at the start, beside the noise."""
 
     @property
     def support(self) -> float:
-        """Mean confidence of known matches, 1 if there are hardly any: above 0.5 within a shot, near 0 over a cut."""
-        known = int(self.known.sum())
-        return float(self.confidence[self.known].mean()) if known >= LEAST_KNOWN else 1.0
+        """Share of what is known and has texture that agrees both ways, 1 if there is hardly any.
+
+        Above 0.5 within a shot, near 0 over a cut. Where nothing has texture nothing disagrees.
+        """
+        texture = self.texture * self.known
+        total = float(texture.sum())
+        return float((self.confidence * self.known).sum()) / total if total >= LEAST_KNOWN else 1.0
 
     @property
     def back(self) -> "Matches":
@@ -59,17 +72,32 @@ class Matches:
         return replace(self, start=self.end, end=self.start, brightness=-self.brightness)
 
 
-def corners(gray: UInt8[np.ndarray, "h w"], spacing_px: int) -> Float[Tensor, "n 2"]:
-    """In every square of that side, the pixel with the most texture around it (Shi & Tomasi 1994)."""
+def corners(gray: UInt8[np.ndarray, "h w"], spacing_px: int) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
+    """In every square of that side, the pixel with the most texture around it (Shi & Tomasi 1994).
+
+    Returns:
+        where it is, and 0..1: how well flow can be measured there. A patch of m pixels under noise of s levels that
+        rises by g levels a pixel tells its shift to within sqrt(2 / m) s / g pixels.
+    """
     height, width = gray.shape
     rows, columns = -(-height // spacing_px), -(-width // spacing_px)
     score = np.full((rows * spacing_px, columns * spacing_px), -1, np.float32)
     score[:height, :width] = cv2.cornerMinEigenVal(gray, 5)
     squares = score.reshape(rows, spacing_px, columns, spacing_px).transpose(0, 2, 1, 3).reshape(rows, columns, -1)
     best = squares.argmax(-1)
+    # OpenCV sums (Sobel / 4 / block / 255)^2 over a block, and Sobel is 8 times the rise.
+    rise_sq = np.maximum(squares.max(-1), 0) * (4 * 255 / 8) ** 2
+    error_sq = 2 / PATCH_PX**2 * noise_level(gray) ** 2 / np.maximum(rise_sq, 1e-9)
     y, x = np.divmod(best, spacing_px)
     y, x = y + spacing_px * np.arange(rows)[:, None], x + spacing_px * np.arange(columns)
-    return torch.from_numpy(np.stack((x, y), -1).reshape(-1, 2).astype(np.float32))
+    xy = np.stack((x, y), -1).reshape(-1, 2).astype(np.float32)
+    return torch.from_numpy(xy), torch.from_numpy((1 / (1 + error_sq / TEXTURE_SCALE_PX**2)).ravel().astype(np.float32))
+
+
+def noise_level(gray: UInt8[np.ndarray, "h w"]) -> float:
+    """Standard deviation of the noise of a picture, in levels (Immerkaer 1996, with a median for its mean)."""
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
+    return 1.4826 * float(np.median(np.abs(cv2.filter2D(gray, cv2.CV_32F, kernel))))
 
 
 def match(
@@ -77,6 +105,7 @@ def match(
     flow: Float[Tensor, "2 2 h w"],
     near: Bool[Tensor, "2 1 h w"],
     points: Float[Tensor, "n 2"],
+    texture: Float[Tensor, " n"],
 ) -> Matches:
     """Follow points along the flow of a pair of frames, both ways.
 
@@ -85,6 +114,7 @@ def match(
         flow: from the first to the second, and back.
         near: hole, grown to where flow has seen what was painted into it.
         points: in the first.
+        texture: how well they can be followed (`corners`).
     """
     end = points + read(flow[0], points)
     error = (end + read(flow[1], end) - points).norm(dim=1)
@@ -95,9 +125,10 @@ def match(
     return Matches(
         start=points,
         end=end,
-        confidence=inside * torch.exp(-(error / CONFIDENCE_SCALE_PX).square()),
+        confidence=texture * inside * torch.exp(-(error / CONFIDENCE_SCALE_PX).square()),
         known=~touches[:, 0],
         brightness=read(first, points) - read(second, end),
+        texture=texture,
     )
 
 
@@ -137,6 +168,8 @@ class Motion:
     """Top and left of the window in the frame."""
     size: tuple[int, int]
     """Its height and width."""
+    stable: bool = False
+    """It is the camera's all over."""
 
     def cpu(self) -> "Motion":
         """Where it can be saved."""
@@ -146,7 +179,7 @@ class Motion:
     def load(cls, state: dict[str, Any], device: torch.device) -> "Motion":
         """Of what `dataclasses.asdict` had made of it."""
         there, back = (Field(way["camera"], Cells(**way["rest"])).to(device) for way in (state["there"], state["back"]))
-        return cls(there, back, state["corner"], state["size"])
+        return cls(there, back, state["corner"], state["size"], state["stable"])
 
 
 def fit_both_ways(
@@ -157,8 +190,10 @@ def fit_both_ways(
     reach_px: float,
     flow_tolerance_px: float,
     brightness_tolerance: float,
-) -> tuple[Field, Field]:
+) -> tuple[Field, Field, bool]:
     """The fields of a pair of frames, from the first to the second and back, fitted over `reach_px` (sigma).
+
+    And whether the motion is the camera's all over.
 
     What the camera did is a homography; the rest is fitted locally, and so is the difference in brightness: exposure
     and light drift, and a pixel carried over many frames would stand out of its new surroundings.
@@ -173,16 +208,66 @@ def fit_both_ways(
     """
     known = matches.confidence * matches.known
     weight = torch.maximum(known, filled_weight * matches.confidence)
-    camera = fit_homography(matches.start, matches.end, known > VOTES_FROM, size)
+    camera, stable = fit_camera(matches, known, size)
 
     def fit(way: Matches, camera: Tensor | None) -> Field:
+        options = {"size": size, "sigma_px": reach_px}
+        brightness = local_fit(
+            way.brightness, way.start, known, tolerance=brightness_tolerance, iterations=3, **options
+        )
+        if stable and camera is None:  # it stands still: what was measured of the rest is noise
+            return Field(camera, Cells(torch.cat((brightness.values[:2] * 0, brightness.values)), brightness.cell_px))
         rest = way.end - way.start - camera_motion(camera, way.start)
-        options = {"xy": way.start, "size": size, "sigma_px": reach_px}
-        motion = local_fit(rest, weight=weight, tolerance=flow_tolerance_px, **options)
-        brightness = local_fit(way.brightness, weight=known, tolerance=brightness_tolerance, iterations=3, **options)
+        middles = cell_middles(size, cell_size(reach_px), rest)
+        motion = local_fit(
+            torch.cat((rest, torch.zeros_like(middles))),
+            torch.cat((way.start, middles)),
+            torch.cat((weight, torch.full_like(middles[:, 0], CAMERA_WEIGHT))),
+            tolerance=flow_tolerance_px,
+            **options,
+        )
         return Field(camera, Cells(torch.cat((motion.values, brightness.values)), motion.cell_px))
 
-    return fit(matches, camera), fit(matches.back, None if camera is None else torch.linalg.inv(camera))
+    back = None if camera is None else torch.linalg.inv(camera)
+    return fit(matches, camera), fit(matches.back, back), stable
+
+
+def cell_middles(size: tuple[int, int], cell_px: int, like: Tensor) -> Float[Tensor, "c 2"]:
+    """X and y of the middle of every cell."""
+    y, x = (torch.arange(cell_px / 2, side, cell_px, device=like.device, dtype=like.dtype) for side in size)
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
+
+
+def fit_camera(
+    matches: Matches, known: Float[Tensor, " n"], size: tuple[int, int]
+) -> tuple[Float[Tensor, "3 3"] | None, bool]:
+    """What the camera did, None if it stood still or cannot be told; and whether that is the motion all over.
+
+    Args:
+        matches: from one frame to the other.
+        known: how much each is believed.
+        size: height and width.
+    """
+    votes = known > VOTES_FROM
+    if int(votes.sum()) < LEAST_VOTES:
+        return None, True  # nothing disagrees
+    moved = matches.end[votes] - matches.start[votes]
+    if agrees(moved, known[votes], STILL_PX):
+        return None, True
+    camera = fit_homography(matches.start, matches.end, votes, size)
+    if camera is None:
+        return None, False
+    return camera, agrees(moved - camera_motion(camera, matches.start[votes]), known[votes], STABLE_PX)
+
+
+LEAST_VOTES = 12
+
+
+def agrees(rest: Float[Tensor, "n 2"], weight: Float[Tensor, " n"], middle_px: float) -> bool:
+    """Whether motions are none: in the middle, and nearly all."""
+    middle = float(rest.median(0).values.abs().max())
+    near = weight * (rest.norm(dim=1) < STRAYS_PX)
+    return middle < middle_px and float(near.sum()) >= STRAYS_SHARE * float(weight.sum())
 
 
 def fit_homography(
