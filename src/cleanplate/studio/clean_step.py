@@ -70,7 +70,7 @@ class CleanStep:
         chosen = [self.quality, self.method]
         for control in chosen:
             on(control.change, self._prepare, chosen, [self.minutes, self.note, self.prepared, *self.controls.values()])
-            session.on(control.change, _choose, *chosen)
+            session.note(control.change, _choose, *chosen)
         inputs = [self.quality, self.minutes, self.method, self.suffix, self.prepared, *self.controls.values()]
         session.on(self.clean.click, _clean, *inputs)
 
