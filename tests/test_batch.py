@@ -119,6 +119,14 @@ def test_options_of_all_kinds_and_words_for_every_job(empty: Path) -> None:
     assert jobs[0].settings != jobs[1].settings == jobs[2].settings
 
 
+def test_effects_are_a_column_and_a_word_for_every_job(empty: Path) -> None:
+    rows = ["a.mp4,b.mkv,a,,all", "a.mp4,b.mkv,b,,", "a.mp4,b.mkv,c,dip,off"]
+    jobs = read_jobs(table(empty, f"{HEADER},method,effects", *rows), Path("out"), "--effects=off")
+    assert [cli.parse(job.words).settings.effects.find for job in jobs] == ["all", "off", "off"]
+    with pytest.raises(InputError, match=r"row 2 of .*: effects is all of a method that does not carry"):
+        read_jobs(table(empty, f"{HEADER},method,effects", "a.mp4,b.mkv,a,dip,all"), Path("out"))
+
+
 def test_a_settings_file_lies_beside_the_table_as_all_that_is_read(empty: Path) -> None:
     (empty / "set.toml").write_text("dilate-px = 7\nseed = 5\n")
     source = table(empty, f"{HEADER},settings-file,seed,extra-mask", "a.mp4,b.mkv,c,set.toml,3,d.png e.png")

@@ -2,28 +2,33 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cleanplate import InputError, cli, write_video
-from cleanplate.commands.inpaint import Inpaint
-from cleanplate.commands.options import to_words
+from cleanplate import InputError, cli, read_clip, write_video
+from cleanplate.clean import Cleaned
+from cleanplate.commands.inpaint import Inpaint, summary
+from cleanplate.commands.options import options, to_words
 from cleanplate.commands.settings import read_settings, write_settings
+from cleanplate.config import METHODS
 from cleanplate.data import demo
 from cleanplate.data.demo import write_tone
 from cleanplate.progress import Step
 from cleanplate.version import __version__
 from cleanplate.video import encoder
-from cleanplate.video.reader import read_frames
+from cleanplate.video.reader import read_frames, read_masks
+from cleanplate.video.writer import write_grey
 from tests.conftest import panning, to_bytes, walking_hole
 from tests.running import Running
 
@@ -103,6 +108,80 @@ def test_known_pixels_of_a_lossless_result_are_those_of_the_video(
     assert np.array_equal(after[known], before[known])
 
 
+@pytest.fixture(scope="module")
+def shaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ball with a shadow, its mask without it, and the truth; not to be changed."""
+    folder = tmp_path_factory.mktemp("shaded")
+    clip = demo.make_demo(n_frames=24, size=(96, 192))
+    write_video(folder / "shot", clip.frames)
+    write_grey(folder / "mask", clip.mask)
+    write_video(folder / "truth", clip.truth)
+    return folder
+
+
+def test_the_shadow_goes_with_the_thing_and_is_told_of(
+    shaded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = f"inpaint {shaded}/shot {shaded}/mask carry -o {tmp_path}"
+    code, said, err = command(f"{words}/clean --provenance where --effects-mask found.mkv", tmp_path, capsys)
+    assert (code, err) == (0, "")
+    where, found = read_frames(tmp_path / "where")[0][..., 0], read_masks(tmp_path / "found.mkv")
+    hole = read_clip(shaded / "shot", shaded / "mask").hole[:, 0].numpy()
+    assert set(np.unique(where)) == {0, 64, 128, 255}
+    assert np.array_equal(where == 64, found == 255)
+    assert set(np.unique(found)) == {0, 255}
+    assert np.array_equal(hole, where >= 128)
+    assert f"; {hole.mean():.1%} was hidden, of it {(where[hole] == 128).mean():.1%} carried" in said
+    assert f" made up; {(found == 255).mean():.1%} more went with it (its shadow, and what the mask missed); " in said
+    before, after, truth = (read_frames(path)[0] for path in (shaded / "shot", tmp_path / "clean", shaded / "truth"))
+    assert np.array_equal(after[where == 0], before[where == 0])
+    dark = (where == 64) & (truth.mean(-1) - before.mean(-1) > 10)
+    wrong = [np.abs(shown[dark].astype(float) - truth[dark]).mean() for shown in (before, after)]
+    assert wrong[1] < wrong[0] / 2
+    code, said, _ = command(f"{words}/off --effects off --provenance with", tmp_path, capsys)
+    assert code == 0
+    assert "more went with it" not in said
+    assert set(np.unique(read_frames(tmp_path / "with")[0])) == {0, 128, 255}
+    words = f"evaluate clean {shaded}/truth {shaded}/mask --provenance where --json"
+    code, said, err = command(words, tmp_path, capsys)
+    assert (code, err) == (0, "")
+    assert json.loads(said)["carried_psnr_db"] > 25
+
+
+def test_what_was_found_and_left_is_told_of() -> None:
+    done = Cleaned(60, (192, 384), 0.123, 0.9, 0.1, effects=0.013, effects_left=0.12, elapsed_s=3.14)
+    assert summary(done, "shadows") == (
+        "60 frames of 384x192; 12.3% was hidden, of it 90.0% carried from other frames and 10.0% made up; 1.3% more "
+        "went with it (its shadow, and what the mask missed); of what was found 12.0% was left: no frame shows what is "
+        "behind it; 3.1 s"
+    )
+    assert "1.3% more went with it (its shadow, reflections and the like, and what the mask missed)" in summary(
+        done, "all"
+    )
+    nothing = replace(done, effects=0.0, effects_left=0.0)
+    assert summary(nothing, "shadows").endswith("10.0% made up; 3.1 s")
+
+
+def test_a_mask_with_the_shadow_of_the_thing(shaded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    painted = sorted((shaded / "mask").iterdir())
+    marks = " ".join(f"{index}:{painted[index]}" for index in range(0, 24, 4))
+    words = f"mask {shaded}/shot --paint {marks} -o"
+    assert command(f"{words} alone", tmp_path, capsys)[0] == 0
+    code, said, err = command(f"{words} with --effects shadows", tmp_path, capsys)
+    assert (code, err) == (0, "")
+    alone, both = (read_masks(tmp_path / name) > 127 for name in ("alone", "with"))
+    assert not (alone & ~both).any()
+    more = both & ~alone
+    assert f"% of the picture, and {more.mean():.1%} more that goes with it\n" in said
+    shot, truth = (read_frames(shaded / name)[0].mean(-1) for name in ("shot", "truth"))
+    dark = (truth - shot > 30) & ~read_clip(shaded / "shot", shaded / "mask").hole[:, 0].numpy()
+    assert more[dark].mean() > 0.8
+    words = f"mask {shaded}/shot --fixed --paint {painted[5]} --start 3 --end 9 --effects all -o fixed"
+    assert command(words, tmp_path, capsys)[0] == 0
+    fixed = read_masks(tmp_path / "fixed") > 127
+    assert np.flatnonzero(fixed.any(axis=(1, 2))).tolist() == [3, 4, 5, 6, 7, 8]
+
+
 BAD = {
     "inpaint none.mp4 mask.mkv -o out.mp4": "there is no file none.mp4",
     "inpaint shot.mp4 none.png -o out.mp4": "there is no file none.png",
@@ -123,6 +202,12 @@ BAD = {
     "inpaint shot.mp4 mask.mkv -o shot.mp4 --overwrite": "shot.mp4 is also the input",
     "inpaint shot.mp4 mask.mkv -o out.gif": "out.gif ends in .gif",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance out.mp4": "out.mp4 is named twice",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance a.mkv --effects-mask a.mkv": "a.mkv is named twice",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask out.mp4": "out.mp4 is named twice",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask short.mkv": "short.mkv is already there",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask shot.mp4 --overwrite": "shot.mp4 is also the input",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask out.gif": "out.gif ends in .gif",
+    "inpaint shot.mp4 mask.mkv dip -o out.mp4 --effects-mask a.mkv": "--effects-mask is given, and effects are off",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --dilate-px -1": "dilate_px is -1",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --size 0 10": "the size is 0x10",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --size 8 8": "frames are 8x8",
@@ -137,6 +222,9 @@ BAD = {
     "inpaint shot.mp4 mask.mkv dip-vid -o out.mp4 --fit.learning-rate 0": "fit.learning_rate is 0",
     "inpaint shot.mp4 mask.mkv dip-vid -o out.mp4 --size 20 40": "frames are 40x20; a network of 6 blocks needs 32x32",
     "inpaint shot.mp4 mask.mkv dip -o out.mp4 --schedule.passes 0": "schedule.passes is 0",
+    "inpaint shot.mp4 mask.mkv dip -o out.mp4 --effects shadows": "effects is shadows of a method that does not carry",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects fog": "Expected one of ('shadows', 'all', 'off')",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects.find all": "--effects.find",
     "inpaint shot.mp4 mask.mkv": "-o PATH",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --bogus 1": "--bogus",
     "bogus": "bogus",
@@ -364,8 +452,19 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert code == 0
     ours, theirs = (float(line.split(":")[1].split("dB")[0]) for line in out.splitlines()[1:3])
     assert ours > theirs + 10
+    shadow = next(line for line in out.splitlines() if "shadow" in line)
+    with_shadow, without = (float(part.split()[0]) for part in re.findall(r"[\d.]+ dB", shadow))
+    assert without > with_shadow + 6
     names = {path.name for path in (tmp_path / "demo").iterdir()}
-    assert names == {"input.mp4", "mask.mkv", "clean.mp4", "provenance.mkv", "truth.mkv", "side-by-side.png"}
+    assert names == {
+        "input.mp4",
+        "mask.mkv",
+        "clean.mp4",
+        "provenance.mkv",
+        "truth.mkv",
+        "side-by-side.png",
+        "shadow.png",
+    }
 
 
 def test_a_settings_file_is_what_the_command_line_says(shot: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -387,6 +486,25 @@ def test_a_settings_file_is_what_the_command_line_says(shot: Path, capsys: pytes
     assert (parsed.settings.carry.rounds, parsed.settings.carry.window_frames) == (3, 8)
     assert parsed.settings.schedule.each_frame_alone
     assert parsed.encoding.lossless
+
+
+def effects_of(*words: str) -> str:
+    parsed = cli.parse(["inpaint", "a.mp4", "b.mkv", "-o", "c.mkv", *words])
+    assert isinstance(parsed, Inpaint)
+    return parsed.settings.effects.find
+
+
+def test_effects_are_one_word_wherever_options_are_named(tmp_path: Path) -> None:
+    assert [effects_of(), effects_of("carry"), effects_of("--effects", "all")] == ["shadows", "shadows", "all"]
+    assert effects_of("dip") == effects_of("dip", "--effects", "off") == effects_of("carry", "--effects=off") == "off"
+    (tmp_path / "set.toml").write_text('effects = "all"\n')
+    file = ("--settings-file", f"{tmp_path}/set.toml")
+    assert effects_of(*file) == "all"
+    assert effects_of(*file, "--effects", "off") == "off"
+    with pytest.raises(InputError, match="effects is all of a method that does not carry"):
+        effects_of(*file, "dip")
+    values = [options()["effects"].value(METHODS[method]) for method in ("carry-learn", "dip")]
+    assert values == ["shadows", "off"]
 
 
 def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -120,8 +120,10 @@ def test_clean_writes_the_same_files_where_frames_are_copied_to_a_device(
 
 def test_a_provenance_comes_back_from_its_grey_values_also_from_a_lossy_file() -> None:
     provenance = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)
-    grey = provenance_to_grey(provenance)
-    assert grey.tolist() == [[0, 128, 255], [255, 128, 0]]
-    for off in (-40, 0, 40):
+    assert provenance_to_grey(provenance).tolist() == [[0, 128, 255], [255, 128, 0]]
+    effects = np.array([[True, True, True], [False, False, False]])  # one that is known was left as it is
+    grey = provenance_to_grey(provenance, effects)
+    assert grey.tolist() == [[0, 64, 255], [255, 128, 0]]
+    for off in (-30, 0, 30):
         lossy = np.clip(grey.astype(int) + off, 0, 255).astype(np.uint8)
         assert np.array_equal(grey_to_provenance(lossy), provenance)

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 
 from cleanplate.config import DEFAULT_METHOD, Encoding, Method, find_method
 from cleanplate.errors import InputError
@@ -35,6 +37,10 @@ class Cleaned:
     carried: float
     """Share of the hidden ones."""
     made_up: float
+    effects: float
+    """Share of all pixels that was changed outside the mask, because of what the thing does there."""
+    effects_left: float
+    """Of what was found of that, the share that was left as it is, because nothing could be put there."""
     elapsed_s: float
 
 
@@ -45,6 +51,7 @@ def clean(
     run: RunOptions = DEFAULT_RUN,
     *,
     provenance: Path | None = None,
+    effects_mask: Path | None = None,
     encoding: Encoding | None = None,
     on_frame: Callable[[Frame], None] | None = None,
 ) -> Cleaned:
@@ -55,7 +62,9 @@ def clean(
         output: what to write; see `video.writer.open_writer`.
         method: as `pipeline.inpaint` takes it.
         run: seed, device, budget, work folder, and who is told of every step.
-        provenance: where to write where each pixel comes from: black known, grey (128) carried, white made up.
+        provenance: where to write where each pixel comes from: black known, grey carried (64 outside the mask, as an
+            effect of the thing, 128 in it), white made up.
+        effects_mask: where to write what was changed outside the mask, white.
         encoding: codec and quality.
         on_frame: given every frame as it is read. Its picture changes in place as it is filled, until it is written.
 
@@ -76,24 +85,43 @@ def clean(
                 on_frame(frame)
             yield frame
 
-    counts, number = torch.zeros(3, dtype=torch.long), 0
+    counts, effects, left, number = torch.zeros(3, dtype=torch.long), 0, 0, 0
     with enough_memory(), ExitStack() as stack:
         like = {"like": shot.video, "span": shot.span, "fps": shot.fps}
         out = stack.enter_context(open_writer(output, encoding=encoding, **like))
-        grey = provenance and stack.enter_context(open_writer(provenance, keep_source=False, **like))
+        beside = partial(open_writer, keep_source=False, **like)
+        kinds, found = (path and stack.enter_context(beside(path)) for path in (provenance, effects_mask))
         for number, frame in enumerate(fill(frames(), method, run, total=shot.total), 1):
             whole = frame.pasted()
             out.write(to_samples(whole.picture, wide=whole.picture.dtype != torch.uint8), whole.hole[0].numpy())
-            if grey:
-                grey.write(np.repeat(provenance_to_grey(whole.provenance[0].numpy())[..., None], 3, axis=-1))
-            counts += torch.bincount(whole.provenance.flatten(), minlength=3)
+            changed = torch.zeros_like(whole.hole) if whole.effects is None else whole.effects.where
+            if kinds:
+                kinds.write(_as_picture(provenance_to_grey(whole.provenance[0].numpy(), changed[0].numpy())))
+            if found:
+                found.write(_as_picture(changed[0].numpy() * np.uint8(255)))
+            counts += torch.bincount(whole.provenance[~changed], minlength=3)
+            effects += int(changed.sum())
+            left += 0 if whole.effects is None else whole.effects.left
             tell(run.on_step, "write", number, max(shot.total, number))
         if not number:
             raise InputError(f"{shot.video} has no frames", "at least one is needed", "check the file")
-    hidden = int(counts[1:].sum())
+    hidden, pixels = int(counts[1:].sum()), int(counts.sum()) + effects
     carried, made_up = (int(counts[kind]) / max(1, hidden) for kind in (CARRIED, MADE_UP))
     elapsed_s = time.perf_counter() - started + run.work_dir.earlier_s
-    return Cleaned(number, shot.shape, hidden / int(counts.sum()), carried, made_up, elapsed_s)
+    return Cleaned(
+        number,
+        shot.shape,
+        hidden / pixels,
+        carried,
+        made_up,
+        effects=effects / pixels,
+        effects_left=left / max(1, effects + left),
+        elapsed_s=elapsed_s,
+    )
+
+
+def _as_picture(grey: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W 3"]:
+    return np.repeat(grey[..., None], 3, axis=-1)
 
 
 def digest(shot: Shot) -> str:

@@ -6,7 +6,9 @@ fields. Lengths are in pixels of the frames as they are processed unless a name 
 
 import difflib
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Literal
+
+from tyro.conf import arg
 
 from cleanplate.errors import InputError
 
@@ -18,6 +20,7 @@ MOST_ROUNDS = 32
 Estimator = Literal["dis", "raft_small", "raft_large"]
 Tracker = Literal["flow", "sam2"]
 RoughMask = Literal["shrunk", "shifted", "limb", "any"]
+WhichEffects = Literal["shadows", "all", "off"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ class CarryConfig:
     window_mpx: float = 40.0
     """Million pixels held at once, which bounds the memory; 32 frames are held in any case."""
     least_support: float = 0.1
-    """Share of what two frames show that must agree both ways; less is a cut, and nothing is carried over it."""
+    """Share of what two frames show that must agree both ways; with less they are looked at for a cut."""
+    grain: bool = True
+    """Give back the grain of one frame where many were averaged; off: leave what is filled clean."""
 
     def window(self, size: tuple[int, int], *, last: bool = True) -> int:
         """How many frames of that (height, width) are held at once, in the last round or in one before it.
@@ -70,7 +75,7 @@ class CarryConfig:
 class EffectsConfig:
     """What goes with the thing although the mask does not cover it (carry/effects.py)."""
 
-    find: Literal["shadows", "all", "off"] = "shadows"
+    find: Annotated[WhichEffects, arg(name="effects")] = "shadows"
     """shadows: its shadow, and what the mask has missed of it; all: also what it makes brighter or of another colour
     (reflections, smoke, splashes); off: nothing, every pixel outside the mask is kept."""
 
@@ -269,7 +274,7 @@ class Method:
     learns: bool = True
     """Learn what is hidden from what is known (with `carries`, from what was carried too)."""
     carry: CarryConfig = field(default_factory=CarryConfig)
-    effects: EffectsConfig = field(default_factory=EffectsConfig)
+    effects: Annotated[EffectsConfig, arg(name="")] = field(default_factory=EffectsConfig)
     """Removed with the thing; needs `carries`."""
     learn: LearnConfig = field(default_factory=LearnConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)

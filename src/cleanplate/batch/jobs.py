@@ -25,7 +25,7 @@ from cleanplate.errors import InputError
 from cleanplate.video.writer import check_output
 
 READ = frozenset({"settings_file", "video", "mask"})
-WRITTEN = frozenset({"output", "provenance", "log_dir", "pictures"})
+WRITTEN = frozenset({"output", "provenance", "effects_mask", "log_dir", "pictures"})
 """Options of `inpaint` that are paths, by what becomes of them; one that is in neither is taken as written."""
 
 
@@ -113,7 +113,7 @@ def _job(where: str, cells: Mapping[str, str], base: Path, folder: Path, common:
     output = paths["output"]
     check_output(_existing_parent(output) / output.name, overwrite=True)
     work = _inside(output.with_name(f"{output.name}.work"), folder)
-    kept = {name: path for name, path in paths.items() if name in ("output", "provenance")}
+    kept = {name: path for name, path in paths.items() if name in ("output", "provenance", "effects_mask")}
     name = output.relative_to(folder).as_posix()
     read = {name: getattr(command, name) for name in sorted(READ)}
     inputs = {name: path.absolute() for name, path in read.items() if path is not None}

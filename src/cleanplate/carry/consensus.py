@@ -6,13 +6,13 @@ out noise, and whatever covers the place in some of them.
 Letters: k sources.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Shaped, UInt8
+from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from cleanplate.carry.scene import Places, Scene
 
@@ -38,6 +38,8 @@ class Consensus:
     """The upper one."""
     count: UInt8[np.ndarray, "h w"]
     """Of how many others."""
+    gains: Mapping[int, Float32[np.ndarray, "3"]]
+    """By how many frames later another is: what its colours are to be multiplied by."""
 
 
 def consensus(
@@ -65,7 +67,7 @@ def consensus(
     small = scene.smalls[number]
     shown, distance = small.picture[places.box], small.distance[places.box]
     needed = np.minimum(distance.astype(np.int16) + farther_px, far_px).astype(np.uint8)
-    stack, count = [], np.zeros(distance.shape, np.uint8)
+    stack, count, gains = [], np.zeros(distance.shape, np.uint8), {}
     for offset in places.moved:
         x, y = places.at(offset)
         other = scene.smalls[number + offset]
@@ -75,21 +77,22 @@ def consensus(
         both = cv2.merge((other.picture, from_hole))
         read = cv2.remap(both, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         picture, away = read[..., :3], read[..., 3]
-        picture = cv2.LUT(picture, exposure(shown, picture, distance, away))
-        good = cv2.compare(away, np.maximum(needed, LEAST_DISTANCE_PX + 1), cv2.CMP_GE)  # 255 where it is
-        picture[good == 0] = 255  # behind all others when they are sorted
+        gains[offset] = exposure(shown, picture, distance, away)
+        good = away >= np.maximum(needed, LEAST_DISTANCE_PX + 1)
+        picture = cv2.LUT(picture, _table(gains[offset]))
+        picture[~good] = 255  # behind all others when they are sorted
         stack.append(picture)
-        count += good >> 7
+        count += good
     low, middle, high = quantiles(stack, count) if stack else (shown, shown, shown)
-    return Consensus(shown, distance, middle, low, high, count)
+    return Consensus(shown, distance, middle, low, high, count, gains)
 
 
 def exposure(
     here: UInt8[np.ndarray, "h w 3"],
     there: UInt8[np.ndarray, "h w 3"],
     *away: UInt8[np.ndarray, "h w"],
-) -> UInt8[np.ndarray, "1 256 3"]:
-    """A table that gives what another frame shows the exposure of this one: a gain for each colour.
+) -> Float32[np.ndarray, "3"]:
+    """The gain of each colour that gives what another frame shows the exposure of this one.
 
     Args:
         here: what the frame shows.
@@ -98,12 +101,18 @@ def exposure(
     """
     one, other = (picture[::APART_PX, ::APART_PX].reshape(-1, 3).astype(np.float32) for picture in (here, there))
     known = np.minimum(*away)[::APART_PX, ::APART_PX].reshape(-1) > LEAST_DISTANCE_PX
-    gains = []
+    gains = np.ones(3, np.float32)
     for colour in range(3):
         a, b = one[known, colour], other[known, colour]
         good = (np.minimum(a, b) >= DARKEST) & (np.maximum(a, b) <= BRIGHTEST)
-        gains.append(float(np.median(a[good] / b[good])) if good.sum() >= LEAST_PIXELS else 1.0)
-    levels = np.arange(256, dtype=np.float32)[:, None] * np.float32(gains)
+        if good.sum() >= LEAST_PIXELS:
+            gains[colour] = np.median(a[good] / b[good])
+    return gains
+
+
+def _table(gains: Float32[np.ndarray, "3"]) -> UInt8[np.ndarray, "1 256 3"]:
+    """Every level, multiplied."""
+    levels = np.arange(256, dtype=np.float32)[:, None] * gains
     return np.clip(np.rint(levels), 0, 255).astype(np.uint8)[None]
 
 

@@ -17,9 +17,7 @@ COMPARED_PX = 96
 LEFT = 0.4
 
 
-def differ(
-    frames: Shaped[Tensor, "2 3 h w"], flow: Float[Tensor, "2 2 h w"], known: Bool[Tensor, "2 1 h w"]
-) -> bool:
+def differ(frames: Shaped[Tensor, "2 3 h w"], flow: Float[Tensor, "2 2 h w"], known: Bool[Tensor, "2 1 h w"]) -> bool:
     """Whether no motion makes one picture of the other, whatever the exposure.
 
     Args:

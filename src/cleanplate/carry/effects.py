@@ -111,7 +111,7 @@ class EffectsStage:
             finding = None if seen is None or not seen.found.any() else _finding(seen)
             motion = self.motions[number] if number < len(self.motions) else None
             block.append(_with(one.frame, finding, CUT if motion is None else motion))
-            kept.append({"finding": finding and finding.packed(), "motion": motion and asdict(motion.cpu())})
+            kept.append({"finding": finding and finding.packed(), "motion": motion and asdict(motion.to("cpu"))})
             self.before.append(nothing if finding is None else finding.found)
         self.waiting = self.waiting[count:]
         self._forget()

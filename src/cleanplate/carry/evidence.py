@@ -54,23 +54,27 @@ class Evidence:
     """Logarithm of the ratio of the light, smooth, by colour."""
     light_noise: float
     """Standard deviation of it where nothing is wrong."""
+    noise: float
+    """Of the colours, in levels."""
 
 
-def evidence(seen: Consensus, height: int) -> Evidence:
+def evidence(seen: Consensus, height: int, *, of_hole: bool = False) -> Evidence:
     """What contradicts in a frame.
 
     Args:
         seen: what others show.
         height: of the small frame.
+        of_hole: whether what its hole was filled with is asked, instead of what is known around it.
     """
-    asked = (seen.count > 0) & (seen.distance > 0)
-    far = asked & (seen.distance > FAR_PX)
+    asked = (seen.count > 0) & ((seen.distance == 0) if of_hole else (seen.distance > 0))
+    far = (seen.count > 0) & (seen.distance > FAR_PX)
     enough = int(far.sum()) >= LEAST_FAR
     differs = cv2.absdiff(seen.shown, seen.picture)
     noise = max(LEAST_NOISE, MAD * float(np.median(differs[far]))) if enough else NOISE_TIMES
     tolerance = NOISE_TIMES * noise + cv2.subtract(seen.high, seen.low).astype(np.float32)
     light = _light(seen.shown, seen.picture, asked)
-    light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(light.mean(-1)[far])))) if enough else 0.05
+    around = _light(seen.shown, seen.picture, far) if of_hole else light
+    light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(around.mean(-1)[far])))) if enough else 0.05
     foreign, dark = _foreign(seen.shown, seen.picture, tolerance, asked), _dark(light, asked)
     moved = _moved(seen, PARALLAX * height)
     foreign_moved = _foreign(seen.shown, moved, tolerance, asked)
@@ -84,6 +88,7 @@ def evidence(seen: Consensus, height: int) -> Evidence:
         dark,
         light,
         light_noise,
+        noise,
     )
 
 

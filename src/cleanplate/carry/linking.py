@@ -5,6 +5,7 @@ Flow is estimated in a window around the holes, followed at scattered points, an
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -26,6 +27,15 @@ KnownPictures = Callable[[int], Float[Tensor, "3 H W"]]
 """The picture of a frame, by its index, as it would be if nothing were hidden in it."""
 
 
+class Links(NamedTuple):
+    """Between two neighbours."""
+
+    there: FlowLink
+    back: FlowLink
+    motion: Motion | None
+    """What they are made of; None over a cut."""
+
+
 @dataclass(frozen=True)
 class Linker:
     """Links pairs of frames along the flow as it is seen now."""
@@ -36,18 +46,19 @@ class Linker:
     known_pictures: KnownPictures | None = None
     """Take the flow from these, and do not complete it: to measure what knowing the motion would give."""
 
-    def __call__(self, pair: tuple[LinkedFrame, LinkedFrame]) -> tuple[FlowLink, FlowLink]:
+    def __call__(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Links:
         """The links of a frame to the next and back."""
         one, other = pair
         motion = one.onward
         if motion is None and len(one.boundary) + len(other.boundary):
             motion = self.motion(pair)
         if motion is None or motion == CUT:
-            return nowhere(one.boundary), nowhere(other.boundary)
+            return Links(nowhere(one.boundary), nowhere(other.boundary), None)
         width = one.frame.size[1]
-        return (
+        return Links(
             link(one.boundary, width, motion.corner, motion.there, motion.back, motion.size),
             link(other.boundary, width, motion.corner, motion.back, motion.there, motion.size),
+            motion,
         )
 
     def motion(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Motion | None:
@@ -67,7 +78,7 @@ class Linker:
         if matches.support < config.least_support and differ(pictures, flow, ~near):
             return None
         size = (near.shape[2], near.shape[3])
-        *fields, stable = fit_both_ways(
+        *fields, still = fit_both_ways(
             matches,
             size,
             filled_weight=self.filled_weight,
@@ -77,9 +88,9 @@ class Linker:
         )
         if self.known_pictures is not None:
             fields = [known_motion(way, fitted) for way, fitted in zip(flow, fields, strict=True)]
-            stable = False
+            still = False
         there, back = fields
-        return Motion(there, back, (rows.start, columns.start), size, stable)
+        return Motion(there, back, (rows.start, columns.start), size, still)
 
 
 def known_motion(flow: Float[Tensor, "2 h w"], fitted: Field) -> Field:

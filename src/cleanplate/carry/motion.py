@@ -34,9 +34,8 @@ POINTS_PER_CELL = 2
 PATCH_PX, TEXTURE_SCALE_PX = 8, 0.5
 # Beside 1 of a match: that the motion is the camera's where nothing is measured, once in every cell.
 CAMERA_WEIGHT = 0.02
-# A pair is still, or moves as the camera does all over, if the middle of its matches is so near to that in pixels, and
-# nine of ten are within the second.
-STILL_PX, STABLE_PX, STRAYS_PX, STRAYS_SHARE = 0.03, 0.1, 0.35, 0.9
+# A pair is still if the middle of its matches moves less than that in pixels, and nine of ten less than the second.
+STILL_PX, STRAYS_PX, STRAYS_SHARE = 0.03, 0.35, 0.9
 # Colours are compared over squares of this side. Smaller than the margin that is kept from a hole.
 COLOUR_PX = 5
 
@@ -168,18 +167,18 @@ class Motion:
     """Top and left of the window in the frame."""
     size: tuple[int, int]
     """Its height and width."""
-    stable: bool = False
-    """It is the camera's all over."""
+    still: bool = False
+    """There is none: the camera stands still."""
 
-    def cpu(self) -> "Motion":
-        """Where it can be saved."""
-        return replace(self, there=self.there.to("cpu"), back=self.back.to("cpu"))
+    def to(self, device: torch.device | str) -> "Motion":
+        """On a device."""
+        return replace(self, there=self.there.to(device), back=self.back.to(device))
 
     @classmethod
     def load(cls, state: dict[str, Any], device: torch.device) -> "Motion":
         """Of what `dataclasses.asdict` had made of it."""
         there, back = (Field(way["camera"], Cells(**way["rest"])).to(device) for way in (state["there"], state["back"]))
-        return cls(there, back, state["corner"], state["size"], state["stable"])
+        return cls(there, back, state["corner"], state["size"], state["still"])
 
 
 def fit_both_ways(
@@ -193,7 +192,7 @@ def fit_both_ways(
 ) -> tuple[Field, Field, bool]:
     """The fields of a pair of frames, from the first to the second and back, fitted over `reach_px` (sigma).
 
-    And whether the motion is the camera's all over.
+    And whether there is no motion at all.
 
     What the camera did is a homography; the rest is fitted locally, and so is the difference in brightness: exposure
     and light drift, and a pixel carried over many frames would stand out of its new surroundings.
@@ -208,14 +207,15 @@ def fit_both_ways(
     """
     known = matches.confidence * matches.known
     weight = torch.maximum(known, filled_weight * matches.confidence)
-    camera, stable = fit_camera(matches, known, size)
+    still = stands_still(matches, known)
+    camera = None if still else fit_homography(matches.start, matches.end, known > VOTES_FROM, size)
 
     def fit(way: Matches, camera: Tensor | None) -> Field:
         options = {"size": size, "sigma_px": reach_px}
         brightness = local_fit(
             way.brightness, way.start, known, tolerance=brightness_tolerance, iterations=3, **options
         )
-        if stable and camera is None:  # it stands still: what was measured of the rest is noise
+        if still:  # what was measured is noise
             return Field(camera, Cells(torch.cat((brightness.values[:2] * 0, brightness.values)), brightness.cell_px))
         rest = way.end - way.start - camera_motion(camera, way.start)
         middles = cell_middles(size, cell_size(reach_px), rest)
@@ -229,7 +229,7 @@ def fit_both_ways(
         return Field(camera, Cells(torch.cat((motion.values, brightness.values)), motion.cell_px))
 
     back = None if camera is None else torch.linalg.inv(camera)
-    return fit(matches, camera), fit(matches.back, back), stable
+    return fit(matches, camera), fit(matches.back, back), still
 
 
 def cell_middles(size: tuple[int, int], cell_px: int, like: Tensor) -> Float[Tensor, "c 2"]:
@@ -238,36 +238,23 @@ def cell_middles(size: tuple[int, int], cell_px: int, like: Tensor) -> Float[Ten
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
 
 
-def fit_camera(
-    matches: Matches, known: Float[Tensor, " n"], size: tuple[int, int]
-) -> tuple[Float[Tensor, "3 3"] | None, bool]:
-    """What the camera did, None if it stood still or cannot be told; and whether that is the motion all over.
+def stands_still(matches: Matches, known: Float[Tensor, " n"]) -> bool:
+    """Whether nothing moves but what hardly any of the matches follow. Where nothing has texture nothing disagrees.
 
     Args:
         matches: from one frame to the other.
         known: how much each is believed.
-        size: height and width.
     """
     votes = known > VOTES_FROM
     if int(votes.sum()) < LEAST_VOTES:
-        return None, True  # nothing disagrees
-    moved = matches.end[votes] - matches.start[votes]
-    if agrees(moved, known[votes], STILL_PX):
-        return None, True
-    camera = fit_homography(matches.start, matches.end, votes, size)
-    if camera is None:
-        return None, False
-    return camera, agrees(moved - camera_motion(camera, matches.start[votes]), known[votes], STABLE_PX)
+        return True
+    moved, weight = (matches.end - matches.start)[votes], known[votes]
+    near = weight * (moved.norm(dim=1) < STRAYS_PX)
+    middle = float(moved.median(0).values.abs().max())
+    return middle < STILL_PX and float(near.sum()) >= STRAYS_SHARE * float(weight.sum())
 
 
 LEAST_VOTES = 12
-
-
-def agrees(rest: Float[Tensor, "n 2"], weight: Float[Tensor, " n"], middle_px: float) -> bool:
-    """Whether motions are none: in the middle, and nearly all."""
-    middle = float(rest.median(0).values.abs().max())
-    near = weight * (rest.norm(dim=1) < STRAYS_PX)
-    return middle < middle_px and float(near.sum()) >= STRAYS_SHARE * float(weight.sum())
 
 
 def fit_homography(

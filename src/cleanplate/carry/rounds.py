@@ -28,8 +28,10 @@ from torch import Tensor
 
 from cleanplate.carry.effects import EffectsStage, settle
 from cleanplate.carry.journal import Border, Journal, pack, unpack
-from cleanplate.carry.linking import KnownPictures, Linker
+from cleanplate.carry.linking import KnownPictures, Linker, Links
+from cleanplate.carry.motion import Motion
 from cleanplate.carry.trajectories import FlowLink, LinkedFrame, Trajectories, boundary_pixels, follow, gather
+from cleanplate.carry.vote import vote
 from cleanplate.config import NO_EFFECTS, CarryConfig, EffectsConfig
 from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame
 from cleanplate.imaging.paint import fill_smoothly
@@ -80,7 +82,9 @@ def carry(
             links=last and to_be_learned,
         )
         linker = Linker(config, config.filled_weight if number > 0 else 0.0, known_pictures)
-        passing = Round(linker, journal, linked, first=number == 0, last=last).fill(passing)
+        votes = known_pictures is None
+        round_ = Round(linker, journal, linked, first=number == 0, last=last, votes=votes, seed=run.seed)
+        passing = round_.fill(passing)
     for linked_frame in passing:
         settle(linked_frame.frame)
         yield linked_frame.at(boundary_pixels(linked_frame.frame.unseen))
@@ -125,12 +129,15 @@ class CarryBorder(Border):
     """From it to the next."""
     backward: FlowLink
     """From the next one back to it."""
+    motion: Motion | None
+    """That they are made of."""
 
     @classmethod
     def load(cls, state: dict[str, Any]) -> "CarryBorder":
         """From what was saved."""
         forward, backward = FlowLink(**state["forward"]), FlowLink(**state["backward"])
-        return cls(state["last"], state["trajectories"], forward, backward)
+        motion = state["motion"] and Motion.load(state["motion"], torch.device("cpu"))
+        return cls(state["last"], state["trajectories"], forward, backward, motion)
 
 
 class Round:
@@ -142,6 +149,8 @@ class Round:
         linked: told of every frame whose links are made.
         first: whether no round comes before.
         last: whether none follows.
+        votes: whether what was carried is put to the vote.
+        seed: of the grain.
     """
 
     def __init__(
@@ -152,14 +161,16 @@ class Round:
         *,
         first: bool,
         last: bool,
+        votes: bool,
+        seed: int,
     ):
         self.linker, self.config, self.journal, self.linked = linker, linker.config, journal, linked
-        self.first, self.last = first, last
+        self.first, self.last, self.votes, self.seed = first, last, votes, seed
         self.waiting: list[LinkedFrame] = []
         # The last frame that is done, and what its pixels count for as sources.
         self.before: tuple[LinkedFrame, Trajectories] | None = None
         # To the next frame and back, of each pair of neighbours in the window; the frame before belongs to it.
-        self.links: list[tuple[FlowLink, FlowLink]] = []
+        self.links: list[Links] = []
 
     @torch.no_grad()
     def fill(self, frames: Iterable[LinkedFrame]) -> Iterator[LinkedFrame]:
@@ -192,6 +203,8 @@ class Round:
         reached = fuse(window, block, trajectories, [one.frame.hole for one in block], self.config)
         for one, pixels in zip(block, reached, strict=True):
             one.frame.set_provenance(pixels, CARRIED)
+        if self.last:
+            self._vote(window, range(len(earlier), len(earlier) + count))
         for _ in in_order(lambda one: fill_smoothly(one.frame, one.frame.unseen), block):
             pass
         last = replace(block[-1], frame=block[-1].frame.copy())
@@ -199,9 +212,22 @@ class Round:
         self.links = self.links[len(earlier) + count - 1 :]
         border = None
         if self.waiting:
-            border = CarryBorder(pack(last.frame), self.before[1].rows.cpu(), *(link.cpu() for link in self.links[0]))
+            there, back, motion = self.links[0]
+            rows, motion = self.before[1].rows.cpu(), motion and motion.to("cpu")
+            border = CarryBorder(pack(last.frame), rows, there.cpu(), back.cpu(), motion)
         self.journal.note(block, border)
         return block
+
+    def _vote(self, window: list[LinkedFrame], block: range) -> None:
+        """Replace what most frames that show the place contradict."""
+        motions = [one.motion for one in self.links]
+        found = any(one.frame.effects is not None for one in window)
+        if not self.votes or not (found or all(motion is None or motion.still for motion in motions)):
+            return  # masks are right, and the nearest frame is as good as any
+        elected = list(vote(window, motions, block, self.config, self.seed))
+        for number, (pixels, colours) in zip(block, elected, strict=True):
+            window[number].frame.set_pixels(pixels, colours)
+            window[number].frame.set_provenance(pixels, CARRIED)
 
     def _link(self, window: list[LinkedFrame]) -> list[LinkedFrame]:
         """The frames with what leads from each to its neighbours; what is not known of that yet is found."""
@@ -210,8 +236,7 @@ class Round:
         for links in in_order(self.linker, list(pairwise(window))[len(self.links) :]):
             self.links.append(links)
             self.linked()
-        forward = [*(link for link, _ in self.links), None]
-        backward = [None, *(link for _, link in self.links)]
+        forward, backward = [*(one.there for one in self.links), None], [None, *(one.back for one in self.links)]
         return [LinkedFrame(one.frame, one.boundary, *to) for one, *to in zip(window, forward, backward, strict=True)]
 
     def _go_on_after(self, done: Frame, border: CarryBorder) -> None:
@@ -221,7 +246,8 @@ class Round:
         unpack(frame, border.last)
         device = frame.picture.device
         self.before = LinkedFrame(frame, boundary_pixels(frame.hole)), Trajectories(border.trajectories.to(device))
-        self.links = [(border.forward.to(device), border.backward.to(device))]
+        motion = border.motion and border.motion.to(device)
+        self.links = [Links(border.forward.to(device), border.backward.to(device), motion)]
 
     def _as_source(self, done: LinkedFrame, both: tuple[Trajectories, Trajectories]) -> Trajectories:
         """What the pixels of a frame that is done count for: as far away and as uncertain as what they were made of."""

@@ -48,8 +48,7 @@ def factor_of(size: tuple[int, int]) -> int:
 def small_of(frame: Frame, factor: int) -> Small:
     """A frame that is `factor` times smaller. What is partly hole is hole."""
     picture = narrow(to_samples(frame.picture))
-    mask = frame.hole if frame.effects is None else frame.hole & ~frame.effects.where
-    hole = mask[0].cpu().numpy().view(np.uint8)
+    hole = frame.hole[0].cpu().numpy().view(np.uint8)
     if factor > 1:
         height, width = -(-hole.shape[0] // factor), -(-hole.shape[1] // factor)
         edge = (0, height * factor - hole.shape[0], 0, width * factor - hole.shape[1])
@@ -145,5 +144,11 @@ class Places:
             np.arange(columns.stop - columns.start, dtype=np.float32),
             np.arange(rows.stop - rows.start, dtype=np.float32),
         )
-        moved = cv2.remap(self.moved[offset], x / NODE_PX, y / NODE_PX, cv2.INTER_LINEAR)
-        return x + columns.start + moved[..., 0], y + rows.start + moved[..., 1]
+        return self.of(offset, x + columns.start, y + rows.start)
+
+    def of(self, offset: int, x: Grid, y: Grid) -> tuple[Grid, Grid]:
+        """The same of some positions in the box; any array of them has its x and y in two dimensions."""
+        rows, columns = self.box
+        at = ((x - columns.start) / NODE_PX, (y - rows.start) / NODE_PX)
+        moved = cv2.remap(self.moved[offset], *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return x + moved[..., 0], y + moved[..., 1]

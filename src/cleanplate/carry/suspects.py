@@ -15,15 +15,15 @@ from jaxtyping import Bool, Float32, UInt8
 
 from cleanplate.carry.consensus import consensus
 from cleanplate.carry.evidence import Evidence, evidence
-from cleanplate.carry.scene import Places, Scene
+from cleanplate.carry.scene import Offsets, Places, Scene
 from cleanplate.config import EffectsConfig
 from cleanplate.imaging.frame import box_around
 from cleanplate.runtime.threads import in_order
 
 # Frames that are asked, before and after.
 OFFSETS = (2, 4, 7, 11, 16, 24, 34, 48)
-# Of these, those in which what contradicts must go with the thing.
-TOGETHER = (4, 7, 11, 16, 24)
+# Of these, those in which what contradicts must go with the thing; in the near ones a limb still is where it was.
+TOGETHER, NEAR = (4, 7, 11, 16, 24), (2, 4)
 # Lengths, as shares of the frame's height: how far around the hole is looked; how far a source must be from the hole in
 # any case, the first and the second time; how loosely what moves with the thing sits; what is close to the mask; over
 # what gaps a shadow goes on.
@@ -46,8 +46,10 @@ class Thresholds:
 STRONG, WEAK = Thresholds(1.0, 0.12, 5.0), Thresholds(0.4, 0.045, 2.5)
 # Share of the frames in which it goes with the thing, at least, and by how much more often than with the scene.
 WITH_THING, MORE_THAN_SCENE, MORE_WHEN_CLOSE = 0.5, 0.3, 0.1
+# A limb swings: in the near frames it is there more often, and it is smaller than this share of the thing.
+LIMB_WITH_THING, LIMB_SHARE = 0.6, 0.3
 
-Mask = Bool[np.ndarray, "h w"]
+Mask = Bool[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True)
@@ -137,10 +139,11 @@ class Finder:
         weak, hole = suspicions[one.number].weak[box], small.hole[box]
         if not weak.any():
             return one.found
-        with_thing, with_scene = self._goes(one, suspicions)
+        with_thing, with_scene = self._goes(one, suspicions, TOGETHER)
         close = small.distance[box] < CLOSE * self.height
         more = with_thing - with_scene
         kept = weak & (close | (with_thing >= WITH_THING)) & (more >= np.where(close, MORE_WHEN_CLOSE, MORE_THAN_SCENE))
+        kept |= self._limbs(one, suspicions, kept)
         around = cv2.blur(kept.astype(np.float32), (2 * CLOSING_PX + 1,) * 2) > ENOUGH_AROUND
         kept |= closed(kept | hole, CLOSING_PX) & found.asked & around
         unmoved = exceeds(found, WEAK, moved=False) & found.asked
@@ -151,7 +154,21 @@ class Finder:
         strong = exceeds(found, STRONG) & found.sure & kept
         return self._whole(one, grown(joined(kept, strong), 1) & ~hole)
 
-    def _goes(self, one: Looked, suspicions: Sequence[Suspicion]) -> tuple[Float32[np.ndarray, "h w"], ...]:
+    def _limbs(self, one: Looked, suspicions: Sequence[Suspicion], kept: Mask) -> Mask:
+        """What is small beside the thing, touches what is known to belong to it, and goes with it for a while."""
+        box = one.places.box
+        hole, weak = self.scene.smalls[one.number].hole[box], suspicions[one.number].weak[box]
+        with_thing, with_scene = self._goes(one, suspicions, NEAR)
+        new = weak & ~kept & (with_thing >= LIMB_WITH_THING) & (with_thing - with_scene >= MORE_WHEN_CLOSE)
+        new = joined(new | kept | grown(hole, TOUCHES_PX), hole) & new
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(new.astype(np.uint8))
+        small = stats[:, cv2.CC_STAT_AREA] <= LIMB_SHARE * int(hole.sum())
+        small[0] = False
+        return small[np.asarray(labels, np.intp)]
+
+    def _goes(
+        self, one: Looked, suspicions: Sequence[Suspicion], offsets: Offsets
+    ) -> tuple[Float32[np.ndarray, "h w"], ...]:
         """In which share of other frames there is something at the same place beside the thing, and in the scene."""
         box, centre = one.places.box, self.centres[one.number]
         rows, columns = box
@@ -159,7 +176,7 @@ class Finder:
         sums = np.zeros((4, shape[1], shape[0]), np.float32)
         for offset in one.places.moved:
             other = suspicions[one.number + offset]
-            if abs(offset) not in TOGETHER or not other.asked.any():
+            if abs(offset) not in offsets or not other.asked.any():
                 continue
             asked = other.asked.view(np.uint8)
             x, y = one.places.at(offset)

@@ -40,8 +40,8 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
 
     from cleanplate.baselines.fillers import telea
     from cleanplate.data.demo import make_demo, write_tone
-    from cleanplate.imaging.frame import CARRIED
-    from cleanplate.imaging.visualise import tint
+    from cleanplate.imaging.frame import CARRIED, MADE_UP
+    from cleanplate.imaging.visualise import provenance_to_grey, tint
     from cleanplate.metrics import psnr_db
     from cleanplate.pipeline import inpaint
     from cleanplate.video.clip import read_clip
@@ -61,21 +61,31 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
         clip = read_clip(source, mask)
         plate = inpaint(clip, seed=seed, on_step=on_step)
         write_video(partial / "clean.mp4", plate.frames, like=source)
-        write_grey(partial / "provenance.mkv", plate.provenance / 2, like=source)
+        grey = provenance_to_grey(plate.provenance.numpy(), plate.effects.numpy())
+        write_grey(partial / "provenance.mkv", torch.from_numpy(grey) / 255, like=source)
         write_video(partial / "truth.mkv", demo.truth, fps=demo.fps)
         painted = telea(clip.frames, clip.hole)
-        middle = slice(len(demo.frames) // 2, len(demo.frames) // 2 + 1)
-        where = tint(plate.frames[middle], plate.provenance[middle])[0]
-        shown = [frames[middle][0] for frames in (clip.frames, plate.frames, painted)]
+        index = 2 * len(demo.frames) // 3  # where the shadow lies on the saucer and the table
+        looked_at = slice(index, index + 1)
+        where = tint(plate.frames[looked_at], plate.provenance[looked_at])[0]
+        shown = [frames[looked_at][0] for frames in (clip.frames, plate.frames, painted)]
         rows = torch.cat(shown[:2], 2), torch.cat((where, shown[2]), 2)
         write_png(partial / "side-by-side.png", torch.cat(rows, 1))
+        some = [len(demo.frames) * sixth // 6 for sixth in (1, 3, 5)]
+        marked = tint(clip.frames[some], (clip.hole[some] * MADE_UP + plate.effects[some] * CARRIED).to(torch.uint8))
+        columns = (torch.cat(list(frames), 1) for frames in (clip.frames[some], marked, plate.frames[some]))
+        write_png(partial / "shadow.png", torch.cat(list(columns), 2))
     ours, theirs = (psnr_db(frames, demo.truth, clip.hole) for frames in (plate.frames, painted))
-    carried = float((plate.provenance == CARRIED).sum() / clip.hole.sum())
+    carried = float((plate.provenance[clip.hole] == CARRIED).float().mean())
+    shadow = (demo.frames != demo.truth).any(1, keepdim=True) & ~clip.hole
+    before, after = (psnr_db(frames, demo.truth, shadow) for frames in (demo.frames, plate.frames))
     frames, _, height, width = clip.frames.shape
     return [
         f"{frames} frames of {width}x{height}, {float(clip.hole.float().mean()):.1%} hidden, {plate.elapsed_s:.1f} s",
         f"PSNR in the hole: {ours:.2f} dB, {carried:.1%} of it carried from other frames",
         f"OpenCV Telea:     {theirs:.2f} dB",
-        f"written to {folder}: input.mp4, mask.mkv, clean.mp4, provenance.mkv, truth.mkv, and side-by-side.png",
-        "(input, cleaned; what is carried in blue and made up in orange, Telea)",
+        f"Its shadow, which the mask does not cover: {before:.2f} dB before, {after:.2f} dB after",
+        f"written to {folder}: input.mp4, mask.mkv, clean.mp4, provenance.mkv, truth.mkv, side-by-side.png",
+        "(input, cleaned; what is carried in blue and made up in orange, Telea), and shadow.png",
+        "(input; the mask in orange, and in blue what was found to go with it; cleaned)",
     ]

@@ -25,7 +25,8 @@ class Evaluate:
     dilate_px: int = DILATE_PX
     """Pixels the mask was grown by."""
     provenance: Annotated[Path | None, arg(metavar="PATH")] = None
-    """What inpaint --provenance wrote: carried and learned pixels are measured apart too."""
+    """What inpaint --provenance wrote: carried pixels (the thing's effects outside the mask too) and learned ones are
+    measured apart too."""
     metrics: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
     """Which ones; if none are named, all that need no weights. fid, frechet_vgg16, lpips and hole_lpips need some."""
     seed: int = 0
@@ -64,7 +65,7 @@ class Evaluate:
 
 
 def to_provenance(levels: Any, shape: tuple[int, ...], path: Path) -> Any:
-    """The grey levels that --provenance wrote, 0, 128 and 255, as 0, 1 and 2."""
+    """The grey levels that inpaint --provenance wrote as 0, 1 and 2; what is an effect of the thing is 1, carried."""
     import torch
 
     from cleanplate.imaging.visualise import grey_to_provenance

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import End, Output, Start, progress, span_of
-from cleanplate.config import DEFAULT_METHOD, DILATE_PX, METHODS, Encoding, Method
+from cleanplate.config import DEFAULT_METHOD, DILATE_PX, METHODS, Encoding, Method, WhichEffects
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.progress import OnStep
 
@@ -55,7 +55,10 @@ class Inpaint:
     invert_mask: bool = False
     """Black marks what to remove."""
     provenance: Annotated[Path | None, arg(metavar="PATH")] = None
-    """Where to write where each pixel comes from: black known, grey (128) carried, white made up."""
+    """Where to write where each pixel comes from: black known, grey carried (64 outside the mask, as an effect of the
+    thing, 128 in it), white made up."""
+    effects_mask: Annotated[Path | None, arg(metavar="PATH")] = None
+    """Where to write, as a mask, what was changed outside MASK as an effect of the thing (--effects)."""
     encoding: Annotated[Encoding, arg(name="")] = ENCODING
     device: str = "auto"
     """cpu, cuda, mps, or auto."""
@@ -86,23 +89,24 @@ class Inpaint:
         from cleanplate.runtime.work_dir import WorkDir
         from cleanplate.video.writer import check_output
 
-        outputs = [self.output] if self.provenance is None else [self.output, self.provenance]
-        if len({output.absolute() for output in outputs}) < len(outputs):
-            raise InputError(f"{self.output} is named twice", "video and provenance go to two files", "rename one")
+        beside = [path for path in (self.provenance, self.effects_mask) if path is not None]
+        outputs = [path.absolute() for path in (self.output, *beside)]
+        for path in outputs:
+            if outputs.count(path) > 1:
+                raise InputError(f"{path.name} is named twice", "each output goes to a file of its own", "rename one")
+        if self.effects_mask is not None and self.settings.effects.find == "off":
+            given = "--effects-mask is given, and effects are off"
+            raise InputError(given, "it is for what is found of them", "leave it out, or see --effects")
         sources = [existing(path) for path in (self.video, self.mask, *self.extra_mask)]
         check_output(self.output, overwrite=self.overwrite, sources=sources, encoding=self.encoding)
-        if self.provenance is not None:
-            check_output(self.provenance, overwrite=self.overwrite, sources=sources)
+        for path in beside:
+            check_output(path, overwrite=self.overwrite, sources=sources)
         folder = self.output.with_name(f"{self.output.name}.work")
         work_dir = WorkDir(folder, resume=self.resume, overwrite=self.overwrite, every_s=self.save_every_s)
         with progress() as bar, logs(self.log_dir, self.pictures) as records, _kept(work_dir):
             done = self.clean(work_dir, each_of(bar, *records))
         work_dir.finish(losses=self.log_dir and self.log_dir / "steps.jsonl")
-        height, width = done.size
-        print(
-            f"{self.output}: {done.frames} frames of {width}x{height}; {done.hidden:.1%} was hidden, of it "
-            f"{done.carried:.1%} carried from other frames and {done.made_up:.1%} made up; {done.elapsed_s:.1f} s"
-        )
+        print(f"{self.output}: {summary(done, self.settings.effects.find)}")
 
     def clean(
         self, work_dir: "WorkDir", on_step: OnStep, on_frame: "Callable[[Frame], None] | None" = None
@@ -118,6 +122,7 @@ class Inpaint:
             self.settings,
             run,
             provenance=self.provenance,
+            effects_mask=self.effects_mask,
             encoding=self.encoding,
             on_frame=on_frame,
         )
@@ -139,6 +144,22 @@ class Inpaint:
     def span(self) -> "Span":
         """The part of the video."""
         return span_of(self.video, self.start, self.end)
+
+
+def summary(done: "Cleaned", looked_for: WhichEffects) -> str:
+    """What was done, in a line."""
+    height, width = done.size
+    said = [
+        f"{done.frames} frames of {width}x{height}",
+        f"{done.hidden:.1%} was hidden, of it {done.carried:.1%} carried from other frames and {done.made_up:.1%} made "
+        "up",
+    ]
+    if done.effects or done.effects_left:
+        them = "its shadow" if looked_for == "shadows" else "its shadow, reflections and the like"
+        said.append(f"{done.effects:.1%} more went with it ({them}, and what the mask missed)")
+    if done.effects_left:
+        said.append(f"of what was found {done.effects_left:.1%} was left: no frame shows what is behind it")
+    return "; ".join([*said, f"{done.elapsed_s:.1f} s"])
 
 
 @contextlib.contextmanager

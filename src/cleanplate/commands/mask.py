@@ -1,5 +1,6 @@
 """The command `mask`: mark a thing once and write its mask for the whole shot."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, repeat
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import End, Output, Start, progress, span_of
-from cleanplate.config import Tracker
+from cleanplate.config import DILATE_PX, METHODS, EffectsConfig, Tracker, WhichEffects
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
 
@@ -52,10 +53,13 @@ class Mask:
     """Word of an earlier version for --end: ends with the frame that is shown then, which is masked too."""
     method: Tracker = "flow"
     """flow, or sam2 if its package and weights are there ($CLEANPLATE_WEIGHTS)."""
+    effects: WhichEffects = "off"
+    """Mask too what goes with the thing beside it. shadows: its shadow, and what the mask has missed of it; all: also
+    reflections, smoke and the like; off: only the thing. inpaint looks for shadows by itself."""
     seed: int = 0
     """The same video, marks and seed give the same mask."""
     device: str = "auto"
-    """For sam2: cpu, cuda, mps, or auto."""
+    """For sam2 and --effects: cpu, cuda, mps, or auto."""
     overwrite: bool = False
     """Replace an output that is already there."""
 
@@ -76,12 +80,16 @@ class Mask:
         nothing = np.zeros((height, width), bool)
         with progress() as on_step:
             masks, covered, look_at = self._masks(marks, part, on_step)
+            added = Added()
+            if self.effects != "off":
+                masks = self._with_effects(masks, part, added, on_step)
             every = (next(masks) if index in part else nothing for index in range(len(times_s)))
             write_masks(self.output, every, self.video, len(times_s), on_step)
-        print(
-            f"{self.output}: {len(times_s)} frames of {width}x{height}; frames {part[0]} to {part[-1]} are masked, "
-            f"{covered:.1%} of the picture"
-        )
+        said = f"{self.output}: {len(times_s)} frames of {width}x{height}; frames {part[0]} to {part[-1]} are masked, "
+        said += f"{covered:.1%} of the picture"
+        if self.effects != "off":
+            said += f", and {added.pixels / (len(part) * width * height):.1%} more that goes with it"
+        print(said)
         if look_at:
             shown = ", ".join(map(str, look_at))
             print(f"look at frames {shown}: unsure there, or resting on an outline that was found")
@@ -134,6 +142,40 @@ class Mask:
         look_at = tuple(part[0] + index for index in tracked.frames_to_review)
         return iter(tracked), float(tracked.probability.mean()) / 255, look_at
 
+    def _with_effects(
+        self, masks: "Iterator[np.ndarray]", part: range, added: "Added", on_step: OnStep | None
+    ) -> "Iterator[np.ndarray]":
+        """The masks of these frames with what goes with the thing; how much that is, is counted."""
+        import numpy as np
+        import torch
+
+        from cleanplate.imaging.frame import MADE_UP, Frame
+        from cleanplate.imaging.pixels import narrow
+        from cleanplate.pipeline import find_device, find_effects
+        from cleanplate.runtime.options import RunOptions
+        from cleanplate.video.masks import grow
+        from cleanplate.video.reader import stream_frames
+
+        place, waiting = find_device(self.device), deque[np.ndarray]()
+
+        def frames() -> Iterator[Frame]:
+            pictures = islice(stream_frames(self.video), part.start, part.stop)
+            for index, (picture, mask) in enumerate(zip(pictures, masks, strict=False)):  # a fixed one never ends
+                waiting.append(mask)
+                channels = torch.from_numpy(np.ascontiguousarray(narrow(picture).transpose(2, 0, 1)))
+                hole = torch.from_numpy(grow(mask, DILATE_PX))[None] * MADE_UP
+                yield Frame(index, channels, hole.to(torch.uint8)).on(place)
+
+        method = replace(METHODS["carry"], effects=EffectsConfig(self.effects))
+        run = RunOptions(self.seed, self.device, on_step=on_step)
+        for frame in find_effects(frames(), method, run, total=len(part)):
+            mask = waiting.popleft()
+            if frame.effects is not None:
+                more = frame.effects.where[0].cpu().numpy() & ~mask
+                added.pixels += int(more.sum())
+                mask = mask | more
+            yield mask
+
     def _marks(self, size: tuple[int, int], length: int) -> "list[Mark]":
         """What was marked, on which frames."""
         from cleanplate.track.marks import Mark, box_area, painted_area, polygon_area
@@ -166,6 +208,13 @@ class Mask:
                 needed = f"{self.video} has {length} frames, counted from 0"
                 raise InputError(f"frame {mark.frame} is marked", needed, f"give a frame from 0 to {length - 1}")
         return marks
+
+
+@dataclass
+class Added:
+    """How much was added to masks, as far as they are written."""
+
+    pixels: int = 0
 
 
 def frame_times_s(video: Path, fps: float) -> list[float]:

@@ -21,7 +21,7 @@ from cleanplate.commands.settings import Value
 from cleanplate.config import Method
 from cleanplate.errors import InputError
 
-METHOD_GROUPS = ("method", "carry", "learn", "network", "loss", "schedule", "fit")
+METHOD_GROUPS = ("method", "carry", "effects", "learn", "network", "loss", "schedule", "fit")
 """Groups of options whose defaults are the method's."""
 
 
@@ -35,12 +35,14 @@ class Option:
     """What it belongs to: "" (the command itself), encoding, or one of METHOD_GROUPS."""
     type: Any
     help: str
+    field: str
+    """Where a method of METHOD_GROUPS has it: carry.rounds."""
     default: Any = None
     """Of an option that does not depend on the method; None if it must be given."""
 
     def value(self, method: Method) -> Any:
         """What it is with this method, if nobody sets it."""
-        return attrgetter(self.name.replace("-", "_"))(method) if self.group in METHOD_GROUPS else self.default
+        return attrgetter(self.field)(method) if self.group in METHOD_GROUPS else self.default
 
     def takes(self, wanted: Any) -> bool:
         """Whether its values are, or hold, values of that type: `tuple[Path, ...] | None` takes tuple and Path."""
@@ -55,20 +57,22 @@ def _within(kind: Any, wanted: Any) -> bool:
 @cache
 def options() -> Mapping[str, Option]:
     """All options by their names, in the command's order."""
-    return {option.name: option for option in _options(Inpaint, "", "")}
+    return {option.name: option for option in _options(Inpaint, "", "", "")}
 
 
-def _options(of: type, group: str, before: str) -> Iterator[Option]:
+def _options(of: type, group: str, before: str, place: str) -> Iterator[Option]:
     types, marked = typing.get_type_hints(of), typing.get_type_hints(of, include_extras=True)
     helps = docstrings(of)
     for field in dataclasses.fields(of):
-        kind, name = types[field.name], before + field.name.replace("_", "-")
+        kind, path = types[field.name], place + field.name
+        names = (getattr(mark, "name", None) for mark in typing.get_args(marked[field.name])[1:])
+        name = next((name for name in names if name is not None), field.name.replace("_", "-"))
         if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-            nameless = any(getattr(mark, "name", None) == "" for mark in typing.get_args(marked[field.name])[1:])
-            yield from _options(kind, "method" if kind is Method else field.name, "" if nameless else f"{name}.")
+            inside = ("method", "") if kind is Method else (field.name, f"{path}.")
+            yield from _options(kind, inside[0], f"{before}{name}." if name else before, inside[1])
         else:
             default = None if field.default is dataclasses.MISSING else field.default
-            yield Option(name, group, kind, helps.get(field.name, ""), default)
+            yield Option(before + name, group, kind, helps.get(field.name, ""), path, default)
 
 
 def docstrings(of: type) -> dict[str, str]:

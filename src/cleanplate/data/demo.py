@@ -17,9 +17,11 @@ from jaxtyping import Bool, Float
 from skimage import data
 from torch import Tensor
 
+from cleanplate.data.shadows import Shadow, cast_shadow, shade
 from cleanplate.imaging.pixels import to_tensor
 
 FPS = 24.0
+SHADOW = Shadow(strength=0.45, shear=1.0, flattening=0.35, softness=0.05)
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,14 @@ class DemoClip:
 
     frames: Float[Tensor, "T 3 H W"]
     truth: Float[Tensor, "T 3 H W"]
+    """Without the object, and without its shadow."""
     mask: Bool[Tensor, "T 1 H W"]
-    """The object, not grown."""
+    """The object, not grown, and without its shadow."""
     fps: float = FPS
 
 
 def make_demo(seed: int = 0, *, n_frames: int = 60, size: tuple[int, int] = (192, 384)) -> DemoClip:
-    """Film a photograph with a virtual hand-held camera while a ball rolls by.
+    """Film a photograph with a virtual hand-held camera while a ball rolls by, with a shadow on the table.
 
     Args:
         seed: of the camera's shake.
@@ -44,7 +47,7 @@ def make_demo(seed: int = 0, *, n_frames: int = 60, size: tuple[int, int] = (192
     photograph = data.coffee()
     rng = random.Random(seed)
     phases = [rng.uniform(0, 2 * math.pi) for _ in range(8)]
-    truth, frames, mask = [], [], []
+    truth, balls, mask = [], [], []
     for index in range(n_frames):
         time = index / max(n_frames - 1, 1)
         view = _camera(time, index / FPS, photograph.shape[:2], size, phases)
@@ -53,11 +56,13 @@ def make_demo(seed: int = 0, *, n_frames: int = 60, size: tuple[int, int] = (192
         picture = np.clip(picture * (1 - 0.1 * time), 0, 255).astype(np.uint8)
         ball, cover = _ball(time, index, size)
         truth.append(picture)
-        frames.append(np.where(cover[..., None], ball, picture))
+        balls.append(ball)
         mask.append(cover)
-    return DemoClip(
-        to_tensor(np.stack(frames)), to_tensor(np.stack(truth)), torch.from_numpy(np.stack(mask)).unsqueeze(1)
-    )
+    covers, ground = np.stack(mask), to_tensor(np.stack(truth))
+    density = torch.from_numpy(cast_shadow(covers, SHADOW)).unsqueeze(1)
+    hidden = torch.from_numpy(covers).unsqueeze(1)
+    shaded = (shade(ground, density) * 255).round() / 255
+    return DemoClip(torch.where(hidden, to_tensor(np.stack(balls)), shaded), ground, hidden)
 
 
 def _camera(

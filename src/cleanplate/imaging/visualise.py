@@ -3,23 +3,37 @@
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-GREY = (0, 128, 255)
-"""How known, carried and made-up pixels are written as grey values."""
+from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP
+
+GREY = {KNOWN: 0, CARRIED: 128, MADE_UP: 255}
+"""The grey value that pixels of a provenance are written as."""
+EFFECT_GREY = 64
+"""That of a carried pixel outside the mask, changed as an effect of the thing; one that is made up is as any other."""
 TINTS = {1: (0, 114, 178), 2: (230, 159, 0)}
 """Colour of each kind of filled pixel, 0..255: told apart by the colour-blind too (Okabe & Ito 2008)."""
 
 
-def provenance_to_grey(provenance: UInt8[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-    """A provenance as it is written."""
-    return np.array(GREY, np.uint8)[provenance]
+def provenance_to_grey(
+    provenance: UInt8[np.ndarray, "*shape"], effects: Bool[np.ndarray, "*shape"] | None = None
+) -> UInt8[np.ndarray, "*shape"]:
+    """A provenance as it is written.
+
+    Args:
+        provenance: KNOWN, CARRIED or MADE_UP.
+        effects: where it is of an effect of the thing, outside the mask; None is nowhere.
+    """
+    grey = np.array([GREY[kind] for kind in (KNOWN, CARRIED, MADE_UP)], np.uint8)[provenance]
+    return grey if effects is None else np.where(effects & (provenance == CARRIED), np.uint8(EFFECT_GREY), grey)
 
 
 def grey_to_provenance(grey: UInt8[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-    """The provenance nearest to what was read: a lossy file may be off by a few values."""
-    return np.abs(grey[..., None].astype(int) - GREY).argmin(-1).astype(np.uint8)
+    """The provenance nearest to what was read: a lossy file may be off by a few values. An effect is carried too."""
+    kinds = {**{level: kind for kind, level in GREY.items()}, EFFECT_GREY: CARRIED}
+    nearest = np.abs(grey[..., None].astype(int) - list(kinds)).argmin(-1)
+    return np.array(list(kinds.values()), np.uint8)[nearest]
 
 
 def tint(frames: Float[Tensor, "T 3 H W"], provenance: UInt8[Tensor, "T 1 H W"]) -> Float[Tensor, "T 3 H W"]:

@@ -16,7 +16,7 @@ from cleanplate.config import METHODS, Method, find_method
 from cleanplate.errors import InputError
 
 # Files are the studio's own business: nobody names a path here.
-FILES = ("video", "mask", "output", "extra-mask", "provenance", "log-dir", "pictures", "settings-file")
+FILES = ("video", "mask", "output", "extra-mask", "provenance", "effects-mask", "log-dir", "pictures", "settings-file")
 NOT_HERE = frozenset({*FILES, "method", "overwrite", "resume", "save-every-s"})
 TITLES = {
     "": "Reading, budget and machine",

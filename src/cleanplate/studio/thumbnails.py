@@ -69,7 +69,7 @@ def write_mask(path: Path, mask: Bool[np.ndarray, "H W"], colour: Colour = MASK_
 
 
 def write_provenance(path: Path, grey: UInt8[np.ndarray, "H W"]) -> None:
-    """The provenance as a tint, from the grey values that `clean` writes (0, 128, 255)."""
+    """The provenance as a tint, from the grey values that `clean` writes."""
     write_tint(path, grey_to_provenance(grey), TINTS)
 
 
