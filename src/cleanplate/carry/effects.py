@@ -9,7 +9,7 @@ shadow around it tells by how much; otherwise it stays as it is, and is said to.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ from cleanplate.carry.journal import Border, Journal
 from cleanplate.carry.linking import Linker
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.scene import Scene, Small, factor_of, small_of
-from cleanplate.carry.suspects import OFFSETS, STRONG, WEAK, Finder, Looked, exceeds
+from cleanplate.carry.suspects import OFFSETS, STRONG, WEAK, Looked, exceeds, find
 from cleanplate.carry.trajectories import CUT, LinkedFrame, boundary_pixels
 from cleanplate.config import EffectsConfig
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Effects, Frame
@@ -104,7 +104,7 @@ class EffectsStage:
             self.motions.append(motion)
             self.linked()
         scene = Scene(self.smalls, self.motions, factor_of(self.waiting[0].frame.size))
-        looked = Finder(scene, self.before, self.effects).find()[:count]
+        looked = find(scene, self.before, self.effects)[:count]
         nothing = np.zeros_like(self.smalls[0].hole)
         block, kept = [], []
         for number, (one, seen) in enumerate(zip(self.waiting, looked, strict=False), done):
@@ -160,7 +160,7 @@ def _finding(seen: Looked) -> Finding:
 AROUND, LEAST_TOLD, LEAST_LIGHT = 0.03, 0.02, -1.6
 
 
-def _with(frame: Frame, finding: Finding | None, motion: "Motion | str") -> LinkedFrame:
+def _with(frame: Frame, finding: Finding | None, motion: Motion | Literal["cut"]) -> LinkedFrame:
     """A frame whose effects are hole, and that knows where it goes on to."""
     if finding is not None:
         height, width = frame.size

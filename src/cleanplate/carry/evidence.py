@@ -74,7 +74,7 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False) -> Evidence
     tolerance = NOISE_TIMES * noise + cv2.subtract(seen.high, seen.low).astype(np.float32)
     light = _light(seen.shown, seen.picture, asked)
     around = _light(seen.shown, seen.picture, far) if of_hole else light
-    light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(around.mean(-1)[far])))) if enough else 0.05
+    light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(_mean(around)[far])))) if enough else 0.05
     foreign, dark = _foreign(seen.shown, seen.picture, tolerance, asked), _dark(light, asked)
     moved = _moved(seen, PARALLAX * height)
     foreign_moved = _foreign(seen.shown, moved, tolerance, asked)
@@ -101,7 +101,19 @@ def _foreign(shown: np.ndarray, picture: np.ndarray, tolerance: np.ndarray, aske
     below = cv2.subtract(cv2.erode(picture, around), shown)
     above = cv2.subtract(shown, cv2.dilate(picture, around))
     beyond = cv2.max(below, above).astype(np.float32) / tolerance
-    return np.where(asked, beyond.max(-1), np.float32(0))
+    return np.where(asked, _largest(beyond), np.float32(0))
+
+
+def _largest(picture: Float32[np.ndarray, "h w 3"]) -> Map:
+    """Of the three colours; several times faster than numpy's maximum along an axis."""
+    one, two, three = cv2.split(picture)
+    return cv2.max(cv2.max(one, two), three)
+
+
+def _mean(picture: Float32[np.ndarray, "h w 3"]) -> Map:
+    """Of the three colours."""
+    one, two, three = cv2.split(picture)
+    return (one + two + three) / 3
 
 
 LOGS = np.log(np.arange(256, dtype=np.float32) + np.float32(DARK_LEVELS))
@@ -117,7 +129,7 @@ def _light(shown: np.ndarray, picture: np.ndarray, asked: np.ndarray) -> Float32
 
 def _dark(light: Float32[np.ndarray, "h w 3"], asked: np.ndarray) -> Map:
     """How much light is missing, where it is in all colours alike."""
-    most, least, mean = light.max(-1), light.min(-1), light.mean(-1)
+    most, least, mean = _largest(light), -_largest(-light), _mean(light)
     alike = (most < 0) & (most - least < COLOUR_LEAST - COLOUR_SHARE * mean)
     return np.where(asked & alike, -mean, np.float32(0))
 
