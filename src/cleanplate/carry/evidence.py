@@ -26,6 +26,10 @@ COLOUR_LEAST, COLOUR_SHARE = 0.04, 0.35
 FAR_PX, LEAST_FAR = 15, 100
 # Deviations of noise that are none; the least noise there is, in levels, and in the logarithm of light.
 NOISE_TIMES, LEAST_NOISE, LEAST_LIGHT_NOISE = 3.0, 1.0, 0.005
+# Deviations of noise by which what others show of a place may spread.
+SPREAD_TIMES = 6.0
+# Share of what is far from the hole that may be wrong by chance; more of it raises the threshold.
+BY_CHANCE, USUAL_FOREIGN = 0.02, 0.4
 # Of parallax, as a share of the frame's height.
 PARALLAX = 0.03
 # Flow between frames and consensus sees textures under this sigma, in pixels, not light.
@@ -72,13 +76,20 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False) -> Evidence
     differs = cv2.absdiff(seen.shown, seen.picture)
     noise = max(LEAST_NOISE, MAD * float(np.median(differs[far]))) if enough else NOISE_TIMES
     tolerance = NOISE_TIMES * noise + cv2.subtract(seen.high, seen.low).astype(np.float32)
+    # Where the others disagree among themselves, the motion that leads to them is not to be believed.
+    spread = cv2.GaussianBlur(_mean(cv2.subtract(seen.high, seen.low).astype(np.float32)), (0, 0), LIGHT_SIGMA_PX)
+    agreed = spread <= SPREAD_TIMES * noise
     light = _light(seen.shown, seen.picture, asked)
     around = _light(seen.shown, seen.picture, far) if of_hole else light
     light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(_mean(around)[far])))) if enough else 0.05
-    foreign, dark = _foreign(seen.shown, seen.picture, tolerance, asked), _dark(light, asked)
+    trusted = asked if of_hole else asked & agreed
+    foreign, dark = _foreign(seen.shown, seen.picture, tolerance, trusted), _dark(light, asked)
     moved = _moved(seen, PARALLAX * height)
-    foreign_moved = _foreign(seen.shown, moved, tolerance, asked)
+    foreign_moved = _foreign(seen.shown, moved, tolerance, trusted)
     dark_moved = _dark(_light(seen.shown, moved, asked), asked)
+    if enough and not of_hole:
+        usual = _by_chance(cv2.GaussianBlur(np.minimum(foreign_moved, 3), (0, 0), 1.0), far, USUAL_FOREIGN)
+        foreign, foreign_moved = foreign / usual, foreign_moved / usual
     return Evidence(
         asked,
         asked & (seen.count > 1),
@@ -93,6 +104,11 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False) -> Evidence
 
 
 MAD = 1.4826  # of normal noise, the standard deviation in median absolute deviations
+
+
+def _by_chance(found: Map, far: Bool[np.ndarray, "h w"], usual: float) -> float:
+    """How many times more than usual there is far from the hole, where nothing is to be found; at least 1."""
+    return max(1.0, float(np.quantile(found[far], 1 - BY_CHANCE)) / usual)
 
 
 def _foreign(shown: np.ndarray, picture: np.ndarray, tolerance: np.ndarray, asked: np.ndarray) -> Map:
