@@ -26,6 +26,8 @@ COLOUR_LEAST, COLOUR_SHARE = 0.04, 0.35
 FAR_PX, LEAST_FAR = 15, 100
 # Deviations of noise that are none; the least noise there is, in levels, and in the logarithm of light.
 NOISE_TIMES, LEAST_NOISE, LEAST_LIGHT_NOISE = 3.0, 1.0, 0.005
+# So much of other colours, when the light is given back, is no texture of the ground.
+OTHER_TEXTURE = 0.25
 # Deviations of noise by which what others show of a place may spread.
 SPREAD_TIMES = 6.0
 # Share of what is far from the hole that may be wrong by chance; more of it raises the threshold.
@@ -82,8 +84,12 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False) -> Evidence
     light = _light(seen.shown, seen.picture, asked)
     around = _light(seen.shown, seen.picture, far) if of_hole else light
     light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(_mean(around)[far])))) if enough else 0.05
-    trusted = asked if of_hole else asked & agreed
-    foreign, dark = _foreign(seen.shown, seen.picture, tolerance, trusted), _dark(light, asked)
+    trusted = asked & agreed
+    foreign, dark = _foreign(seen.shown, seen.picture, tolerance, trusted), _dark(light, trusted if of_hole else asked)
+    if not of_hole:  # a shadow keeps the texture underneath
+        lit = np.clip(seen.picture * np.exp(light), 0, 255).astype(np.uint8)
+        other = cv2.GaussianBlur(_foreign(seen.shown, lit, tolerance, asked), (0, 0), LIGHT_SIGMA_PX)
+        dark = np.where(other < OTHER_TEXTURE, dark, np.float32(0))
     moved = _moved(seen, PARALLAX * height)
     foreign_moved = _foreign(seen.shown, moved, tolerance, trusted)
     dark_moved = _dark(_light(seen.shown, moved, asked), asked)
