@@ -29,7 +29,7 @@ from cleanplate.imaging.pixels import to_float, to_like
 from cleanplate.runtime.threads import in_order
 from cleanplate.runtime.work_dir import WorkDir
 
-# Frames that are looked ahead to, at most, and as a share of those that are held.
+# Frames that are looked ahead to, at most, and as a share of those that are held; one at least, for the motion to it.
 AHEAD, AHEAD_SHARE = 24, 1 / 3
 
 
@@ -87,11 +87,13 @@ class EffectsStage:
             self.linked()
             yield one
         for one in passing:
+            if not self.waiting:
+                self.linked()  # nothing leads to the first frame, or what does was found by an earlier run
             self.waiting.append(one)
             self.smalls.append(small_of(one.frame, factor_of(one.frame.size)))
             window = self.linker.config.window(one.frame.size)
             if len(self.waiting) >= window:
-                yield from self._finish(window - min(AHEAD, int(AHEAD_SHARE * window)))
+                yield from self._finish(window - max(1, min(AHEAD, int(AHEAD_SHARE * window))))
         yield from self._finish(len(self.waiting))
 
     def _finish(self, count: int) -> list[LinkedFrame]:
