@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 
 from cleanplate import write_video
 from cleanplate.data.demo import DemoClip, make_demo, write_tone
@@ -74,6 +75,20 @@ def make_shot(path: Path, seed: int = 0) -> Shot:
     return Shot(path, demo)
 
 
+def shadow_of(shot: Shot, frame: int) -> np.ndarray:
+    """A shadow that goes with the ball, to its right: (h, w) bool."""
+    ball = shot.demo.mask[frame, 0].numpy()
+    return np.roll(ball, round(0.8 * shot.box(frame)[2] * SIZE[1]), axis=1) & ~ball
+
+
+def shaded(shot: Shot) -> Shot:
+    """The same shot where the ball casts a shadow, which its mask leaves out."""
+    dark = np.stack([shadow_of(shot, frame) for frame in range(N_FRAMES)])[:, None]
+    frames = shot.demo.frames.where(~torch.from_numpy(dark), 0.5 * shot.demo.frames)
+    write_video(shot.path, frames, fps=shot.demo.fps)
+    return replace(shot, demo=replace(shot.demo, frames=frames))
+
+
 def upload(page: Any, path: Path) -> None:
     page.set_input_files("#upload input[type=file]", str(path))
     page.wait_for_selector("#marker .screen[data-shown]")
@@ -87,8 +102,8 @@ def scrub(page: Any, screen: str, frame: int) -> None:
 
 def drag(page: Any, left: float, top: float, width: float, height: float) -> None:
     """Over a part of the picture that is marked, in shares of it."""
-    page.locator("#marker canvas").scroll_into_view_if_needed()
-    place = page.locator("#marker canvas").bounding_box()
+    page.locator("#marker canvas.marks").scroll_into_view_if_needed()
+    place = page.locator("#marker canvas.marks").bounding_box()
     corners = [(left, top), (left + width / 2, top + height / 2), (left + width, top + height)]
     at = [(place["x"] + x * place["width"], place["y"] + y * place["height"]) for x, y in corners]
     page.mouse.move(*at[0])
@@ -108,7 +123,7 @@ def mark(page: Any, shot: Shot, frame: int) -> None:
     tool(page, "Box")
     drag(page, *shot.box(frame))
     page.get_by_role("button", name=f"Frame {frame}, marked").wait_for()
-    page.wait_for_selector(f"#marker canvas[data-drawn='{frame}']")
+    page.wait_for_selector(f"#marker canvas.marks[data-drawn='{frame}']")
 
 
 def track(page: Any) -> None:
@@ -144,11 +159,12 @@ def saved(page: Any, what: str, folder: Path) -> Path:
     return path
 
 
-def covered(page: Any) -> np.ndarray:
-    """What is marked on the frame that is shown, (h, w) bool."""
+def covered(page: Any, layer: str = "marks") -> np.ndarray:
+    """What is marked on the frame that is shown, or its effects, (h, w) bool."""
     pixels = page.evaluate(
-        "() => { const c = document.querySelector('#marker canvas');"
-        "return [c.height, c.width, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]; }"
+        "(layer) => { const c = document.querySelector(`#marker canvas.${layer}`);"
+        "return [c.height, c.width, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]; }",
+        layer,
     )
     return np.array(pixels[2]).reshape(pixels[0], pixels[1], 4)[..., 3] > 127
 

@@ -60,13 +60,13 @@ def test_a_click_marks_and_what_stands_still_is_marked_everywhere(opened: Opened
     scrub(page, "#marker", 6)
     tool(page, "Click")
     left, top, width, height = shot.box(6)
-    page.locator("#marker canvas").scroll_into_view_if_needed()
-    place = page.locator("#marker canvas").bounding_box()
+    page.locator("#marker canvas.marks").scroll_into_view_if_needed()
+    place = page.locator("#marker canvas.marks").bounding_box()
     page.mouse.click(
         place["x"] + (left + width / 2) * place["width"], place["y"] + (top + height / 2) * place["height"]
     )
     page.get_by_role("button", name="Frame 6, marked").wait_for()
-    page.wait_for_selector("#marker canvas[data-drawn='6']")
+    page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
     found, ball = covered(page), shot.demo.mask[6, 0].numpy()
     assert (found & ball).sum() > 0.8 * ball.sum()
     assert found.sum() < 2 * ball.sum()
@@ -74,7 +74,7 @@ def test_a_click_marks_and_what_stands_still_is_marked_everywhere(opened: Opened
     track(page)
     for frame in (0, 11):
         scrub(page, "#marker", frame)
-        page.wait_for_selector(f"#marker canvas[data-drawn='{frame}']")
+        page.wait_for_selector(f"#marker canvas.marks[data-drawn='{frame}']")
         there = covered(page)
         assert (there & found).sum() > 0.95 * (there | found).sum()
     page.click("#again")
@@ -91,7 +91,7 @@ def test_what_was_marked_can_be_taken_back(opened: Opened, shot: Shot) -> None:
     found = covered(page)
     track(page)
     scrub(page, "#marker", 2)
-    page.wait_for_selector("#marker canvas[data-drawn='2']")
+    page.wait_for_selector("#marker canvas.marks[data-drawn='2']")
     followed = covered(page)
     tool(page, "Paint")
     drag(page, 0.1, 0.1, 0.2, 0)
@@ -100,16 +100,16 @@ def test_what_was_marked_can_be_taken_back(opened: Opened, shot: Shot) -> None:
     page.keyboard.press("Control+z")  # the picture has the focus
     page.get_by_role("button", name="Frame 2, marked").wait_for(state="detached")
     page.wait_for_selector("#clean:not([disabled])")  # nothing is to be tracked again
-    page.wait_for_selector("#marker canvas[data-drawn='2']")
+    page.wait_for_selector("#marker canvas.marks[data-drawn='2']")
     assert np.array_equal(covered(page), followed)
 
     scrub(page, "#marker", 6)
-    page.wait_for_selector("#marker canvas[data-drawn='6']")
+    page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
     page.get_by_role("button", name="Clear this frame").click()
     page.get_by_role("button", name="Frame 6, marked").wait_for(state="detached")
     undo.click()
     page.get_by_role("button", name="Frame 6, marked").wait_for()
-    page.wait_for_selector("#marker canvas[data-drawn='6']")
+    page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
     assert np.array_equal(covered(page), found)
     undo.click()  # the box itself
     page.get_by_role("button", name="Frame 6, marked").wait_for(state="detached")
@@ -130,7 +130,7 @@ def test_the_keyboard_does_it_all(opened: Opened, shot: Shot) -> None:
 
     # From the middle of the picture to a corner of the ball's box, and on to the other.
     left, top, width, height = (round(part * size) for part, size in zip(shot.box(6), SIZE[::-1] * 2, strict=True))
-    page.locator("#marker canvas").focus()
+    page.locator("#marker canvas.marks").focus()
     at, far = [SIZE[1] // 2, SIZE[0] // 2], round(SIZE[1] / 60)
 
     def go(x: int, y: int) -> None:
@@ -147,7 +147,7 @@ def test_the_keyboard_does_it_all(opened: Opened, shot: Shot) -> None:
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Frame 6, marked").wait_for()
     ball = shot.demo.mask[6, 0].numpy()
-    page.wait_for_selector("#marker canvas[data-drawn='6']")
+    page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
     assert (covered(page) & ball).sum() > 0.9 * ball.sum()
     page.locator("#track").focus()
     page.keyboard.press("Enter")

@@ -105,13 +105,16 @@ def painted(area: np.ndarray) -> str:
 
 def marked(project: Project) -> dict[int, Any]:
     """The left edge of what is marked, by frame."""
-    return {frame: int(project.store.mark(frame).any(0).argmax()) for frame in sorted(project.marks.versions)}
+    return {frame: int(project.store.marks.read(frame).any(0).argmax()) for frame in sorted(project.marks.versions)}
 
 
 def track(project: Project, quick: Turns) -> None:
-    """What is painted is its mask everywhere."""
+    """What is painted is its mask everywhere; what goes with it is found."""
     project.track(still=True)
     quick.do()
+    if project.effects.wanted:
+        assert [job.task for job in quick.jobs] == ["effects"]
+        quick.do()
 
 
 def clean(project: Project) -> Path:
@@ -140,6 +143,8 @@ def test_from_a_video_to_a_result(begin: Callable[..., Project], quick: Turns, l
     project.track(still=False)
     assert project.busy
     assert [job.task for job in quick.jobs] == ["track"]
+    quick.do()
+    assert [job.task for job in quick.jobs] == ["effects"]
     quick.do()
     assert project.version > before
     assert project.cleanable
@@ -236,7 +241,7 @@ def test_a_box_and_a_click_add_to_what_is_marked(begin: Callable[..., Project]) 
     ball = DEMO.mask[2, 0].numpy()
     left, top, width, height = cv2.boundingRect(ball.astype(np.uint8))
     project.mark_box(2, (left - 2, top - 2, width + 4, height + 4))
-    found = project.store.mark(2)
+    found = project.store.marks.read(2)
     assert found[square(80)].all()
     assert found[ball].mean() > 0.8
     project.mark_click(4, *(int(at) for at in np.argwhere(DEMO.mask[4, 0].numpy()).mean(0)[::-1]))

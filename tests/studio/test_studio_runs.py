@@ -28,6 +28,8 @@ from tests.studio.page import (
     psnr_db,
     saved,
     scrub,
+    shaded,
+    shadow_of,
     tool,
     track,
     unfold,
@@ -70,7 +72,7 @@ def mark_and_follow(page: Any, shot: Shot) -> None:
     assert found.sum() < 1.5 * ball.sum()
     track(page)
     scrub(page, "#marker", 2)
-    page.wait_for_selector("#marker canvas[data-drawn='2']")
+    page.wait_for_selector("#marker canvas.marks[data-drawn='2']")
     ball = shot.demo.mask[2, 0].numpy()
     assert (covered(page) & ball).sum() > 0.8 * ball.sum()  # it is followed, and shown over the moving shot
 
@@ -119,7 +121,7 @@ def keep(page: Any, shot: Shot, folder: Path) -> np.ndarray:
     assert psnr_db(source, truth, ball) < 15
     assert psnr_db(made, truth, ball) > 24
     assert (decoded(mask)[..., 0] > 127)[ball].mean() > 0.9
-    assert set(np.unique(decoded(provenance))) <= {0, 128, 255}
+    assert set(np.unique(decoded(provenance))) <= {0, 64, 128, 255}  # 64: carried, of an effect
     with av.open(str(result)) as held:
         assert len(held.streams.audio) == 1
     return made
@@ -209,3 +211,42 @@ def test_advanced_options_are_those_of_the_command_line(opened: Opened, tracked:
     scrub(page, "#compare", 0)
     before = page.locator("#compare .picture").first.get_attribute("src")
     assert "frames/00004.jpg" in before  # the frame of the shot that it was made of
+
+
+def test_its_shadow_is_shown_painted_and_removed(opened: Opened, tmp_path: Path) -> None:
+    rolled = shaded(make_shot(tmp_path / "rolled.mp4"))
+    page = opened()
+    upload(page, rolled.path)
+    for frame in (2, 6, 10):
+        mark(page, rolled, frame)
+    track(page)
+    scrub(page, "#marker", 6)
+    page.wait_for_selector("#marker canvas.effects[data-drawn='6']")
+    assert "its shadow" in page.inner_text("#advice")
+    shadow = shadow_of(rolled, 6)
+    found = covered(page, "effects")
+    assert (found & shadow).sum() > 0.5 * shadow.sum()
+    assert not (found & covered(page)).any()
+
+    page.get_by_label("Its shadow too").uncheck()
+    page.wait_for_selector("#marker canvas.effects:not([data-drawn])")
+    assert not covered(page, "effects").any()
+    page.get_by_label("Its shadow too").check()
+    page.wait_for_selector("#marker canvas.effects[data-drawn='6']")
+
+    tool(page, "Its shadow")
+    assert page.locator("#marker .tools label", has_text="Box").is_hidden()
+    drag(page, 0.1, 0.1, 0.2, 0)
+    page.get_by_role("button", name="Frame 6, shadow painted").wait_for()
+    page.wait_for_selector("#marker canvas.effects[data-drawn='6']")
+    drawn = covered(page, "effects")
+    assert drawn[round(0.1 * SIZE[0]), round(0.2 * SIZE[1])]
+    assert (drawn & found).sum() == found.sum()
+    clean(page, "Fast")  # the thing's mask is as it was: nothing is to be tracked again
+    page.wait_for_selector("#compare .screen[data-shown]")
+    mask = decoded(saved(page, "Mask", tmp_path))[6, ..., 0] > 127
+    assert mask[drawn].mean() > 0.99
+    page.get_by_role("button", name="As it was found").click()
+    page.get_by_role("button", name="Frame 6, shadow painted").wait_for(state="detached")
+    page.wait_for_selector("#marker canvas.effects[data-drawn='6']")
+    assert np.array_equal(covered(page, "effects"), found)

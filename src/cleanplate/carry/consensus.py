@@ -20,6 +20,8 @@ from cleanplate.carry.scene import Places, Scene
 APART_PX, LEAST_PIXELS, DARKEST, BRIGHTEST = 5, 50, 8, 247
 # So near to a hole nothing is a source: a sample there reads the fill.
 LEAST_DISTANCE_PX = 2
+# A gain so near to 1 changes no level.
+SAME_GAIN = 0.002
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,13 @@ def consensus(
             from_hole = np.where(bar, 0, from_hole)
         both = cv2.merge((other.picture, from_hole))
         read = cv2.remap(both, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        picture, away = read[..., :3], read[..., 3]
+        picture, away = np.ascontiguousarray(read[..., :3]), read[..., 3]
         gains[offset] = exposure(shown, picture, distance, away)
         good = away >= np.maximum(needed, LEAST_DISTANCE_PX + 1)
-        picture = cv2.LUT(picture, _table(gains[offset]))
-        picture[~good] = 255  # behind all others when they are sorted
-        stack.append(picture)
+        if np.abs(gains[offset] - 1).max() > SAME_GAIN:
+            picture = cv2.multiply(picture, (*gains[offset].tolist(), 1.0))
+        bad = cv2.bitwise_not(good.view(np.uint8) * np.uint8(255))
+        stack.append(cv2.bitwise_or(picture, cv2.merge((bad, bad, bad))))  # behind all others when they are sorted
         count += good
     low, middle, high = quantiles(stack, count) if stack else (shown, shown, shown)
     return Consensus(shown, distance, middle, low, high, count, gains)
@@ -108,12 +111,6 @@ def exposure(
         if good.sum() >= LEAST_PIXELS:
             gains[colour] = np.median(a[good] / b[good])
     return gains
-
-
-def _table(gains: Float32[np.ndarray, "3"]) -> UInt8[np.ndarray, "1 256 3"]:
-    """Every level, multiplied."""
-    levels = np.arange(256, dtype=np.float32)[:, None] * gains
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)[None]
 
 
 def quantiles(

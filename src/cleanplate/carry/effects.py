@@ -9,7 +9,7 @@ shadow around it tells by how much; otherwise it stays as it is, and is said to.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ from cleanplate.carry.journal import Border, Journal
 from cleanplate.carry.linking import Linker
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.scene import Scene, Small, factor_of, small_of
-from cleanplate.carry.suspects import OFFSETS, STRONG, WEAK, Finder, Looked, exceeds
+from cleanplate.carry.suspects import OFFSETS, STRONG, WEAK, Looked, exceeds, find, grown
 from cleanplate.carry.trajectories import CUT, LinkedFrame, boundary_pixels
 from cleanplate.config import EffectsConfig
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Effects, Frame
@@ -106,15 +106,15 @@ class EffectsStage:
             self.motions.append(motion)
             self.linked()
         scene = Scene(self.smalls, self.motions, factor_of(self.waiting[0].frame.size))
-        looked = Finder(scene, self.before, self.effects).find()[:count]
+        looked = find(scene, self.before, self.effects)[:count]
         nothing = np.zeros_like(self.smalls[0].hole)
         block, kept = [], []
         for number, (one, seen) in enumerate(zip(self.waiting, looked, strict=False), done):
-            finding = None if seen is None or not seen.found.any() else _finding(seen)
+            finding = None if seen is None or not seen.found.any() else _finding(seen, self.smalls[number].hole)
             motion = self.motions[number] if number < len(self.motions) else None
             block.append(_with(one.frame, finding, CUT if motion is None else motion))
             kept.append({"finding": finding and finding.packed(), "motion": motion and asdict(motion.to("cpu"))})
-            self.before.append(nothing if finding is None else finding.found)
+            self.before.append(nothing if finding is None else finding.found & ~self.smalls[number].hole)
         self.waiting = self.waiting[count:]
         self._forget()
         self.journal.note(block, Border() if self.waiting else None, kept=kept)
@@ -135,13 +135,16 @@ class EffectsStage:
         motion = kept["motion"] and Motion.load(kept["motion"], one.frame.picture.device)
         self.smalls.append(small)
         self.motions.append(motion)
-        self.before.append(np.zeros_like(small.hole) if finding is None else finding.found)
+        self.before.append(np.zeros_like(small.hole) if finding is None else finding.found & ~small.hole)
         self._forget()
         return _with(one.frame, finding, CUT if motion is None else motion)
 
 
-def _finding(seen: Looked) -> Finding:
-    """What was found in a frame, and how much light is left there."""
+def _finding(seen: Looked, hole: Bool[np.ndarray, "h w"]) -> Finding:
+    """What was found in a frame, and how much light is left there.
+
+    With the edge of the hole beside it: a small pixel that is partly hole counts as hole.
+    """
     box = seen.places.box
     shadow = exceeds(seen.evidence, WEAK, moved=False, foreign=False) & ~exceeds(seen.evidence, STRONG, dark=False)
     # Where it could not be told, the light of the shadow around: a mean of what is known of it.
@@ -153,16 +156,18 @@ def _finding(seen: Looked) -> Finding:
     light = np.where(told[..., None] > 0, seen.evidence.light, around)
     known = (told > 0) | (~seen.evidence.asked & (total > LEAST_TOLD))
     out = np.zeros((*seen.found.shape, 3), np.float32)
-    out[box] = np.where((found & known)[..., None], np.exp(np.clip(light, LEAST_LIGHT, 0)), 0)
-    return Finding(seen.found, out)
+    edge = (hole[box] & grown(found, EDGE_PX)) & (total > LEAST_TOLD)
+    out[box] = np.where(((found & known) | edge)[..., None], np.exp(np.clip(light, LEAST_LIGHT, 0)), 0)
+    return Finding(seen.found | (hole & grown(seen.found, EDGE_PX)), out)
 
 
+EDGE_PX = 2
 # Sigma of the mean of the light around, as a share of the frame's height; least of it that must be known; and the
 # darkest shadow there is: its logarithm.
 AROUND, LEAST_TOLD, LEAST_LIGHT = 0.03, 0.02, -1.6
 
 
-def _with(frame: Frame, finding: Finding | None, motion: "Motion | str") -> LinkedFrame:
+def _with(frame: Frame, finding: Finding | None, motion: Motion | Literal["cut"]) -> LinkedFrame:
     """A frame whose effects are hole, and that knows where it goes on to."""
     if finding is not None:
         height, width = frame.size
@@ -180,28 +185,32 @@ def _with(frame: Frame, finding: Finding | None, motion: "Motion | str") -> Link
 
 
 def settle(frame: Frame) -> None:
-    """What was carried to effects, blended with the frame's own texture lit again; what nothing reached, left.
+    """What was carried to effects, blended with the frame's own texture lit again.
 
-    In place. What is lit again counts as carried: it is real.
+    In place. What is lit again counts as carried: it is real. What is no shadow, and nothing has reached, stays hole:
+    it is a part of the thing. A shadow too dark to be lit again that nothing has reached stays as it is.
     """
     effects = frame.effects
     if effects is None or not effects.shown.numel():
         return
     where = effects.where[0]
-    light, provenance = effects.light.float(), frame.provenance[0, where]
-    shadow, reached = light.amin(0) > 0, provenance != MADE_UP
+    light, reached = effects.light.float(), frame.provenance[0, where] != MADE_UP
+    shadow, deep = light.amin(0) > 0, light.mean(0) < TOO_DARK
     lit = to_float(effects.shown) / light.clamp(min=1e-3)
     depth = ((1 - light.mean(0) - FAINT) / (DEEP - FAINT)).clamp(0, 1)
     share = torch.where(shadow & reached, depth, torch.where(shadow, 0.0, 1.0))
     colours = torch.lerp(lit.clamp(0, 1), to_float(frame.picture[:, where]), share)
-    kept = reached | shadow
-    frame.picture[:, where] = torch.where(kept, to_like(colours, effects.shown), effects.shown)
-    frame.provenance[0, where] = torch.where(kept, CARRIED, KNOWN).to(frame.provenance.dtype)
-    left = effects.where.clone()
-    left[0, where] = ~kept
+    left = shadow & deep & ~reached
+    frame.picture[:, where] = torch.where(left, effects.shown, to_like(colours, effects.shown))
+    said = torch.where(left, KNOWN, torch.where(reached | shadow, CARRIED, MADE_UP))
+    frame.provenance[0, where] = said.to(frame.provenance.dtype)
+    still = effects.where.clone()
+    still[0, where] = ~left
     nothing = effects.shown[:, :0]
-    frame.effects = Effects(effects.where & ~left, nothing, nothing.half(), int(left.sum()))
+    frame.effects = Effects(still, nothing, nothing.half(), int(left.sum()))
 
 
+# Share of the light that is left below which texture is not lit again: it would be noise.
+TOO_DARK = 0.22
 # Share of the light that is missing up to which a shadow is only lit again; from which only what was carried counts.
 FAINT, DEEP = 0.04, 0.2

@@ -26,6 +26,12 @@ COLOUR_LEAST, COLOUR_SHARE = 0.04, 0.35
 FAR_PX, LEAST_FAR = 15, 100
 # Deviations of noise that are none; the least noise there is, in levels, and in the logarithm of light.
 NOISE_TIMES, LEAST_NOISE, LEAST_LIGHT_NOISE = 3.0, 1.0, 0.005
+# So much of other colours, when the light is given back, is no texture of the ground.
+OTHER_TEXTURE = 0.25
+# Deviations of noise by which what others show of a place may spread.
+SPREAD_TIMES = 6.0
+# Share of what is far from the hole that may be wrong by chance; more of it raises the threshold.
+BY_CHANCE, USUAL_FOREIGN = 0.02, 0.4
 # Of parallax, as a share of the frame's height.
 PARALLAX = 0.03
 # Flow between frames and consensus sees textures under this sigma, in pixels, not light.
@@ -72,13 +78,24 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False) -> Evidence
     differs = cv2.absdiff(seen.shown, seen.picture)
     noise = max(LEAST_NOISE, MAD * float(np.median(differs[far]))) if enough else NOISE_TIMES
     tolerance = NOISE_TIMES * noise + cv2.subtract(seen.high, seen.low).astype(np.float32)
+    # Where the others disagree among themselves, the motion that leads to them is not to be believed.
+    spread = cv2.GaussianBlur(_mean(cv2.subtract(seen.high, seen.low).astype(np.float32)), (0, 0), LIGHT_SIGMA_PX)
+    agreed = spread <= SPREAD_TIMES * noise
     light = _light(seen.shown, seen.picture, asked)
     around = _light(seen.shown, seen.picture, far) if of_hole else light
-    light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(around.mean(-1)[far])))) if enough else 0.05
-    foreign, dark = _foreign(seen.shown, seen.picture, tolerance, asked), _dark(light, asked)
+    light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(_mean(around)[far])))) if enough else 0.05
+    trusted = asked & agreed
+    foreign, dark = _foreign(seen.shown, seen.picture, tolerance, trusted), _dark(light, trusted if of_hole else asked)
+    if not of_hole:  # a shadow keeps the texture underneath
+        lit = np.clip(seen.picture * np.exp(light), 0, 255).astype(np.uint8)
+        other = cv2.GaussianBlur(_foreign(seen.shown, lit, tolerance, asked), (0, 0), LIGHT_SIGMA_PX)
+        dark = np.where(other < OTHER_TEXTURE, dark, np.float32(0))
     moved = _moved(seen, PARALLAX * height)
-    foreign_moved = _foreign(seen.shown, moved, tolerance, asked)
+    foreign_moved = _foreign(seen.shown, moved, tolerance, trusted)
     dark_moved = _dark(_light(seen.shown, moved, asked), asked)
+    if enough and not of_hole:
+        usual = _by_chance(cv2.GaussianBlur(np.minimum(foreign_moved, 3), (0, 0), 1.0), far, USUAL_FOREIGN)
+        foreign, foreign_moved = foreign / usual, foreign_moved / usual
     return Evidence(
         asked,
         asked & (seen.count > 1),
@@ -95,13 +112,30 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False) -> Evidence
 MAD = 1.4826  # of normal noise, the standard deviation in median absolute deviations
 
 
+def _by_chance(found: Map, far: Bool[np.ndarray, "h w"], usual: float) -> float:
+    """How many times more than usual there is far from the hole, where nothing is to be found; at least 1."""
+    return max(1.0, float(np.quantile(found[far], 1 - BY_CHANCE)) / usual)
+
+
 def _foreign(shown: np.ndarray, picture: np.ndarray, tolerance: np.ndarray, asked: np.ndarray) -> Map:
     """How far outside the colours within a pixel of the place."""
     around = np.ones((3, 3), np.uint8)
     below = cv2.subtract(cv2.erode(picture, around), shown)
     above = cv2.subtract(shown, cv2.dilate(picture, around))
     beyond = cv2.max(below, above).astype(np.float32) / tolerance
-    return np.where(asked, beyond.max(-1), np.float32(0))
+    return np.where(asked, _largest(beyond), np.float32(0))
+
+
+def _largest(picture: Float32[np.ndarray, "h w 3"]) -> Map:
+    """Of the three colours; several times faster than numpy's maximum along an axis."""
+    one, two, three = cv2.split(picture)
+    return cv2.max(cv2.max(one, two), three)
+
+
+def _mean(picture: Float32[np.ndarray, "h w 3"]) -> Map:
+    """Of the three colours."""
+    one, two, three = cv2.split(picture)
+    return (one + two + three) / 3
 
 
 LOGS = np.log(np.arange(256, dtype=np.float32) + np.float32(DARK_LEVELS))
@@ -117,7 +151,7 @@ def _light(shown: np.ndarray, picture: np.ndarray, asked: np.ndarray) -> Float32
 
 def _dark(light: Float32[np.ndarray, "h w 3"], asked: np.ndarray) -> Map:
     """How much light is missing, where it is in all colours alike."""
-    most, least, mean = light.max(-1), light.min(-1), light.mean(-1)
+    most, least, mean = _largest(light), -_largest(-light), _mean(light)
     alike = (most < 0) & (most - least < COLOUR_LEAST - COLOUR_SHARE * mean)
     return np.where(asked & alike, -mean, np.float32(0))
 

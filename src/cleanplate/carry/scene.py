@@ -60,6 +60,19 @@ def small_of(frame: Frame, factor: int) -> Small:
     return Small(frame.index, picture, hole, distance_to(hole))
 
 
+def halved(small: Small) -> Small:
+    """The same frame at half the size."""
+    picture, hole = (halved_picture(one) for one in (small.picture, small.hole.astype(np.uint8) * 255))
+    return Small(small.index, picture, hole > 0, distance_to(hole > 0))
+
+
+def halved_picture(picture: UInt8[np.ndarray, "h w *c"]) -> UInt8[np.ndarray, "i j *c"]:
+    """Means of two by two pixels; an odd edge is repeated."""
+    height, width = picture.shape[:2]
+    picture = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    return cv2.resize(picture, (picture.shape[1] // 2, picture.shape[0] // 2), interpolation=cv2.INTER_AREA)
+
+
 def distance_to(mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
     """Of every pixel, from what is marked, in pixels; 255 is as far or farther."""
     if not mask.any():
@@ -96,9 +109,13 @@ class Scene:
     """Small frames that follow each other, and the motion between neighbours; None over a cut."""
 
     def __init__(self, smalls: Sequence[Small], motions: Sequence[Motion | None], factor: int):
-        self.smalls, self.factor = smalls, factor
+        self.smalls, self.motions, self.factor = smalls, motions, factor
         self.forward = [motion and Steps(motion.there, motion.corner, factor) for motion in motions]
         self.backward = [motion and Steps(motion.back, motion.corner, factor) for motion in motions]
+
+    def halved(self) -> "Scene":
+        """The same at half the size."""
+        return Scene([halved(small) for small in self.smalls], self.motions, 2 * self.factor)
 
     def places(self, number: int, offsets: Offsets, box: Box) -> "Places":
         """Where the pixels in a box of one frame are in others.

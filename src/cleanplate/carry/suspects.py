@@ -5,7 +5,7 @@ with it: what stays at its place in the scene is scenery seen wrongly, and what 
 else. Twice: what was found is no source the second time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,19 +15,19 @@ from jaxtyping import Bool, Float32, UInt8
 
 from cleanplate.carry.consensus import consensus
 from cleanplate.carry.evidence import Evidence, evidence
-from cleanplate.carry.scene import Offsets, Places, Scene
+from cleanplate.carry.scene import Offsets, Places, Scene, halved_picture
 from cleanplate.config import EffectsConfig
 from cleanplate.imaging.frame import box_around
 from cleanplate.runtime.threads import in_order
 
 # Frames that are asked, before and after.
-OFFSETS = (2, 4, 7, 11, 16, 24, 34, 48)
+OFFSETS = (2, 5, 9, 15, 23, 34, 48)
 # Of these, those in which what contradicts must go with the thing; in the near ones a limb still is where it was.
-TOGETHER, NEAR = (4, 7, 11, 16, 24), (2, 4)
+TOGETHER, NEAR = (5, 9, 15, 23), (2, 5)
 # Lengths, as shares of the frame's height: how far around the hole is looked; how far a source must be from the hole in
 # any case, the first and the second time; how loosely what moves with the thing sits; what is close to the mask; over
 # what gaps a shadow goes on.
-RING, FAR, LOOSE, CLOSE, GAP = 0.4, (0.25, 0.1), 0.05, 0.06, 0.04
+RING, FAR, LOOSE, CLOSE, GAP = 0.35, (0.25, 0.1), 0.05, 0.06, 0.04
 # In pixels: how much farther from the hole a source must be; what touches; holes that are closed.
 FARTHER_PX, TOUCHES_PX, CLOSING_PX = 4, 3, 2
 
@@ -73,49 +73,75 @@ class Looked:
     """All over the small frame."""
 
 
-class Finder:
-    """Finds the effects in a window of frames.
+def find(scene: Scene, before: Sequence[Mask], config: EffectsConfig) -> list[Looked | None]:
+    """The effects in a window of frames: first at half the size, and if there are any, again without them as sources.
 
     Args:
         scene: the window.
         before: what was found in the frames it begins with, which are done.
         config: see EffectsConfig.
+
+    Returns:
+        of every frame that is not done what was found; None if nothing is hidden in it, or nothing was found at all.
+    """
+    height, width = scene.smalls[0].hole.shape
+    if height < LEAST_COARSE_PX:
+        coarse = Finder(scene, before, config, FAR[0])
+    else:
+        half = [halved_picture(mask.astype(np.uint8) * 255) > 0 for mask in before]
+        coarse = Finder(scene.halved(), half, config, FAR[0])
+    first = coarse.look([*coarse.before, *[None] * (len(scene.smalls) - len(before))])
+    if not any(one.found.any() for one in first.values()):
+        return [None] * (len(scene.smalls) - len(before))
+    barred: list[Mask | None] = [*before, *[None] * (len(scene.smalls) - len(before))]
+    for number, one in first.items():
+        found = one.found.astype(np.uint8)
+        if found.shape != (height, width):
+            found = np.repeat(np.repeat(found, 2, 0), 2, 1)[:height, :width]
+        barred[number] = found.astype(bool)
+    looked = Finder(scene, before, config, FAR[1]).look(barred)
+    return [looked.get(number) for number in range(len(before), len(scene.smalls))]
+
+
+# Frames lower than this are not halved first.
+LEAST_COARSE_PX = 96
+
+
+class Finder:
+    """Looks for effects in a window of frames; see `find`.
+
+    Args:
+        scene: the window.
+        before: what was found in the frames it begins with, which are done.
+        config: see EffectsConfig.
+        far: how far from the hole a source is believed in any case, as a share of the frame's height.
     """
 
-    def __init__(self, scene: Scene, before: Sequence[Mask], config: EffectsConfig):
+    def __init__(self, scene: Scene, before: Sequence[Mask], config: EffectsConfig, far: float):
         self.scene, self.before, self.config = scene, before, config
         self.height, self.width = scene.smalls[0].hole.shape
+        self.far_px = round(far * self.height)
         self.centres = [_centre(small.hole) for small in scene.smalls]
 
-    def find(self) -> list[Looked | None]:
-        """Of every frame that is not done; None if nothing is hidden in it."""
-        looked: dict[int, Looked] = {}
-        for far in FAR:
-            looked = self._look_at_all(far, looked)
-            if not any(one.found.any() for one in looked.values()):
-                break
-        return [looked.get(number) for number in range(len(self.before), len(self.centres))]
+    def look(self, found: Sequence[Mask | None]) -> dict[int, Looked]:
+        """At all frames that are not done and hide something.
 
-    def _look_at_all(self, far: float, earlier: Mapping[int, Looked]) -> dict[int, Looked]:
-        """Once; what was found the time before is no source."""
-        new = range(len(self.before), len(self.centres))
-        found = [*self.before, *(earlier[number].found if number in earlier else None for number in new)]
+        Args:
+            found: of each frame of the window, what is no source because it was found before.
+        """
         barred = [None if mask is None or not mask.any() else grown(mask, CLOSING_PX) for mask in found]
+        new = range(len(self.before), len(self.centres))
         numbers = [number for number in new if self.centres[number] is not None]
-        looked = list(in_order(lambda number: self._look(number, far, barred, earlier.get(number)), numbers))
+        looked = list(in_order(lambda number: self._look(number, barred), numbers))
         suspicions = self._suspicions(looked)
         for one, mask in zip(looked, in_order(lambda one: self._decide(one, suspicions), looked), strict=True):
             one.found = mask
         return {one.number: one for one in looked}
 
-    def _look(self, number: int, far: float, barred: Sequence[Mask | None], before: Looked | None) -> Looked:
+    def _look(self, number: int, barred: Sequence[Mask | None]) -> Looked:
         hole = torch.from_numpy(self.scene.smalls[number].hole)
-        if before is None:
-            places = self.scene.places(number, OFFSETS, box_around(hole, round(RING * self.height)))
-        else:
-            places = before.places
-        far_px = round(far * self.height)
-        seen = consensus(self.scene, number, places, farther_px=FARTHER_PX, far_px=far_px, barred=barred)
+        places = self.scene.places(number, OFFSETS, box_around(hole, round(RING * self.height)))
+        seen = consensus(self.scene, number, places, farther_px=FARTHER_PX, far_px=self.far_px, barred=barred)
         return Looked(number, places, evidence(seen, self.height), np.zeros((self.height, self.width), bool))
 
     def _suspicions(self, looked: Sequence[Looked]) -> list[Suspicion]:

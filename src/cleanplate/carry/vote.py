@@ -27,11 +27,11 @@ from cleanplate.imaging.pixels import to_float
 from cleanplate.runtime.threads import in_order
 
 # Frames that are asked, before and after.
-OFFSETS = (1, 2, 4, 7, 11, 16, 24, 34, 48)
+OFFSETS = (1, 3, 6, 11, 18, 30, 48)
 # What contradicts so much is replaced.
 WRONG = Thresholds(0.4, 0.045, 2.5)
 # Around the hole, noise is measured in a ring, a share of the frame's height wide.
-RING = 0.15
+RING = 0.1
 # To be averaged, at least so many must agree, to within so many deviations of the noise.
 LEAST_AVERAGED, NOISE_TIMES = 3, 3.0
 # Positions are read in rows of so many: OpenCV takes no longer ones.
@@ -132,15 +132,15 @@ def _elected(
     at = np.resize(pixels.numpy(), (-(-count // ROW), min(count, ROW)))  # the last row goes round
     offsets = sorted(ballot.places.moved, key=abs)
     stack, good = zip(*(_read(ballot, sources[number + offset], offset, at, width) for offset in offsets), strict=True)
-    shown = sum(one.astype(np.uint8) for one in good)
+    shown = np.sum(good, 0, np.uint8)
     hidden = [np.where(known[..., None], one, BEHIND) for one, known in zip(stack, good, strict=True)]
     _, middle, _ = quantiles(hidden, shown)
     near = NOISE_TIMES * ballot.found.noise / 255
     agreeing = [known & (np.abs(one - middle) <= near).all(-1) for one, known in zip(stack, good, strict=True)]
-    first = np.where((sum(agreeing) > 0)[..., None], _first_of(stack, agreeing, range(len(stack))), middle)
+    first = np.where(np.any(agreeing, 0)[..., None], _first_of(stack, agreeing, range(len(stack))), middle)
     if bool(averaged.any()):
         total = sum(one * known[..., None] for one, known in zip(stack, agreeing, strict=True))
-        mean = total / np.maximum(sum(known.astype(np.float32) for known in agreeing), 1)[..., None]
+        mean = total / np.maximum(np.sum(agreeing, 0, np.float32), 1)[..., None]
         if order is not None:
             mean = _first_of(stack, agreeing, order.permutation(len(stack)).tolist())
         first = np.where(averaged.flatten().numpy()[at][..., None], mean, first)

@@ -4,10 +4,12 @@ Files, each importing only from those above it:
 
     thumbnails.py  small copies of frames and masks, as files the page shows
     selection.py   the area that a box, a click or a brush selects on a frame
-    tasks.py       what is done in a process of its own: read, track, clean
+    finding.py     finding what goes with the thing, and making it a part of the mask where it was painted
+    tasks.py       what is done in a process of its own: read, track, find, clean
     queue.py       the queue of such processes, and how one is ended
     store.py       a project's private folder: which files lie in it
     marks.py       what is marked on the frames of a shot, and how that is undone
+    effects.py     what goes with the thing: found, painted, wanted or not, and passed on
     project.py     one shot: what a user does with it, and how far it has come
     projects.py    all projects: who finds which, and when one is removed
     forms.py       the command line's options as controls

@@ -70,6 +70,7 @@ class CleanStep:
         chosen = [self.quality, self.method]
         for control in chosen:
             on(control.change, self._prepare, chosen, [self.minutes, self.note, self.prepared, *self.controls.values()])
+            session.note(control.change, _choose, *chosen)
         inputs = [self.quality, self.minutes, self.method, self.suffix, self.prepared, *self.controls.values()]
         session.on(self.clean.click, _clean, *inputs)
 
@@ -89,6 +90,10 @@ class CleanStep:
 
 def _method(quality: str, method: str) -> str:
     return method if method in METHODS else QUALITIES[quality]
+
+
+def _choose(project: Project, quality: str, method: str) -> None:
+    project.choose_method(carries=METHODS[_method(quality, method)].carries)
 
 
 def _lacks_weights(method: str) -> bool:

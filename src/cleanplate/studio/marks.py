@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool
 
-from cleanplate.studio.store import Store
+from cleanplate.studio.store import Areas
 
 MOST_UNDONE = 20
 
@@ -25,11 +25,11 @@ class Marks:
     """The marked areas of a shot, by frame.
 
     Args:
-        store: the files that hold them.
+        areas: the files that hold them.
     """
 
-    def __init__(self, store: Store):
-        self._store = store
+    def __init__(self, areas: Areas):
+        self._areas = areas
         self._earlier: list[Earlier] = []
         self.versions: dict[int, int] = {}
         """Of each frame that is marked: the version of the project in which it was; part of its picture's address."""
@@ -43,7 +43,7 @@ class Marks:
 
     def add(self, frame: int, area: Bool[np.ndarray, "h w"], version: int) -> None:
         """Mark an area beside what is marked already."""
-        self.set(frame, area | self._store.mark(frame) if frame in self.versions else area, version)
+        self.set(frame, area | self._areas.read(frame) if frame in self.versions else area, version)
 
     def set(self, frame: int, area: Bool[np.ndarray, "h w"], version: int) -> None:
         """Mark an area in place of what was marked."""
@@ -77,13 +77,13 @@ class Marks:
 
     def _remember(self, frame: int) -> None:
         """What is marked now, to come back to."""
-        area = self._store.mark(frame) if frame in self.versions else None
+        area = self._areas.read(frame) if frame in self.versions else None
         self._earlier = [*self._earlier[1 - MOST_UNDONE :], Earlier(frame, area, self.changed)]
 
     def _write(self, frame: int, area: Bool[np.ndarray, "h w"], version: int) -> None:
-        self._store.write_mark(frame, area)
+        self._areas.write(frame, area)
         self.versions[frame] = version
 
     def _drop(self, frame: int) -> None:
         self.versions.pop(frame, None)
-        self._store.remove_mark(frame)
+        self._areas.remove(frame)

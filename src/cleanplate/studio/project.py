@@ -15,10 +15,11 @@ from cleanplate.commands.inpaint import Inpaint
 from cleanplate.commands.settings import Value, write_settings
 from cleanplate.errors import InputError
 from cleanplate.studio import selection, tasks
+from cleanplate.studio.effects import ShotEffects
 from cleanplate.studio.marks import Marks
 from cleanplate.studio.queue import Job, JobQueue
 from cleanplate.studio.store import SETTINGS_FILE, Store
-from cleanplate.studio.tasks import PROVENANCE_FILE, Result, ShotInfo, TrackedShot
+from cleanplate.studio.tasks import MASK_FILE, PROVENANCE_FILE, Result, ShotInfo, TrackedShot
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv")
 RESULT_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
@@ -28,6 +29,7 @@ MOST_NAME = 80  # characters
 # Shares of the time that the stages of a job take; of cleaning, by whether it carries and whether it learns.
 READING = {"read": 1.0}
 TRACKING = {"track": 0.85, "write": 0.15}
+FINDING = {"read": 0.1, "find": 0.8, "write": 0.1}
 CLEANING = {
     (True, False): {"read": 0.05, "carry": 0.75, "write": 0.1, "show": 0.1},
     (True, True): {"read": 0.05, "carry": 0.45, "learn": 0.3, "write": 0.1, "show": 0.1},
@@ -41,7 +43,7 @@ class Project:
     Args:
         token: its name, which nobody can guess.
         folder: its own, private.
-        quick_jobs: the queue of reading and tracking.
+        quick_jobs: the queue of reading, tracking and finding.
         long_jobs: the queue of cleaning.
     """
 
@@ -55,8 +57,9 @@ class Project:
         """Of the video, without its suffix: to be shown, never a path."""
         self.video: Path | None = None
         self.info: ShotInfo | None = None
-        self.marks = Marks(self.store)
-        self.versions = {"read": 0, "track": 0, "clean": 0}
+        self.marks = Marks(self.store.marks)
+        self.effects = ShotEffects(self.store)
+        self.versions = {"read": 0, "track": 0, "effects": 0, "clean": 0}
         """The versions in which the pictures of each job were made: part of their addresses."""
         self.tracked: TrackedShot | None = None
         self.result: Result | None = None
@@ -180,10 +183,7 @@ class Project:
         """Take back the last mark, or what was done to it."""
         with self.lock:
             self._idle()
-            if not self.marks.undoable:
-                raise InputError("nothing is left to be undone", "a mark is needed", "go on")
-            self.marks.undo(self.version + 1)
-            self.changed()
+            self._undo(self.marks)
 
     def track(self, still: bool) -> None:
         """Follow what is marked through the shot."""
@@ -194,6 +194,48 @@ class Project:
             arguments = (self.video, self.folder, info, tuple(sorted(self.marks.versions)), still)
             self.marks.tracking()
             self._start("track", arguments, {"write": 1.0} if still else TRACKING)
+
+    def begin_page(self) -> None:
+        """A page begins to show it, with the method that its controls begin with."""
+        self.touch()
+        self.choose_method(carries=True)
+
+    def choose_method(self, *, carries: bool) -> None:
+        """Another method is to remove it: the effects too, if it carries and nothing else was said."""
+        with self.lock:
+            before = self.effects.wanted
+            self.effects.carries = carries
+            if self.effects.wanted != before:
+                self._look_for_effects()
+                self.changed(self.message)
+
+    def choose_effects(self, wanted: bool) -> None:
+        """Say whether the effects are to be removed too."""
+        with self.lock:
+            self._idle()
+            self.effects.chosen = wanted
+            self._look_for_effects()
+            self.changed()
+
+    def paint_effects(self, frame: int, address: str) -> None:
+        """Set the effects of a frame, as a canvas sends them."""
+        with self.lock:
+            found = selection.from_canvas(address, self._marking_effects(frame).small)
+            self.effects.edits.set(frame, found, self.version + 1)
+            self.changed()
+
+    def restore_effects(self, frame: int) -> None:
+        """Take the effects of a frame as they were found."""
+        with self.lock:
+            self._marking_effects(frame)
+            self.effects.edits.remove(frame)
+            self.changed()
+
+    def undo_effects(self) -> None:
+        """Take back what was last done to the effects."""
+        with self.lock:
+            self._idle()
+            self._undo(self.effects.edits)
 
     def clean(self, options: Inpaint, settings: Mapping[str, Value], suffix: str) -> None:
         """Remove it.
@@ -215,9 +257,10 @@ class Project:
             options = replace(options, video=self.video, mask=self.store.mask, output=run / f"clean{suffix}")
             ends = {"video": self.video.suffix, "mask": "-mask.mkv", "output": f"-clean{suffix}"}
             files = {name: f"{self.name}{end}" for name, end in ends.items()}
-            write_settings(run / SETTINGS_FILE, files | dict(settings))
+            options, settings, drawn = self.effects.passed_on(options, settings, run)
+            write_settings(run / SETTINGS_FILE, files | settings)
             weights = CLEANING[options.settings.carries, options.settings.learns]
-            self._start("clean", (options, self.store.work_dir, info), weights)
+            self._start("clean", (options, self.store.work_dir, info, drawn), weights)
 
     def cancel(self) -> None:
         """End what waits or runs."""
@@ -238,7 +281,9 @@ class Project:
         """What there is to keep: what it is, where it lies, and the name to keep it under."""
         files: list[tuple[str, Path, str]] = []
         if self.cleanable:
-            files.append(("Mask", self.store.mask, f"{self.name}-mask.mkv"))
+            drawn = None if self.run is None else self.run / MASK_FILE
+            mask = drawn if drawn is not None and drawn.exists() else self.store.mask
+            files.append(("Mask", mask, f"{self.name}-mask.mkv"))
         if self.result is not None and self.run is not None:
             output = self.run / self.result.name
             result = ("Download the result", output, f"{self.name}-clean{output.suffix}")
@@ -264,6 +309,24 @@ class Project:
             raise InputError(f"there is no frame {frame}", "a frame of the shot is needed", "reload the page")
         return info
 
+    def _marking_effects(self, frame: int) -> ShotInfo:
+        info = self._marking(frame)
+        if not self.effects.shown:
+            raise InputError("no effects are shown", "they are needed to be painted", "choose them below the picture")
+        return info
+
+    def _undo(self, marks: Marks) -> None:
+        if not marks.undoable:
+            raise InputError("nothing is left to be undone", "a mark is needed", "go on")
+        marks.undo(self.version + 1)
+        self.changed()
+
+    def _look_for_effects(self) -> None:
+        """Find what goes with the thing, if that is wanted, and nobody has looked since its mask was made."""
+        if self.cleanable and not self.busy and self.effects.wanted and self.effects.found is None:
+            assert self.info is not None
+            self._start("effects", (self.video, self.folder, self.store.mask, self.info.total), FINDING)
+
     def _add(self, frame: int, found: Bool[np.ndarray, "h w"]) -> None:
         self.marks.add(frame, found, self.version + 1)
         self.changed()
@@ -286,20 +349,25 @@ class Project:
             if job.state == "done":
                 self._take_result(job)
                 self.changed()
+                self._look_for_effects()
                 return
             words = "Cancelled." if job.state == "cancelled" else self._in_words(job.error)
             if job.task in ("read", "demo"):
                 self._clear()
             elif job.task == "track":
                 self.marks.changed = True
+            elif job.task == "effects":
+                self.effects.chosen = False  # what is not shown does not go
             self.changed(words)
 
     def _take_result(self, job: Job) -> None:
         """What a job has made is that of the project from now on."""
         if job.task == "track":
             self.tracked, self.marks.changed = job.result, False
-            self.result = None
+            self.effects.found, self.result = None, None
             self._keep_run(None)
+        elif job.task == "effects":
+            self.effects.found = job.result
         elif job.task == "clean":
             self.result = job.result
         else:
@@ -321,6 +389,7 @@ class Project:
         """Begin anew."""
         self.store.clear()
         self.marks.clear()
+        self.effects.clear()
         self.video, self.info, self.tracked, self.result, self.run = None, None, None, None, None
 
     def remove(self) -> None:

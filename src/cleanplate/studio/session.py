@@ -79,6 +79,20 @@ class Session:
 
         return on(event, answer, [self.token, *inputs], self.outputs)
 
+    def note(self, event: Any, act: Callable[..., Any], *inputs: Any) -> Any:
+        """When a control is used beside others: act on the project, and let the page ask for what has become of it.
+
+        Such an answer may come after that of a control that was used later, so it must not say how things stand.
+        """
+
+        def answer(token: str, *given: Any) -> Values:
+            project = self.projects.find(token)
+            if project is not None:
+                act(project, *given)
+            return {self.pulse: gr.Timer(active=True)}
+
+        return on(event, answer, [self.token, *inputs], [self.pulse])
+
     def act(self, token: str, act: Callable[..., Any], *given: Any) -> Values:
         """Act on the project of that token; what is to be shown then."""
         project = self.projects.find(token)
@@ -105,6 +119,7 @@ class Session:
 
     def _arrive(self, known: str) -> Values:
         project = self.projects.find(known) or self.projects.begin()
+        project.begin_page()
         return {self.token: project.token} | self._shown(project)
 
     def _tick(self, token: str, version: int) -> Values:
@@ -113,7 +128,7 @@ class Session:
             return {self.message: views.message(GONE)}
         if project.version != version:
             return self._shown(project)
-        return {self.progress: views.progress(project)}
+        return {self.progress: views.progress(project), self.pulse: gr.Timer(active=project.busy)}
 
 
 def on(event: Any, answer: Callable[..., Any] | None, inputs: Any, outputs: Any, **more: Any) -> Any:

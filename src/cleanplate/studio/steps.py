@@ -55,11 +55,15 @@ class MarkStep:
             gr.Markdown("## 2. Mark what to remove")
             self.marker = gr.HTML(None, html_template=SCREEN, js_on_load=_script("marker"), elem_id="marker")
             self.advice = gr.HTML(elem_id="advice")
+            self.effects = gr.Checkbox(
+                True, visible=False, elem_id="effects",
+                label="Its shadow too", info="What goes with the thing is found, shown in yellow, and removed with it.",
+            )  # fmt: skip
             self.still = gr.Checkbox(
                 label="It stands still", info="For a logo or subtitles: what is marked is removed from every frame."
             )
             self.track = gr.Button("Track", variant="primary", elem_id="track")
-        self.outputs: list[Any] = [self.column, self.facts, self.marker, self.advice, self.track]
+        self.outputs: list[Any] = [self.column, self.facts, self.marker, self.advice, self.effects, self.track]
 
     def shown(self, project: Project) -> Values:
         """The shot and its marks, or its mask."""
@@ -70,6 +74,9 @@ class MarkStep:
             self.facts: views.facts(project),
             self.marker: views.marker(project),
             self.advice: views.advice(project),
+            self.effects: gr.update(
+                value=project.effects.wanted, visible=tracked, interactive=project.cleanable and not project.busy
+            ),
             self.track: gr.update(value=name, interactive=not project.busy, variant=variant),
         }
 
@@ -82,6 +89,7 @@ class MarkStep:
         alone = {"trigger_mode": "multiple", "concurrency_id": "mark", "concurrency_limit": 1}  # in their order
         on(self.marker.input, mark, session.token, session.outputs, **alone)
         session.on(self.again.click, Project.begin_anew)
+        session.on(self.effects.input, lambda project, wanted: project.choose_effects(bool(wanted)), self.effects)
         session.on(self.track.click, lambda project, still: project.track(bool(still)), self.still)
 
 
@@ -89,7 +97,9 @@ def _mark(project: Project, said: Any) -> None:
     """What marker.js says. It may be anything: it comes from outside."""
     said = said if isinstance(said, dict) else {}
     frame = _whole(said.get("frame"))
-    if "box" in said:
+    if said.get("layer") == "effects":
+        _mark_effects(project, frame, said)
+    elif "box" in said:
         left, top, width, height = (_whole(number) for number in _list(said["box"], 4))
         project.mark_box(frame, (left, top, width, height))
     elif "click" in said:
@@ -101,6 +111,15 @@ def _mark(project: Project, said: Any) -> None:
         project.undo()
     elif said.get("clear"):
         project.unmark(frame)
+
+
+def _mark_effects(project: Project, frame: int, said: dict[str, Any]) -> None:
+    if "painted" in said:
+        project.paint_effects(frame, str(said["painted"]))
+    elif said.get("undo"):
+        project.undo_effects()
+    elif said.get("clear"):
+        project.restore_effects(frame)
 
 
 def _list(given: Any, count: int) -> list[Any]:

@@ -8,10 +8,39 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from cleanplate.studio import tasks, thumbnails
+from cleanplate.studio import finding, tasks, thumbnails
+from cleanplate.studio.thumbnails import EFFECTS_TINT, MASK_TINT, Colour
 from cleanplate.track.outline import NEIGHBOUR_OFFSETS
 
 SETTINGS_FILE, WORK = "settings.toml", "work"
+
+
+class Areas:
+    """Areas of frames, each in a file that the page shows as a tint.
+
+    Args:
+        folder: of the files; it need not be there yet.
+        colour: of the tint.
+    """
+
+    def __init__(self, folder: Path, colour: Colour):
+        self.folder, self.colour = folder, colour
+
+    def read(self, index: int) -> Bool[np.ndarray, "h w"]:
+        """That of a frame."""
+        return thumbnails.read_mask(self._path(index))
+
+    def write(self, index: int, area: Bool[np.ndarray, "h w"]) -> None:
+        """Set that of a frame."""
+        self.folder.mkdir(exist_ok=True)
+        thumbnails.write_mask(self._path(index), area, self.colour)
+
+    def remove(self, index: int) -> None:
+        """Forget that of a frame."""
+        self._path(index).unlink(missing_ok=True)
+
+    def _path(self, index: int) -> Path:
+        return thumbnails.numbered(self.folder, index, ".png")
 
 
 class Store:
@@ -24,6 +53,10 @@ class Store:
     def __init__(self, root: Path):
         self.root = root
         self.mask, self.work_dir = root / tasks.MASK_FILE, root / WORK
+        self.marks = Areas(root / tasks.MARKS, MASK_TINT)
+        """What is marked."""
+        self.edits = Areas(root / finding.EDITS, EFFECTS_TINT)
+        """What is painted in place of the effects that were found."""
 
     def frame(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
         """The small copy of a frame of the shot."""
@@ -32,23 +65,6 @@ class Store:
     def frames_beside(self, index: int, total: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         """Frames that show how what is on this one moves."""
         return (self.frame(at) for by in NEIGHBOUR_OFFSETS if 0 <= (at := index + by) < total)
-
-    def mark(self, index: int) -> Bool[np.ndarray, "h w"]:
-        """What is marked on a frame."""
-        return thumbnails.read_mask(self._mark_path(index))
-
-    def write_mark(self, index: int, area: Bool[np.ndarray, "h w"]) -> None:
-        """Set what is marked on a frame."""
-        path = self._mark_path(index)
-        path.parent.mkdir(exist_ok=True)
-        thumbnails.write_mask(path, area)
-
-    def remove_mark(self, index: int) -> None:
-        """Forget what is marked on a frame."""
-        self._mark_path(index).unlink(missing_ok=True)
-
-    def _mark_path(self, index: int) -> Path:
-        return thumbnails.numbered(self.root / tasks.MARKS, index, ".png")
 
     def new_run(self, number: int) -> Path:
         """A new folder for a result."""

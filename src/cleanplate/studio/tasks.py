@@ -1,4 +1,4 @@
-"""What is done in a process of its own, between files in a project's folder: read, track, clean."""
+"""What is done in a process of its own, between files in a project's folder: read, track, find, clean."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -7,9 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 
 from cleanplate.commands.inpaint import Inpaint
 from cleanplate.commands.mask import write_masks
@@ -20,6 +19,8 @@ from cleanplate.imaging.pixels import narrow, to_float, to_samples
 from cleanplate.progress import OnStep, Step, tell
 from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.studio import thumbnails
+from cleanplate.studio.finding import Drawn, find_shown, write_drawn
+from cleanplate.studio.thumbnails import emptied
 from cleanplate.track.marks import Mark
 from cleanplate.track.tracker import track
 from cleanplate.video.reader import fps_of, peek, stream_frames, stream_masks
@@ -59,7 +60,7 @@ def read(video: Path, folder: Path, *, on_step: OnStep) -> ShotInfo:
     Raises:
         InputError: no video that can be decoded, or one of too many frames.
     """
-    _emptied(folder / FRAMES)
+    emptied(folder / FRAMES)
     count, size, declared = 0, (0, 0), peek(video, Span())[2]
     for picture in stream_frames(video):
         if count == MOST_FRAMES:
@@ -103,7 +104,10 @@ def track_marks(
         still: the thing does not move: what is marked is its mask everywhere.
         on_step: told of every frame.
     """
-    given = [Mark(index, _mark(folder, index, info)) for index in marks]
+    given = [
+        Mark(index, thumbnails.read_mask_as(thumbnails.numbered(folder / MARKS, index, ".png"), info.size))
+        for index in marks
+    ]
     frames_to_review: tuple[int, ...] = ()
     masks: Iterator[np.ndarray]
     if still:
@@ -112,7 +116,7 @@ def track_marks(
     else:
         tracked = track((narrow(frame) for frame in stream_frames(video)), given, on_step=on_step)
         masks, frames_to_review = iter(tracked), tracked.frames_to_review
-    _emptied(folder / MASK)
+    emptied(folder / MASK)
 
     def passing() -> Iterator[np.ndarray]:
         for index, mask in enumerate(masks):
@@ -121,12 +125,6 @@ def track_marks(
 
     write_masks(folder / MASK_FILE, passing(), video, info.total, on_step)
     return TrackedShot(frames_to_review)
-
-
-def _mark(folder: Path, index: int, info: ShotInfo) -> Bool[np.ndarray, "H W"]:
-    """What is marked on a frame, in the size of the video."""
-    small = thumbnails.read_mask(thumbnails.numbered(folder / MARKS, index, ".png")).astype(np.uint8) * 255
-    return cv2.resize(small, info.size[::-1], interpolation=cv2.INTER_LINEAR) > 127
 
 
 @dataclass(frozen=True)
@@ -145,22 +143,25 @@ class Result:
     elapsed_s: float
 
 
-def clean_shot(options: Inpaint, saved: Path, info: ShotInfo, *, on_step: OnStep) -> Result:
+def clean_shot(options: Inpaint, saved: Path, info: ShotInfo, drawn: Drawn | None = None, *, on_step: OnStep) -> Result:
     """Remove what the mask marks, and make small copies of the result and of its provenance.
 
     Args:
         options: as the command line has them. What is made lies beside its output.
         saved: folder of what was learned, to go on from if the run is ended.
         info: of the shot.
+        drawn: what the options' mask is to be made of first, if it is not there.
         on_step: told of every step.
     """
     folder = options.output.parent
+    if drawn is not None:
+        write_drawn(options, drawn, info.size, info.total)
     preview = Preview(folder / PREVIEW, info.total // 2, on_step, whole=not options.settings.carries)
     work_dir = WorkDir(saved, resume=True, overwrite=True, every_s=20.0)
     done = replace(options, provenance=folder / PROVENANCE_FILE).clean(work_dir, preview, preview.observe)
     work_dir.finish()
-    _emptied(folder / AFTER)
-    _emptied(folder / PROVENANCE)
+    emptied(folder / AFTER)
+    emptied(folder / PROVENANCE)
     both = zip(stream_frames(options.output), stream_masks(folder / PROVENANCE_FILE), strict=True)
     for index, (picture, provenance) in enumerate(both):
         thumbnails.write_frame(folder / AFTER, index, narrow(picture))
@@ -208,11 +209,11 @@ class Preview:
         return to_samples(picture)
 
 
-def _emptied(folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    for path in folder.iterdir():
-        path.unlink()
-
-
 Task = Callable[..., Any]
-TASKS: Mapping[str, Task] = {"read": read, "demo": make_demo_shot, "track": track_marks, "clean": clean_shot}
+TASKS: Mapping[str, Task] = {
+    "read": read,
+    "demo": make_demo_shot,
+    "track": track_marks,
+    "effects": find_shown,
+    "clean": clean_shot,
+}

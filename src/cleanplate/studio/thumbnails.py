@@ -16,9 +16,13 @@ JPEG = (
 )  # fmt: skip
 MASK_TINT = (204, 121, 167)
 """Reddish purple (Okabe & Ito 2008): neither of the provenance's tints, and told from both by the colour-blind."""
+EFFECTS_TINT = (240, 228, 66)
+"""Their yellow: of their colours the farthest from the mask's, beside which it is shown."""
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
+Colour = tuple[int, int, int]
+"""(red, green, blue), 0..255."""
 
 
 def small_size(size: Size) -> Size:
@@ -49,7 +53,7 @@ def read_jpeg(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     return cv2.cvtColor(_read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-def write_tint(path: Path, labels: UInt8[np.ndarray, "H W"], tints: dict[int, tuple[int, int, int]]) -> None:
+def write_tint(path: Path, labels: UInt8[np.ndarray, "H W"], tints: dict[int, Colour]) -> None:
     """A picture that is clear except where a pixel's label has a tint."""
     height, width = small_size(labels.shape[:2])
     small = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
@@ -59,9 +63,9 @@ def write_tint(path: Path, labels: UInt8[np.ndarray, "H W"], tints: dict[int, tu
     _write(path, ".png", colours, [cv2.IMWRITE_PNG_COMPRESSION, 3])
 
 
-def write_mask(path: Path, mask: Bool[np.ndarray, "H W"]) -> None:
+def write_mask(path: Path, mask: Bool[np.ndarray, "H W"], colour: Colour = MASK_TINT) -> None:
     """What is marked, as a tint."""
-    write_tint(path, mask.astype(np.uint8), {1: MASK_TINT})
+    write_tint(path, mask.astype(np.uint8), {1: colour})
 
 
 def write_provenance(path: Path, grey: UInt8[np.ndarray, "H W"]) -> None:
@@ -72,6 +76,20 @@ def write_provenance(path: Path, grey: UInt8[np.ndarray, "H W"]) -> None:
 def read_mask(path: Path) -> Bool[np.ndarray, "h w"]:
     """What `write_mask` wrote."""
     return _read(path, cv2.IMREAD_UNCHANGED)[..., 3] > 127
+
+
+def read_mask_as(path: Path, size: Size) -> Bool[np.ndarray, "H W"]:
+    """The same, enlarged to the size of the video."""
+    small = read_mask(path).astype(np.uint8) * 255
+    return cv2.resize(small, size[::-1], interpolation=cv2.INTER_LINEAR) > 127
+
+
+def emptied(folder: Path) -> Path:
+    """A folder, there and without any pictures."""
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    return folder
 
 
 def _read(path: Path, flags: int) -> np.ndarray:

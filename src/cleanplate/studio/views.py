@@ -6,8 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 from cleanplate.imaging.visualise import TINTS
-from cleanplate.studio import tasks
+from cleanplate.studio import finding, tasks
 from cleanplate.studio.project import Project
+from cleanplate.studio.thumbnails import EFFECTS_TINT, MASK_TINT, Colour
 
 DOING = {
     ("read", "read"): "Reading the video",
@@ -15,6 +16,9 @@ DOING = {
     ("track", "read"): "Looking at the shot",
     ("track", "track"): "Following the thing",
     ("track", "write"): "Writing the mask",
+    ("effects", "read"): "Looking for its shadow",
+    ("effects", "find"): "Looking for its shadow",
+    ("effects", "write"): "Looking for its shadow",
     ("clean", "read"): "Reading the shot",
     ("clean", "carry"): "Carrying hidden pixels from other frames",
     ("clean", "learn"): "Learning what no frame shows",
@@ -43,7 +47,22 @@ def marker(project: Project) -> dict[str, Any] | None:
         "marks": {str(frame): version for frame, version in sorted(project.marks.versions.items())},
         "mask": project.versions["track"] if project.tracked is not None else None,
         "undo": project.marks.undoable,
+        "effects": _effects(project),
         "jump": list(project.tracked.frames_to_review) if project.tracked is not None and not project.stale else [],
+    }
+
+
+def _effects(project: Project) -> dict[str, Any] | None:
+    """The second layer that is painted, over that of the mask."""
+    effects = project.effects
+    if not effects.shown:
+        return None
+    return {
+        "folder": finding.EFFECTS,
+        "v": project.versions["effects"],
+        "edited": finding.EDITS,
+        "edits": {str(frame): version for frame, version in sorted(effects.edits.versions.items())},
+        "undo": effects.edits.undoable,
     }
 
 
@@ -100,7 +119,25 @@ def advice(project: Project) -> str:
         words = f"{PLAY} The frames named above are the least sure ones."
     else:
         words = f"{PLAY} If it is right, go on below."
-    return f"<p class='facts' role='status'>{words}</p>"
+    return f"<p class='facts' role='status'>{words}</p>{_legend(project)}"
+
+
+def _legend(project: Project) -> str:
+    """What the tints mean, once there are two."""
+    if not project.effects.shown:
+        return ""
+    found = project.effects.found
+    if project.effects.edits.versions or (found is not None and found.frames):
+        words = "what goes with it: its shadow, and what the mask has missed"
+    else:
+        words = "what goes with it: nothing was found, and you can paint it"
+    said = f"<span>{_swatch(MASK_TINT)}the thing</span><span>{_swatch(EFFECTS_TINT)}{words}</span>"
+    return f"<div class='shares'>{said}</div>"
+
+
+def _swatch(colour: Colour) -> str:
+    red, green, blue = colour
+    return f"<span class='swatch' style='background: rgb({red} {green} {blue})'></span>"
 
 
 PLAY = "Play it. Where the mask slips, paint or erase on that frame, and track again."
@@ -140,19 +177,15 @@ def shares(project: Project) -> str:
     if result is None:
         return ""
 
-    def swatch(kind: int) -> str:
-        red, green, blue = TINTS[kind]
-        return f"<span class='swatch' style='background: rgb({red} {green} {blue})'></span>"
-
     return (
         "<div class='shares'>"
         f"<span>{1 - result.hidden:.1%} of the picture is untouched.</span>"
         f"<span>Of the {result.hidden:.1%} that was hidden:</span>"
-        f"<span>{swatch(1)}{result.carried:.1%} carried from other frames</span>"
-        f"<span>{swatch(2)}{result.made_up:.1%} made up</span>"
+        f"<span>{_swatch(TINTS[1])}{result.carried:.1%} carried from other frames</span>"
+        f"<span>{_swatch(TINTS[2])}{result.made_up:.1%} made up</span>"
         f"<span>It took {in_words(result.elapsed_s)}.</span></div>"
-        "<p class='facts'>Something left of it, or of its shadow? Mark that under 2 on a frame that shows it, "
-        "track again and remove again.</p>"
+        "<p class='facts'>Something left of it? Mark that under 2 on a frame that shows it, track again and remove "
+        "again. Of its shadow? Paint that under 2 on the frames that show it, and remove again.</p>"
     )
 
 

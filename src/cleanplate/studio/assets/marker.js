@@ -1,6 +1,8 @@
 // The shot, to be marked: box, click, paint, erase. What is marked goes to the server, which answers with what it found.
 //
-// value, beside that of the player: {marks: {frame: v}, mask: v or null, jump: [frames]}
+// value, beside that of the player: {marks: {frame: v}, mask: v or null, undo, jump: [frames],
+//         effects: {folder, v, edited, edits: {frame: v}, undo} or null}
+// There are two layers: the thing, and its effects (what goes with it), which are painted only.
 
 const HINTS = {
   box: "Draw a box around the thing to remove. Its outline is found; paint what is missing.",
@@ -8,7 +10,10 @@ const HINTS = {
   paint: "Paint over the thing to remove.",
   erase: "Wipe away what should stay.",
 };
-const TINT = "rgb(204, 121, 167)";
+const EFFECTS_HINTS = {
+  paint: "Paint over what goes with the thing: its shadow, or what the mask has missed.",
+  erase: "Wipe away what should stay.",
+};
 
 const player = makePlayer(element.querySelector(".screen"));
 const tools = make("div", { class: "tools", role: "radiogroup", "aria-label": "How to mark" });
@@ -17,13 +22,19 @@ for (const name of Object.keys(HINTS)) {
   tools.append(make("label", {}, choice, make("span", { text: name[0].toUpperCase() + name.slice(1) })));
 }
 tools.querySelector("input").checked = true;
+const layerBox = make("div", { class: "tools layers", role: "radiogroup", "aria-label": "What to mark", hidden: "" });
+for (const [name, words] of [["thing", "The thing"], ["effects", "Its shadow"]]) {
+  const choice = make("input", { type: "radio", name: "studio-layer", value: name });
+  layerBox.append(make("label", {}, choice, make("span", { text: words })));
+}
+layerBox.querySelector("input").checked = true;
 const brush = make("input", { type: "range", min: 4, max: 120, value: 28, "aria-label": "Brush size" });
 const brushLabel = make("label", { class: "brush", hidden: "" }, make("span", { text: "Brush" }), brush);
 const clear = make("button", { type: "button", class: "clear", text: "Clear this frame" });
 const undo = make("button", { type: "button", class: "undo", text: "Undo", title: "Ctrl+Z" });
 const hint = make("p", { class: "hint" });
 const jump = make("div", { class: "jump" });
-player.root.prepend(make("div", { class: "toolbar" }, tools, brushLabel, undo, clear), hint);
+player.root.prepend(make("div", { class: "toolbar" }, layerBox, tools, brushLabel, undo, clear), hint);
 player.root.append(jump);
 
 const canvas = make("canvas", {
@@ -33,17 +44,27 @@ const canvas = make("canvas", {
 const rubber = make("div", { class: "rubber", hidden: "" });
 const cross = make("div", { class: "cross", hidden: "" });
 const ring = make("div", { class: "ring", hidden: "" }); // as large as the brush
-const pen = canvas.getContext("2d", { willReadFrequently: true });
+const thing = { name: "thing", canvas, tint: "rgb(204, 121, 167)", hints: HINTS, overlay: thingAt, edited: (value) => value.marks };
+const effects = {
+  name: "effects", canvas: make("canvas", { class: "effects", "aria-hidden": "true" }), tint: "rgb(240, 228, 66)",
+  hints: EFFECTS_HINTS, overlay: effectsAt, edited: (value) => value.effects?.edits ?? {},
+};
+const layers = [thing, effects];
+for (const each of layers) {
+  each.pen = each.canvas.getContext("2d", { willReadFrequently: true });
+  each.drawn = ""; // what it shows
+}
 
+let layer = thing;
 let tool = "box";
 let corner = null; // of a box that is being drawn
 let last = null; // point of a stroke
 let pointer = null; // of the keyboard
-let drawn = ""; // what the canvas shows
 
 function choose(name) {
   tool = name;
-  hint.textContent = HINTS[name];
+  tools.querySelector(`[value=${name}]`).checked = true;
+  hint.textContent = layer.hints[name];
   brushLabel.hidden = !(name === "paint" || name === "erase");
   corner = null;
   rubber.hidden = true;
@@ -51,32 +72,53 @@ function choose(name) {
 choose("box");
 tools.addEventListener("change", (event) => choose(event.target.value));
 
-function overlay(frame) {
+function chooseLayer(next) {
+  layer = next;
+  layerBox.querySelector(`[value=${layer.name}]`).checked = true;
+  for (const choice of tools.querySelectorAll("input")) choice.parentElement.hidden = !(choice.value in layer.hints);
+  clear.textContent = layer === thing ? "Clear this frame" : "As it was found";
+  choose(tool in layer.hints ? tool : "paint");
+  if (player.value) draw(player.frame);
+}
+layerBox.addEventListener("change", (event) => chooseLayer(event.target.value === "effects" ? effects : thing));
+
+function thingAt(frame) {
   const { value } = player;
   if (value.marks[frame] !== undefined) return address(value, "marks", frame, ".png", value.marks[frame]);
   return value.mask === null ? "" : address(value, "mask", frame, ".png", value.mask);
 }
 
-async function draw(frame) {
+function effectsAt(frame) {
+  const { value } = player, found = value.effects;
+  if (!found) return "";
+  if (found.edits[frame] !== undefined) return address(value, found.edited, frame, ".png", found.edits[frame]);
+  return address(value, found.folder, frame, ".png", found.v);
+}
+
+function draw(frame) {
   const { value } = player;
-  const wanted = overlay(frame);
-  clear.disabled = value.marks[frame] === undefined;
-  undo.disabled = !value.undo;
-  if (wanted === drawn) return;
-  drawn = wanted;
+  clear.disabled = layer.edited(value)[frame] === undefined;
+  undo.disabled = !(layer === thing ? value.undo : value.effects?.undo);
+  for (const each of layers) drawLayer(each, frame);
+}
+
+async function drawLayer(each, frame) {
+  const { canvas, pen } = each, wanted = each.overlay(frame);
+  if (wanted === each.drawn) return;
+  each.drawn = wanted;
   delete canvas.dataset.drawn;
-  corner = last = null;
-  rubber.hidden = true;
+  if (each === layer) corner = last = null;
+  if (each === layer) rubber.hidden = true;
   if (!wanted) return pen.clearRect(0, 0, canvas.width, canvas.height);
   const picture = new Image();
   picture.src = wanted;
   try {
     await picture.decode();
   } catch {
-    if (drawn === wanted) drawn = "";
+    if (each.drawn === wanted) each.drawn = "";
     return;
   }
-  if (drawn !== wanted) return;
+  if (each.drawn !== wanted) return;
   pen.globalCompositeOperation = "source-over";
   pen.clearRect(0, 0, canvas.width, canvas.height);
   pen.drawImage(picture, 0, 0);
@@ -118,9 +160,9 @@ function finishBox(to) {
 }
 
 function stroke(to) {
-  const width = Number(brush.value) * (canvas.width / canvas.getBoundingClientRect().width);
+  const { pen } = layer, width = Number(brush.value) * (canvas.width / canvas.getBoundingClientRect().width);
   pen.globalCompositeOperation = tool === "erase" ? "destination-out" : "source-over";
-  pen.strokeStyle = TINT;
+  pen.strokeStyle = layer.tint;
   pen.lineWidth = width;
   pen.lineCap = pen.lineJoin = "round";
   pen.beginPath();
@@ -132,13 +174,13 @@ function stroke(to) {
 
 function finishStroke() {
   last = null;
-  drawn = "painted"; // whatever the server answers replaces it
-  say({ painted: canvas.toDataURL("image/png") });
+  layer.drawn = "painted"; // whatever the server answers replaces it
+  say({ painted: layer.canvas.toDataURL("image/png") });
 }
 
 function say(what) {
-  delete canvas.dataset.drawn;
-  trigger("input", { frame: player.frame, ...what });
+  delete layer.canvas.dataset.drawn;
+  trigger("input", { frame: player.frame, layer: layer.name, ...what });
 }
 
 canvas.addEventListener("pointerdown", (event) => {
@@ -194,7 +236,7 @@ canvas.addEventListener("keydown", (event) => {
   } else if (event.key === "Escape") {
     corner = null;
     rubber.hidden = true;
-    if (last) { last = null; drawn = ""; draw(player.frame); }
+    if (last) { last = null; layer.drawn = ""; draw(player.frame); }
   } else return;
   event.preventDefault();
   Object.assign(cross.style, { left: `${(100 * pointer[0]) / canvas.width}%`, top: `${(100 * pointer[1]) / canvas.height}%` });
@@ -214,17 +256,25 @@ element.addEventListener("keydown", (event) => {
 function update(value) {
   if (value && value.total) {
     const [width, height] = value.size;
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    if (drawn === "painted" || !player.value || player.value.v !== value.v) drawn = "?";
+    for (const each of layers) {
+      if (each.canvas.width !== width || each.canvas.height !== height) Object.assign(each.canvas, { width, height });
+      if (each.drawn === "painted" || !player.value || player.value.v !== value.v) each.drawn = "?";
+    }
+    layerBox.hidden = !value.effects;
   }
   player.update(value);
   if (!player.value) return;
+  if (!value.effects && layer === effects) chooseLayer(thing);
   const stage = player.panes.querySelector(".stage");
-  if (!canvas.isConnected) stage.append(canvas, rubber, cross, ring);
-  const marked = Object.keys(value.marks).map(Number);
-  const buttons = [...marked.map((frame) => [frame, "marked"]), ...value.jump.map((frame) => [frame, "look"])];
-  jump.replaceChildren(...buttons.map(([frame, kind]) => {
-    const button = make("button", { type: "button", class: kind, text: kind === "marked" ? `Frame ${frame}, marked` : `Look at frame ${frame}` });
+  if (!canvas.isConnected) stage.append(canvas, effects.canvas, rubber, cross, ring);
+  const numbers = (of) => Object.keys(of).map(Number);
+  const buttons = [
+    ...numbers(value.marks).map((frame) => [frame, "marked", `Frame ${frame}, marked`]),
+    ...numbers(effects.edited(value)).map((frame) => [frame, "edited", `Frame ${frame}, shadow painted`]),
+    ...value.jump.map((frame) => [frame, "look", `Look at frame ${frame}`]),
+  ];
+  jump.replaceChildren(...buttons.map(([frame, kind, text]) => {
+    const button = make("button", { type: "button", class: kind, text });
     button.addEventListener("click", () => player.show(frame));
     return button;
   }));
