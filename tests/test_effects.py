@@ -1,0 +1,278 @@
+"""The thing's shadow, and what its mask has missed, go with it; nothing else does."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from cleanplate import Plate, inpaint
+from cleanplate.carry.effects import EffectsStage
+from cleanplate.carry.rounds import carry
+from cleanplate.config import Method
+from cleanplate.errors import Cancelled
+from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Frame
+from cleanplate.imaging.paint import painted
+from cleanplate.metrics import psnr_db
+from cleanplate.progress import Step
+from cleanplate.runtime.work_dir import WorkDir
+from tests.shadowed import OFF, QUICK, Shot, grown, red, shot, with_bystander, with_leaves
+
+# Around a shadow its penumbra is found too: so many pixels.
+PENUMBRA_PX = 4
+
+
+def share(part: torch.Tensor, whole: torch.Tensor) -> float:
+    return float((part & whole).sum() / whole.sum())
+
+
+def checked(plate: Plate, it: Shot) -> Plate:
+    """What holds of any plate."""
+    effects = plate.effects
+    assert effects.dtype == torch.bool
+    assert effects.shape == it.mask.shape
+    assert not (effects & it.mask).any()
+    kept = ~(effects | it.mask)
+    assert torch.equal(torch.where(kept, plate.frames, 0.0), torch.where(kept, it.frames, 0.0))
+    assert torch.equal(plate.provenance == KNOWN, kept)
+    assert bool((plate.provenance[effects] == CARRIED).all())
+    return plate
+
+
+def same(one: Plate, other: Plate) -> bool:
+    parts = ("frames", "provenance", "effects")
+    return all(torch.equal(getattr(one, part), getattr(other, part)) for part in parts)
+
+
+def removed(it: Shot, method: Method = QUICK) -> Plate:
+    """The shadow is found, and hardly anything else."""
+    plate = checked(it.plate(method), it)
+    assert share(plate.effects, it.shadow) > 0.8
+    others = plate.effects & ~grown(it.shadow, PENUMBRA_PX) & ~it.thing
+    assert share(others, ~it.mask) < 0.001
+    assert share(plate.effects & ~it.shadow, ~it.mask) < 0.015
+    return plate
+
+
+def untouched(it: Shot) -> None:
+    """Nothing is found, and nothing is other than if nobody had looked."""
+    plate = checked(it.plate(), it)
+    assert not plate.effects.any()
+    assert same(plate, it.plate(OFF))
+
+
+# The shadow
+
+
+@pytest.mark.parametrize(("pan", "seed"), [(0, 0), (2, 1)])
+def test_the_shadow_is_found_and_gone(pan: int, seed: int) -> None:
+    it = shot(pan=pan, seed=seed)
+    plate, told, shadow = removed(it), it.told().plate(OFF), it.shadow
+    assert psnr_db(it.frames, it.truth, shadow) < 16
+    # Over a still ground as good as if the mask had told; under a pan within so much.
+    margin = 4.0 if pan else 1.0
+    assert psnr_db(plate.frames, it.truth, shadow) > psnr_db(told.frames, it.truth, shadow) - margin
+    assert psnr_db(plate.frames, it.truth, it.mask) > psnr_db(told.frames, it.truth, it.mask) - margin
+
+
+def test_the_camera_follows_the_thing() -> None:
+    removed(shot(24, pan=5, step=0))
+
+
+def test_a_faint_shadow() -> None:
+    it = shot(strength=0.15)
+    plate = checked(it.plate(), it)
+    assert share(plate.effects, it.shadow) > 0.8
+    assert psnr_db(plate.frames, it.truth, it.shadow) > psnr_db(it.frames, it.truth, it.shadow) + 8
+
+
+def test_a_mask_that_covers_the_shadow_leaves_nothing_to_find() -> None:
+    untouched(shot().told())
+
+
+def test_a_thing_without_a_shadow() -> None:
+    untouched(shot(strength=0))
+    untouched(shot(strength=0, pan=2))
+
+
+def test_a_still_thing_before_a_still_camera() -> None:
+    """Its shadow may as well be a stain: no frame shows the ground without it."""
+    untouched(shot(step=0))
+
+
+# What the mask misses
+
+LIMB_UNDER_PAN = pytest.mark.xfail(strict=True, reason="a part of the limb stays in the second frame of a pan")
+RIM_AT_SHADOW = pytest.mark.xfail(strict=True, reason="where other frames show the shadow, the rim beside it stays")
+
+
+@pytest.mark.parametrize(
+    ("missed", "strength", "pan"),
+    [
+        ("a rim", 0.0, 0),
+        ("a limb", 0.0, 0),
+        ("a limb", 0.45, 0),
+        pytest.param("a limb", 0.0, 2, marks=LIMB_UNDER_PAN),
+        pytest.param("a rim", 0.45, 0, marks=RIM_AT_SHADOW),
+        pytest.param("a rim", 0.45, 2, marks=RIM_AT_SHADOW),
+    ],
+)
+def test_of_what_the_mask_misses_no_colour_is_left(missed: str, strength: float, pan: int) -> None:
+    it = miss(shot(strength=strength, pan=pan), missed)
+    assert not red(it.truth).any()
+    plate = checked(it.plate(), it)
+    assert not red(plate.frames).any()
+    assert share(plate.effects, it.thing & ~it.mask) > 0.99
+    assert psnr_db(plate.frames, it.truth, it.thing) > 36
+
+
+@pytest.mark.parametrize("missed", ["a rim", "a limb"])
+def test_most_of_what_the_mask_misses_is_found_under_a_pan(missed: str) -> None:
+    it = miss(shot(strength=0, pan=2), missed)
+    assert share(checked(it.plate(), it).effects, it.thing & ~it.mask) > 0.98
+
+
+def miss(it: Shot, what: str) -> Shot:
+    """With a mask that misses a rim of 3 pixels, or a corner."""
+    if what == "a rim":
+        return it.masked(~grown(~it.mask, 3))
+    mask = it.mask.clone()
+    for one in mask[:, 0]:
+        y, x = torch.nonzero(one, as_tuple=True)
+        one[int(y.min()) : int(y.min()) + 10, int(x.min()) : int(x.min()) + 7] = False
+    return it.masked(mask)
+
+
+# Strange shots
+
+
+def test_effects_stop_at_a_cut() -> None:
+    method = replace(QUICK, carry=replace(QUICK.carry, grain=False))  # grain is drawn by the number of the frame
+    parts = shot(14), shot(14, seed=9)
+    plate = removed(parts[0].then(parts[1]), method)
+    for part, which in zip(parts, (slice(0, 14), slice(14, 28)), strict=True):
+        alone = part.plate(method)
+        assert torch.equal(plate.effects[which], alone.effects)
+        assert torch.equal(plate.frames[which], alone.frames)
+        assert torch.equal(plate.provenance[which], alone.provenance)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_frames_to_tell(count: int) -> None:
+    untouched(shot(count))
+
+
+def test_a_thing_that_fills_the_frame_for_a_while() -> None:
+    it = shot()
+    mask = it.mask.clone()
+    mask[8:11] = True
+    it = it.masked(mask)
+    plate = checked(it.plate(), it)
+    assert not plate.effects[8:11].any()
+    assert share(plate.effects, it.shadow & ~it.mask) > 0.8
+
+
+@pytest.mark.parametrize(("pan", "level", "noise"), [(0, 0.04, 0.015), (2, 0.06, 0.008)])
+def test_noise_at_night_is_no_shadow(pan: int, level: float, noise: float) -> None:
+    untouched(shot(strength=0, level=level, noise=noise, pan=pan))
+
+
+@pytest.mark.parametrize(("changes", "pan"), [("a flash", 0), ("a flash", 2), ("drift", 0), ("drift", 2)])
+def test_light_that_changes_is_no_shadow_and_hides_none(changes: str, pan: int) -> None:
+    gains = torch.linspace(1, 0.88, 16)
+    if changes == "a flash":
+        gains = torch.ones(16)
+        gains[8] = 2
+    untouched(shot(strength=0, level=0.5, pan=pan).lit(gains))
+    it = shot(level=0.5, pan=pan).lit(gains)
+    assert psnr_db(removed(it).frames, it.truth, it.shadow) > 36
+
+
+@pytest.mark.parametrize("pan", [0, 2])
+def test_leaves_that_move_by_themselves_stay(pan: int) -> None:
+    it, leaves = with_leaves(shot(pan=pan))
+    assert not (removed(it).effects & leaves).any()
+
+
+@pytest.mark.parametrize(
+    ("top", "strength", "pan", "most"),
+    [(8, 0.45, 0, 0.0), (8, 0.45, 2, 0.0), (40, 0.0, 2, 0.1), (40, 0.45, 0, 0.2)],
+)
+def test_somebody_who_walks_past_stays(top: int, strength: float, pan: int, most: float) -> None:
+    """Of him who passes above the thing, all; of him who touches it, a part goes in the frames in which he does."""
+    it, him = with_bystander(shot(strength=strength, pan=pan), top)
+    lost = checked(it.plate(), it).effects & him
+    assert share(lost, him) <= most
+    assert share(lost, him & ~grown(it.thing | it.shadow, 6)) < 0.015
+
+
+# How it is run
+
+
+def test_off_is_as_if_there_were_no_such_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = shot(10)
+    looked = it.plate()
+    assert looked.effects.any()
+
+    def none(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(EffectsStage, "__init__", none)
+    off = checked(it.plate(OFF), it)
+    assert not off.effects.any()
+    pairs = enumerate(zip(it.frames, it.mask, strict=True))
+    frames = (Frame(index, frame.clone(), (hole * MADE_UP).byte()) for index, (frame, hole) in pairs)
+    alone = carry(painted(frames), QUICK.carry)
+    for one, frame, provenance in zip(alone, off.frames, off.provenance, strict=True):
+        assert torch.equal(one.frame.picture, frame)
+        assert torch.equal(one.frame.provenance, provenance)
+
+
+WINDOWED = replace(QUICK, carry=replace(QUICK.carry, window_frames=15))
+COUNT = 24
+
+
+@pytest.fixture(scope="module")
+def long() -> Shot:
+    return shot(COUNT, step=4, pan=1)
+
+
+@pytest.fixture(scope="module")
+def whole(long: Shot) -> Plate:
+    return checked(long.plate(WINDOWED), long)
+
+
+def test_a_window_finds_what_the_whole_shot_finds(long: Shot, whole: Plate) -> None:
+    assert share(whole.effects, long.shadow) > 0.8
+    assert psnr_db(whole.frames, long.truth, long.shadow) > 34
+
+
+@pytest.mark.parametrize("window", [2, 3, 5])
+def test_a_window_may_be_as_short_as_can_be(window: int) -> None:
+    it = shot(8)
+    checked(it.plate(replace(QUICK, carry=replace(QUICK.carry, window_frames=window))), it)
+
+
+@pytest.mark.parametrize("end", [14, 28, 2 * COUNT - 1])
+def test_a_run_that_was_ended_goes_on_to_the_same_plate(long: Shot, whole: Plate, tmp_path: Path, end: int) -> None:
+    """The first blocks are found, all are found, and what was found is carried to, when it ends."""
+    told: list[Step] = []
+
+    def listen(step: Step) -> None:
+        told.append(step)
+        if len(told) == end:
+            raise Cancelled("enough")
+
+    def run(work: WorkDir) -> Plate:
+        return inpaint(long.clip, WINDOWED, device="cpu", work_dir=work, on_step=listen)
+
+    with pytest.raises(Cancelled):
+        run(WorkDir(tmp_path / "work"))
+    assert bool(list((tmp_path / "work").glob("effects-*-*.pt"))) == (end > 14)
+    told.clear()
+    end = 0
+    work = WorkDir(tmp_path / "work", resume=True)
+    assert same(run(work), whole)
+    assert [step.done for step in told] == list(range(1, 2 * COUNT + 1))
+    assert {step.total for step in told} == {2 * COUNT}
+    work.finish()
