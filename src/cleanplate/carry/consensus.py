@@ -82,7 +82,8 @@ def consensus(
         gains[offset] = exposure(shown, picture, distance, away)
         good = away >= np.maximum(needed, LEAST_DISTANCE_PX + 1)
         if np.abs(gains[offset] - 1).max() > SAME_GAIN:
-            picture = cv2.multiply(picture, (*gains[offset].tolist(), 1.0))
+            # A scalar for each colour: it takes no array that might be one of so many pixels.
+            picture = cv2.multiply(picture, (*gains[offset].tolist(), 1.0))  # type: ignore[call-overload]
         bad = cv2.bitwise_not(good.view(np.uint8) * np.uint8(255))
         stack.append(cv2.bitwise_or(picture, cv2.merge((bad, bad, bad))))  # behind all others when they are sorted
         count += good

@@ -39,7 +39,7 @@ class Finding:
 
     found: Bool[np.ndarray, "h w"]
     light: Float32[np.ndarray, "h w 3"]
-    """Share of the light that is left in a shadow; 0 where it is something else."""
+    """Share of the light that is left in a shadow; 0 where it is something else, UNKNOWN where nobody has seen it."""
 
     def packed(self) -> dict[str, Tensor]:
         """As it is saved."""
@@ -156,12 +156,15 @@ def _finding(seen: Looked, hole: Bool[np.ndarray, "h w"]) -> Finding:
     light = np.where(told[..., None] > 0, seen.evidence.light, around)
     known = (told > 0) | (~seen.evidence.asked & (total > LEAST_TOLD))
     out = np.zeros((*seen.found.shape, 3), np.float32)
+    unknown = found & ~seen.evidence.asked & (total <= LEAST_TOLD)
     edge = (hole[box] & grown(found, EDGE_PX)) & (total > LEAST_TOLD)
     out[box] = np.where(((found & known) | edge)[..., None], np.exp(np.clip(light, LEAST_LIGHT, 0)), 0)
+    out[box][unknown] = UNKNOWN
     return Finding(seen.found | (hole & grown(seen.found, EDGE_PX)), out)
 
 
 EDGE_PX = 2
+UNKNOWN = -1.0  # share of the light, where nobody has seen the place lit, nor anything around
 # Sigma of the mean of the light around, as a share of the frame's height; least of it that must be known; and the
 # darkest shadow there is: its logarithm.
 AROUND, LEAST_TOLD, LEAST_LIGHT = 0.03, 0.02, -1.6
@@ -187,22 +190,23 @@ def _with(frame: Frame, finding: Finding | None, motion: Motion | Literal["cut"]
 def settle(frame: Frame) -> None:
     """What was carried to effects, blended with the frame's own texture lit again.
 
-    In place. What is lit again counts as carried: it is real. What is no shadow, and nothing has reached, stays hole:
-    it is a part of the thing. A shadow too dark to be lit again that nothing has reached stays as it is.
+    In place. What is lit again counts as carried: it is real. What is no shadow, or too dark a one to be lit again, and
+    nothing has reached, stays hole. Where nobody has seen how light it is, and nothing has reached, it stays as it is.
     """
     effects = frame.effects
     if effects is None or not effects.shown.numel():
         return
     where = effects.where[0]
     light, reached = effects.light.float(), frame.provenance[0, where] != MADE_UP
-    shadow, deep = light.amin(0) > 0, light.mean(0) < TOO_DARK
+    shadow, unknown = light.amin(0) > 0, light.amin(0) < 0
+    relit = shadow & (light.mean(0) >= TOO_DARK)
     lit = to_float(effects.shown) / light.clamp(min=1e-3)
     depth = ((1 - light.mean(0) - FAINT) / (DEEP - FAINT)).clamp(0, 1)
-    share = torch.where(shadow & reached, depth, torch.where(shadow, 0.0, 1.0))
+    share = torch.where(shadow & reached, depth, torch.where(relit, 0.0, 1.0))
     colours = torch.lerp(lit.clamp(0, 1), to_float(frame.picture[:, where]), share)
-    left = shadow & deep & ~reached
+    left = unknown & ~reached
     frame.picture[:, where] = torch.where(left, effects.shown, to_like(colours, effects.shown))
-    said = torch.where(left, KNOWN, torch.where(reached | shadow, CARRIED, MADE_UP))
+    said = torch.where(left, KNOWN, torch.where(reached | relit, CARRIED, MADE_UP))
     frame.provenance[0, where] = said.to(frame.provenance.dtype)
     still = effects.where.clone()
     still[0, where] = ~left

@@ -27,7 +27,12 @@ FAR_PX, LEAST_FAR = 15, 100
 # Deviations of noise that are none; the least noise there is, in levels, and in the logarithm of light.
 NOISE_TIMES, LEAST_NOISE, LEAST_LIGHT_NOISE = 3.0, 1.0, 0.005
 # So much of other colours, when the light is given back, is no texture of the ground.
-OTHER_TEXTURE = 0.25
+OTHER_TEXTURE = 0.6
+# The upper quartile of what others show is brighter than the frame by chance, too: by so many times what nine tenths of
+# what is far from the hole are.
+BRIGHTER_TIMES, BRIGHTER_SHARE, USUAL_DARK = 1.5, 0.9, 0.045
+# Flow explains a flat shadow by dark ground beside it: so much of the missing light is believed whatever it says.
+UNEXPLAINED = 0.5
 # Deviations of noise by which what others show of a place may spread.
 SPREAD_TIMES = 6.0
 # Share of what is far from the hole that may be wrong by chance; more of it raises the threshold.
@@ -90,9 +95,14 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False) -> Evidence
         lit = np.clip(seen.picture * np.exp(light), 0, 255).astype(np.uint8)
         other = cv2.GaussianBlur(_foreign(seen.shown, lit, tolerance, asked), (0, 0), LIGHT_SIGMA_PX)
         dark = np.where(other < OTHER_TEXTURE, dark, np.float32(0))
+        # Where the place lies in the shadow most of the time, the few that show it lit are right.
+        brighter = _dark(_light(seen.shown, seen.high, asked), asked)
+        chance = float(np.quantile(brighter[far], BRIGHTER_SHARE)) / USUAL_DARK if enough else BRIGHTER_TIMES
+        brighter /= max(1.0, BRIGHTER_TIMES * chance)
+        dark = np.maximum(dark, np.where(other < OTHER_TEXTURE, brighter, np.float32(0)))
     moved = _moved(seen, PARALLAX * height)
     foreign_moved = _foreign(seen.shown, moved, tolerance, trusted)
-    dark_moved = _dark(_light(seen.shown, moved, asked), asked)
+    dark_moved = np.maximum(_dark(_light(seen.shown, moved, asked), asked), UNEXPLAINED * dark)
     if enough and not of_hole:
         usual = _by_chance(cv2.GaussianBlur(np.minimum(foreign_moved, 3), (0, 0), 1.0), far, USUAL_FOREIGN)
         foreign, foreign_moved = foreign / usual, foreign_moved / usual
@@ -177,5 +187,5 @@ LEAST_FLOW_PX = 16
 
 def _texture(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
     """A picture without its light: what is dark because of a shadow must not be taken for something else."""
-    light = LOGS[cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)]
+    light = LOGS[np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)]
     return np.clip(128 + 160 * (light - cv2.GaussianBlur(light, (0, 0), TEXTURE_SIGMA_PX)), 0, 255).astype(np.uint8)

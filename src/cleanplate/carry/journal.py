@@ -82,8 +82,8 @@ class Journal(Generic[B]):
         if not self.links:
             return one
         device = one.frame.picture.device
-        links = [None if link is None else FlowLink(**link).to(device) for link in kept["links"]]
-        return LinkedFrame(one.frame, boundary_pixels(one.frame.unseen), *links)
+        forward, backward = (None if link is None else FlowLink(**link).to(device) for link in kept["links"])
+        return LinkedFrame(one.frame, boundary_pixels(one.frame.unseen), forward, backward)
 
     def note(
         self,

@@ -24,10 +24,10 @@ from cleanplate.runtime.threads import in_order
 OFFSETS = (2, 5, 9, 15, 23, 34, 48)
 # Of these, those in which what contradicts must go with the thing; in the near ones a limb still is where it was.
 TOGETHER, NEAR = (5, 9, 15, 23), (2, 5)
-# Lengths, as shares of the frame's height: how far around the hole is looked; how far a source must be from the hole in
-# any case, the first and the second time; how loosely what moves with the thing sits; what is close to the mask; over
-# what gaps a shadow goes on.
-RING, FAR, LOOSE, CLOSE, GAP = 0.35, (0.25, 0.1), 0.05, 0.06, 0.04
+# Lengths, as shares of the frame's height: how far around the hole is looked, and the second time around what was
+# found; how far a source must be from the hole in any case, the first and the second time; how loosely what moves with
+# the thing sits; what is close to the mask; over what gaps a shadow goes on.
+RING, RING_AGAIN, FAR, LOOSE, CLOSE, GAP = 0.8, 0.15, (0.25, 0.1), 0.05, 0.06, 0.04
 # In pixels: how much farther from the hole a source must be; what touches; holes that are closed.
 FARTHER_PX, TOUCHES_PX, CLOSING_PX = 4, 3, 2
 
@@ -43,7 +43,7 @@ class Thresholds:
 
 
 # What is begun with, and what goes on from there (hysteresis).
-STRONG, WEAK = Thresholds(1.0, 0.12, 5.0), Thresholds(0.4, 0.045, 2.5)
+STRONG, WEAK = Thresholds(1.0, 0.12, 5.0), Thresholds(0.4, 0.07, 2.5)
 # Share of the frames in which it goes with the thing, at least, and by how much more often than with the scene.
 WITH_THING, MORE_THAN_SCENE, MORE_WHEN_CLOSE = 0.5, 0.3, 0.1
 # A limb swings: in the near frames it is there more often, and it is smaller than this share of the thing.
@@ -132,15 +132,19 @@ class Finder:
         barred = [None if mask is None or not mask.any() else grown(mask, CLOSING_PX) for mask in found]
         new = range(len(self.before), len(self.centres))
         numbers = [number for number in new if self.centres[number] is not None]
-        looked = list(in_order(lambda number: self._look(number, barred), numbers))
+        looked = list(in_order(lambda number: self._look(number, found, barred), numbers))
         suspicions = self._suspicions(looked)
         for one, mask in zip(looked, in_order(lambda one: self._decide(one, suspicions), looked), strict=True):
             one.found = mask
         return {one.number: one for one in looked}
 
-    def _look(self, number: int, barred: Sequence[Mask | None]) -> Looked:
-        hole = torch.from_numpy(self.scene.smalls[number].hole)
-        places = self.scene.places(number, OFFSETS, box_around(hole, round(RING * self.height)))
+    def _look(self, number: int, found: Sequence[Mask | None], barred: Sequence[Mask | None]) -> Looked:
+        around = torch.from_numpy(self.scene.smalls[number].hole)
+        if found[number] is not None:  # where it is of interest, and a little more
+            box = box_around(around | torch.from_numpy(found[number]), round(RING_AGAIN * self.height))
+        else:
+            box = box_around(around, round(RING * self.height))
+        places = self.scene.places(number, OFFSETS, box)
         seen = consensus(self.scene, number, places, farther_px=FARTHER_PX, far_px=self.far_px, barred=barred)
         return Looked(number, places, evidence(seen, self.height), np.zeros((self.height, self.width), bool))
 
@@ -214,11 +218,11 @@ class Finder:
             hole = self.scene.smalls[one.number + offset].hole
             left, top = there[0] - centre[0] + columns.start, there[1] - centre[1] + rows.start
             shift = np.array([[1, 0, left], [0, 1, top]], np.float32)
-            how = {"flags": cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP}
+            nearest = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
             could = (other.asked | hole).view(np.uint8)
             thing = grown(other.weak | hole, round(LOOSE * self.height)).view(np.uint8)
-            sums[0] += cv2.warpAffine(thing & could, shift, shape, **how)
-            sums[1] += cv2.warpAffine(could, shift, shape, **how)
+            sums[0] += cv2.warpAffine(thing & could, shift, shape, flags=nearest)
+            sums[1] += cv2.warpAffine(could, shift, shape, flags=nearest)
         return sums[0] / np.maximum(sums[1], 1), sums[2] / np.maximum(sums[3], 1)
 
 

@@ -132,7 +132,7 @@ def _elected(
     at = np.resize(pixels.numpy(), (-(-count // ROW), min(count, ROW)))  # the last row goes round
     offsets = sorted(ballot.places.moved, key=abs)
     stack, good = zip(*(_read(ballot, sources[number + offset], offset, at, width) for offset in offsets), strict=True)
-    shown = np.sum(good, 0, np.uint8)
+    shown = np.asarray(np.sum(good, 0), np.uint8)
     hidden = [np.where(known[..., None], one, BEHIND) for one, known in zip(stack, good, strict=True)]
     _, middle, _ = quantiles(hidden, shown)
     near = NOISE_TIMES * ballot.found.noise / 255

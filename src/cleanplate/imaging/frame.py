@@ -33,7 +33,7 @@ class Effects:
     shown: Shaped[Tensor, "3 n"]
     """Their colours as they were, row by row, in the type of the picture."""
     light: Float16[Tensor, "3 n"]
-    """Share of the light that is left there in a shadow; 0 where something else than the ground is shown."""
+    """Share of the light that is left there in a shadow; 0 where something else is shown, below 0 if nobody knows."""
     left: int = 0
     """Of how many pixels more it was seen that they are changed, and nothing could be put there."""
 
