@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from cleanplate import Plate, inpaint
+from cleanplate import METHODS, Plate, inpaint
 from cleanplate.carry.effects import EffectsStage
 from cleanplate.carry.rounds import carry
-from cleanplate.config import Method
+from cleanplate.config import NO_EFFECTS, Method
 from cleanplate.errors import Cancelled
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Frame
 from cleanplate.imaging.paint import painted
@@ -66,17 +66,16 @@ def untouched(it: Shot) -> None:
 
 @pytest.mark.parametrize(("pan", "seed"), [(0, 0), (2, 1)])
 def test_the_shadow_is_found_and_gone(pan: int, seed: int) -> None:
-    it = shot(pan=pan, seed=seed)
-    plate, told, shadow = removed(it), it.told().plate(OFF), it.shadow
-    assert psnr_db(it.frames, it.truth, shadow) < 16
-    # Over a still ground as good as if the mask had told; under a pan within so much.
-    margin = 4.0 if pan else 1.0
-    assert psnr_db(plate.frames, it.truth, shadow) > psnr_db(told.frames, it.truth, shadow) - margin
-    assert psnr_db(plate.frames, it.truth, it.mask) > psnr_db(told.frames, it.truth, it.mask) - margin
+    it, method = shot(pan=pan, seed=seed), METHODS["carry"]
+    plate, told = removed(it, method), it.told().plate(replace(method, effects=NO_EFFECTS))
+    assert psnr_db(it.frames, it.truth, it.shadow) < 16
+    # As good as if the mask had told. (In a single round a pan costs 3 dB: its motion was found with the shadow in it.)
+    for where in (it.shadow, it.mask):
+        assert psnr_db(plate.frames, it.truth, where) > psnr_db(told.frames, it.truth, where) - 1
 
 
 def test_the_camera_follows_the_thing() -> None:
-    removed(shot(24, pan=5, step=0))
+    removed(shot(20, pan=6, step=0))
 
 
 def test_a_faint_shadow() -> None:
@@ -91,7 +90,6 @@ def test_a_mask_that_covers_the_shadow_leaves_nothing_to_find() -> None:
 
 
 def test_a_thing_without_a_shadow() -> None:
-    untouched(shot(strength=0))
     untouched(shot(strength=0, pan=2))
 
 
@@ -148,9 +146,9 @@ def miss(it: Shot, what: str) -> Shot:
 
 def test_effects_stop_at_a_cut() -> None:
     method = replace(QUICK, carry=replace(QUICK.carry, grain=False))  # grain is drawn by the number of the frame
-    parts = shot(14), shot(14, seed=9)
+    parts = shot(12), shot(12, seed=9)
     plate = removed(parts[0].then(parts[1]), method)
-    for part, which in zip(parts, (slice(0, 14), slice(14, 28)), strict=True):
+    for part, which in zip(parts, (slice(0, 12), slice(12, 24)), strict=True):
         alone = part.plate(method)
         assert torch.equal(plate.effects[which], alone.effects)
         assert torch.equal(plate.frames[which], alone.frames)
@@ -177,7 +175,7 @@ def test_noise_at_night_is_no_shadow(pan: int, level: float, noise: float) -> No
     untouched(shot(strength=0, level=level, noise=noise, pan=pan))
 
 
-@pytest.mark.parametrize(("changes", "pan"), [("a flash", 0), ("a flash", 2), ("drift", 0), ("drift", 2)])
+@pytest.mark.parametrize(("changes", "pan"), [("a flash", 0), ("a flash", 2), ("drift", 0)])
 def test_light_that_changes_is_no_shadow_and_hides_none(changes: str, pan: int) -> None:
     gains = torch.linspace(1, 0.88, 16)
     if changes == "a flash":
@@ -188,9 +186,8 @@ def test_light_that_changes_is_no_shadow_and_hides_none(changes: str, pan: int) 
     assert psnr_db(removed(it).frames, it.truth, it.shadow) > 36
 
 
-@pytest.mark.parametrize("pan", [0, 2])
-def test_leaves_that_move_by_themselves_stay(pan: int) -> None:
-    it, leaves = with_leaves(shot(pan=pan))
+def test_leaves_that_move_by_themselves_stay() -> None:
+    it, leaves = with_leaves(shot(pan=2))
     assert not (removed(it).effects & leaves).any()
 
 
@@ -247,7 +244,7 @@ def test_a_window_finds_what_the_whole_shot_finds(long: Shot, whole: Plate) -> N
     assert psnr_db(whole.frames, long.truth, long.shadow) > 34
 
 
-@pytest.mark.parametrize("window", [2, 3, 5])
+@pytest.mark.parametrize("window", [2, 5])
 def test_a_window_may_be_as_short_as_can_be(window: int) -> None:
     it = shot(8)
     checked(it.plate(replace(QUICK, carry=replace(QUICK.carry, window_frames=window))), it)
