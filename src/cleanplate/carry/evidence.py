@@ -26,6 +26,8 @@ COLOUR_LEAST, COLOUR_SHARE = 0.04, 0.35
 FAR_PX, LEAST_FAR = 15, 100
 # Deviations of noise that are none; the least noise there is, in levels, and in the logarithm of light.
 NOISE_TIMES, LEAST_NOISE, LEAST_LIGHT_NOISE = 3.0, 1.0, 0.005
+# What is beside the hole, as a share of the frame's height.
+BESIDE = 0.06
 # So much of other colours, when the light is given back, is no texture of the ground.
 OTHER_TEXTURE = 0.6
 # The upper quartile of what others show is brighter than the frame by chance, too: by so many times what nine tenths of
@@ -35,8 +37,6 @@ BRIGHTER_TIMES, BRIGHTER_SHARE, USUAL_DARK = 1.5, 0.9, 0.045
 UNEXPLAINED = 0.5
 # Deviations of noise by which what others show of a place may spread.
 SPREAD_TIMES = 6.0
-# Share of what is far from the hole that may be wrong by chance; more of it raises the threshold.
-BY_CHANCE, USUAL_FOREIGN = 0.02, 0.4
 # Of parallax, as a share of the frame's height.
 PARALLAX = 0.03
 # Flow between frames and consensus sees textures under this sigma, in pixels, not light.
@@ -89,7 +89,8 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False) -> Evidence
     light = _light(seen.shown, seen.picture, asked)
     around = _light(seen.shown, seen.picture, far) if of_hole else light
     light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(_mean(around)[far])))) if enough else 0.05
-    trusted = asked & agreed
+    # Beside the hole it is the thing itself that they disagree about.
+    trusted = asked & (agreed | (seen.distance <= BESIDE * height))
     foreign, dark = _foreign(seen.shown, seen.picture, tolerance, trusted), _dark(light, trusted if of_hole else asked)
     if not of_hole:  # a shadow keeps the texture underneath
         lit = np.clip(seen.picture * np.exp(light), 0, 255).astype(np.uint8)
@@ -103,9 +104,6 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False) -> Evidence
     moved = _moved(seen, PARALLAX * height)
     foreign_moved = _foreign(seen.shown, moved, tolerance, trusted)
     dark_moved = np.maximum(_dark(_light(seen.shown, moved, asked), asked), UNEXPLAINED * dark)
-    if enough and not of_hole:
-        usual = _by_chance(cv2.GaussianBlur(np.minimum(foreign_moved, 3), (0, 0), 1.0), far, USUAL_FOREIGN)
-        foreign, foreign_moved = foreign / usual, foreign_moved / usual
     return Evidence(
         asked,
         asked & (seen.count > 1),
@@ -120,11 +118,6 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False) -> Evidence
 
 
 MAD = 1.4826  # of normal noise, the standard deviation in median absolute deviations
-
-
-def _by_chance(found: Map, far: Bool[np.ndarray, "h w"], usual: float) -> float:
-    """How many times more than usual there is far from the hole, where nothing is to be found; at least 1."""
-    return max(1.0, float(np.quantile(found[far], 1 - BY_CHANCE)) / usual)
 
 
 def _foreign(shown: np.ndarray, picture: np.ndarray, tolerance: np.ndarray, asked: np.ndarray) -> Map:
