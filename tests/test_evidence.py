@@ -167,15 +167,15 @@ def test_a_cut_is_told_by_what_the_best_motion_leaves() -> None:
 
 
 def found_frame(dtype: torch.dtype) -> Frame:
-    """The first row is known, the last hole; of the seven pixels between it was found that they are changed."""
-    shown, scale = torch.full((3, 3, 7), 0.4), 255 if dtype == torch.uint8 else 1
-    frame = Frame(3, (shown * scale).to(dtype), torch.zeros(1, 3, 7, dtype=torch.uint8))
+    """The first row is known, the last hole; of the eight pixels between it was found that they are changed."""
+    shown, scale = torch.full((3, 3, 8), 0.4), 255 if dtype == torch.uint8 else 1
+    frame = Frame(3, (shown * scale).to(dtype), torch.zeros(1, 3, 8, dtype=torch.uint8))
     frame.provenance[0, 2] = MADE_UP
-    where = torch.zeros(1, 3, 7, dtype=torch.bool)
+    where = torch.zeros(1, 3, 8, dtype=torch.bool)
     where[0, 1] = True
-    light = torch.tensor([0.5, 0.98, 0.88, 0.5, 0.0, 0.0, 0.1]).expand(3, -1).half()
+    light = torch.tensor([0.5, 0.98, 0.88, 0.5, 0.0, 0.0, 0.1, -1.0]).expand(3, -1).half()
     frame.add_effects(where, light)
-    reached = torch.tensor([True, True, True, False, True, False, False])
+    reached = torch.tensor([True, True, True, False, True, False, False, False])
     frame.picture[:, 1:] = torch.tensor(0.9 * scale).to(dtype)
     frame.provenance[0, 1, reached] = CARRIED
     return frame
@@ -187,13 +187,13 @@ def test_what_was_carried_and_what_is_lit_again_are_blended_by_the_strength(dtyp
     settle(frame)
     scale = 255 if dtype == torch.uint8 else 1
     # Deep: carried. Faint: lit again. Between: half of both. Not reached: lit again. No shadow: carried, or still to be
-    # filled. Too dark, and not reached: left.
-    expected = [0.9, 0.4 / 0.98, (0.9 + 0.4 / 0.88) / 2, 0.8, 0.9, 0.9, 0.4]
+    # filled. Too dark, and not reached: still to be filled. Nobody knows, and not reached: left.
+    expected = [0.9, 0.4 / 0.98, (0.9 + 0.4 / 0.88) / 2, 0.8, 0.9, 0.9, 0.9, 0.4]
     for colour in frame.picture[:, 1] / scale:
         assert colour.tolist() == pytest.approx(expected, abs=0.004)
-    assert frame.provenance[0].tolist() == [[KNOWN] * 7, [CARRIED] * 5 + [MADE_UP, KNOWN], [MADE_UP] * 7]
+    assert frame.provenance[0].tolist() == [[KNOWN] * 8, [CARRIED] * 5 + [MADE_UP, MADE_UP, KNOWN], [MADE_UP] * 8]
     assert frame.effects is not None
-    assert frame.effects.where[0, 1].tolist() == [True] * 6 + [False]
+    assert frame.effects.where[0, 1].tolist() == [True] * 7 + [False]
     assert frame.effects.left == 1
     assert not frame.effects.where[0, [0, 2]].any()
     before = frame.picture.clone()
