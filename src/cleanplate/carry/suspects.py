@@ -182,7 +182,11 @@ class Finder:
         kept |= closed(kept | hole, round(GAP * self.height)) & ~found.asked & ~hole
         kept = joined(kept | grown(hole, TOUCHES_PX), hole) & kept
         strong = exceeds(found, STRONG) & found.sure & kept
-        return self._whole(one, grown(joined(kept, strong), 1) & ~hole)
+        kept = joined(kept, strong)
+        # Light is measured as a mean, and so beyond the edge of a shadow too; of a thing the edge is missed instead.
+        lit = found.asked & (found.dark_unmoved < EDGE_OF_SHADOW * cv2.dilate(found.dark_unmoved, _disc(EDGE_PX)))
+        thing = exceeds(found, WEAK, dark=False)
+        return self._whole(one, (kept & ~(lit & ~thing) | grown(kept & thing, 1)) & ~hole)
 
     def _limbs(self, one: Looked, suspicions: Sequence[Suspicion], kept: Mask) -> Mask:
         """What is small beside the thing, touches what is known to belong to it, and goes with it for a while."""
@@ -226,6 +230,8 @@ class Finder:
         return sums[0] / np.maximum(sums[1], 1), sums[2] / np.maximum(sums[3], 1)
 
 
+# A shadow ends where less than this share of the light that is missing within so many pixels is missing.
+EDGE_OF_SHADOW, EDGE_PX = 0.25, 4
 # Share of the pixels around that must be kept for a gap to be closed.
 ENOUGH_AROUND = 0.3
 
