@@ -9,7 +9,7 @@ import torch
 from cleanplate import METHODS, Plate, inpaint
 from cleanplate.carry.effects import EffectsStage
 from cleanplate.carry.rounds import carry
-from cleanplate.config import NO_EFFECTS, Method
+from cleanplate.config import NO_EFFECTS, EffectsConfig, Method
 from cleanplate.errors import Cancelled
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Frame
 from cleanplate.imaging.paint import painted
@@ -96,6 +96,19 @@ def test_a_thing_without_a_shadow() -> None:
 def test_a_still_thing_before_a_still_camera() -> None:
     """Its shadow may as well be a stain: no frame shows the ground without it."""
     untouched(shot(step=0))
+
+
+# A reflection
+
+
+def test_a_reflection_goes_by_name_only() -> None:
+    it = shot(strength=0.0)
+    below = torch.roll(it.thing, 32, dims=2)
+    it = replace(it, frames=torch.where(below, (it.frames * 1.3).clamp(0, 1), it.frames))
+    assert not it.plate().effects.any()
+    plate = checked(it.plate(replace(QUICK, effects=EffectsConfig("all"))), it)
+    assert share(plate.effects, below) > 0.8
+    assert share(plate.effects & ~grown(below, PENUMBRA_PX), ~it.mask) < 0.01
 
 
 # What the mask misses

@@ -147,6 +147,7 @@ def _finding(seen: Looked, hole: Bool[np.ndarray, "h w"]) -> Finding:
     """
     box = seen.places.box
     shadow = exceeds(seen.evidence, WEAK, moved=False, foreign=False) & ~exceeds(seen.evidence, STRONG, dark=False)
+    shadow &= seen.evidence.light.mean(-1) < 0  # not brighter
     # Where it could not be told, the light of the shadow around: a mean of what is known of it.
     found = seen.found[box]
     told = (found & shadow & seen.evidence.asked).astype(np.float32)

@@ -69,13 +69,14 @@ class Evidence:
     """Of the colours, in levels."""
 
 
-def evidence(seen: Consensus, height: int, *, of_hole: bool = False) -> Evidence:
+def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_too: bool = False) -> Evidence:
     """What contradicts in a frame.
 
     Args:
         seen: what others show.
         height: of the small frame.
         of_hole: whether what its hole was filled with is asked, instead of what is known around it.
+        brighter_too: whether light that is too much counts as light that is missing.
     """
     asked = (seen.count > 0) & ((seen.distance == 0) if of_hole else (seen.distance > 0))
     far = (seen.count > 0) & (seen.distance > FAR_PX)
@@ -101,6 +102,8 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False) -> Evidence
         chance = float(np.quantile(brighter[far], BRIGHTER_SHARE)) / USUAL_DARK if enough else BRIGHTER_TIMES
         brighter /= max(1.0, BRIGHTER_TIMES * chance)
         dark = np.maximum(dark, np.where(other < OTHER_TEXTURE, brighter, np.float32(0)))
+        if brighter_too:
+            dark = np.maximum(dark, np.where(other < OTHER_TEXTURE, _dark(-light, asked), np.float32(0)))
     moved = _moved(seen, PARALLAX * height)
     foreign_moved = _foreign(seen.shown, moved, tolerance, trusted)
     dark_moved = np.maximum(_dark(_light(seen.shown, moved, asked), asked), UNEXPLAINED * dark)

@@ -146,7 +146,8 @@ class Finder:
             box = box_around(around, round(RING * self.height))
         places = self.scene.places(number, OFFSETS, box)
         seen = consensus(self.scene, number, places, farther_px=FARTHER_PX, far_px=self.far_px, barred=barred)
-        return Looked(number, places, evidence(seen, self.height), np.zeros((self.height, self.width), bool))
+        told = evidence(seen, self.height, brighter_too=self.config.find == "all")
+        return Looked(number, places, told, np.zeros((self.height, self.width), bool))
 
     def _suspicions(self, looked: Sequence[Looked]) -> list[Suspicion]:
         """Of all frames of the window."""
@@ -180,7 +181,8 @@ class Finder:
         kept |= closed(kept | hole, round(GAP * self.height)) & unmoved
         # Nobody has seen what is between a shadow and the thing: it will be of the same kind.
         kept |= closed(kept | hole, round(GAP * self.height)) & ~found.asked & ~hole
-        kept = joined(kept | grown(hole, TOUCHES_PX), hole) & kept
+        if self.config.find != "all":  # a reflection need not touch the thing
+            kept = joined(kept | grown(hole, TOUCHES_PX), hole) & kept
         strong = exceeds(found, STRONG) & found.sure & kept
         kept = joined(kept, strong)
         # Light is measured as a mean, and so beyond the edge of a shadow too; of a thing the edge is missed instead.
