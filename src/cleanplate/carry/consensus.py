@@ -2,8 +2,6 @@
 
 Every frame of a window is a source, not only the nearest: exposure is fitted to each, and a vote over all of them takes
 out noise, and whatever covers the place in some of them.
-
-Letters: k sources.
 """
 
 from collections.abc import Mapping, Sequence

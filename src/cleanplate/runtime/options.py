@@ -16,7 +16,7 @@ class RunOptions:
     """
 
     seed: int = 0
-    """Of everything random; `carry` has nothing random in it."""
+    """Of everything random; of `carry` that is only which frame's grain is given back."""
     device: str = "auto"
     """cpu, cuda, mps, or auto for the fastest there is."""
     max_steps: int | None = None
