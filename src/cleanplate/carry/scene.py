@@ -22,6 +22,8 @@ from cleanplate.imaging.pixels import narrow, to_samples
 WORK_PX = 270
 # Motion is smooth: it is followed at nodes so far apart, in pixels of the small picture.
 NODE_PX = 8
+# So many others fewer than are wanted are enough.
+MISSING = 2
 
 Grid = Float32[np.ndarray, "h w"]
 Offsets = Sequence[int]
@@ -117,31 +119,43 @@ class Scene:
         """The same at half the size."""
         return Scene([halved(small) for small in self.smalls], self.motions, 2 * self.factor)
 
-    def places(self, number: int, offsets: Offsets, box: Box) -> "Places":
+    def _end(self, number: int, way: int) -> int:
+        """How many frames the shot goes on in one direction."""
+        count = 0
+        while 0 <= (there := number + way * (count + 1)) < len(self.smalls):
+            if (self.forward if way > 0 else self.backward)[min(there, there - way)] is None:
+                break
+            count += 1
+        return count
+
+    def places(self, number: int, offsets: Offsets, box: Box, *, between: Offsets = ()) -> "Places":
         """Where the pixels in a box of one frame are in others.
 
         Args:
             number: of the frame in this window.
-            offsets: which others, in frames; each is looked for before and after. Where the shot does not go on so far,
-                its last frame stands for those that are missing.
+            offsets: which others, in frames; each is looked for before and after, as far as the shot goes. Its ends
+                stand for those beyond them, and `between` for those that are then still missing.
             box: rows and columns.
+            between: further offsets, the most wanted first.
         """
         rows, columns = box
         y, x = (np.arange(side.start, side.stop + NODE_PX, NODE_PX, dtype=np.float32) for side in (rows, columns))
         nodes = np.meshgrid(x, y)
+        ends = {way: self._end(number, way) for way in (1, -1)}
+        asked = {way * min(offset, ends[way]) for way in (1, -1) for offset in offsets} - {0}
+        more = [way * offset for offset in between for way in (1, -1) if offset < ends[way]]
+        for offset in more:
+            if len(asked) >= 2 * len(offsets) - MISSING:
+                break
+            asked.add(offset)
         moved: dict[int, Float32[np.ndarray, "r c 2"]] = {}
         for way in (1, -1):
             here, (x, y) = number, nodes
-            for count in range(1, max(offsets) + 1):
-                there = here + way
-                ends = not 0 <= there < len(self.smalls)
-                step = None if ends else self.forward[here] if way > 0 else self.backward[there]
-                if step is None:
-                    if count > 1:
-                        moved[way * (count - 1)] = np.stack((x - nodes[0], y - nodes[1]), -1)
-                    break
-                (x, y), here = step(x, y), there
-                if count in offsets:
+            for count in range(1, max((way * offset for offset in asked), default=0) + 1):
+                step = self.forward[here] if way > 0 else self.backward[here - 1]
+                assert step is not None  # _end stops before a cut
+                (x, y), here = step(x, y), here + way
+                if way * count in asked:
                     moved[way * count] = np.stack((x - nodes[0], y - nodes[1]), -1)
         return Places(box, moved)
 

@@ -5,7 +5,7 @@ with it: what stays at its place in the scene is scenery seen wrongly, and what 
 else. Twice: what was found is no source the second time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -22,12 +22,17 @@ from cleanplate.runtime.threads import in_order
 
 # Frames that are asked, before and after.
 OFFSETS = (2, 5, 9, 15, 23, 34, 48)
+# Where the shot is too short for these.
+BETWEEN = (12, 19, 7, 28, 17, 10, 21, 40)
 # Of these, those in which what contradicts must go with the thing; in the near ones a limb still is where it was.
 TOGETHER, NEAR = (5, 9, 15, 23), (2, 5)
 # Lengths, as shares of the frame's height: how far around the hole is looked, and the second time around what was
 # found; how far a source must be from the hole in any case, the first and the second time; how loosely what moves with
 # the thing sits; what is close to the mask; over what gaps a shadow goes on.
-RING, RING_AGAIN, FAR, LOOSE, CLOSE, GAP = 0.8, 0.15, (0.25, 0.1), 0.05, 0.06, 0.04
+APART = 0.2
+ALMOST_ALWAYS = 0.8
+SOMETIMES, SELDOM = 0.2, 0.1
+RING, RING_AGAIN, FAR, LOOSE, CLOSE, GAP = 0.8, 0.15, (0.25, 0.025), 0.05, 0.06, 0.04
 # In pixels: how much farther from the hole a source must be; what touches; holes that are closed.
 FARTHER_PX, TOUCHES_PX, CLOSING_PX = 4, 3, 2
 
@@ -48,6 +53,8 @@ STRONG, WEAK = Thresholds(1.0, 0.12, 5.0), Thresholds(0.4, 0.07, 2.5)
 WITH_THING, MORE_THAN_SCENE, MORE_WHEN_CLOSE = 0.5, 0.3, 0.1
 # A limb swings: in the near frames it is there more often, and it is smaller than this share of the thing.
 LIMB_WITH_THING, LIMB_SHARE = 0.6, 0.3
+# Nobody else is about if it is so many times larger than the largest part of others, in so many of the frames around.
+OTHERS_TIMES, OTHERS_SHARE = 1.5, 0.85
 
 Mask = Bool[np.ndarray, "_ _"]
 
@@ -59,6 +66,8 @@ class Suspicion:
     weak: Mask
     asked: Mask
     """Where it could be told."""
+    others: int = 0
+    """See Looked."""
 
 
 @dataclass
@@ -71,6 +80,8 @@ class Looked:
     evidence: Evidence
     found: Mask
     """All over the small frame."""
+    others: int
+    """Pixels of the largest thing that is foreign too, but does not touch this one."""
 
 
 def find(scene: Scene, before: Sequence[Mask], config: EffectsConfig) -> list[Looked | None]:
@@ -99,7 +110,9 @@ def find(scene: Scene, before: Sequence[Mask], config: EffectsConfig) -> list[Lo
         if found.shape != (height, width):
             found = np.repeat(np.repeat(found, 2, 0), 2, 1)[:height, :width]
         barred[number] = found.astype(bool)
-    looked = Finder(scene, before, config, FAR[1]).look(barred)
+    larger = (height * width) / (coarse.height * coarse.width)
+    others = {number: round(larger * one.others) for number, one in first.items()}
+    looked = Finder(scene, before, config, FAR[1], others).look(barred)
     return [looked.get(number) for number in range(len(before), len(scene.smalls))]
 
 
@@ -115,9 +128,18 @@ class Finder:
         before: what was found in the frames it begins with, which are done.
         config: see EffectsConfig.
         far: how far from the hole a source is believed in any case, as a share of the frame's height.
+        others: `Looked.others` of each frame, if somebody has looked farther around before.
     """
 
-    def __init__(self, scene: Scene, before: Sequence[Mask], config: EffectsConfig, far: float):
+    def __init__(
+        self,
+        scene: Scene,
+        before: Sequence[Mask],
+        config: EffectsConfig,
+        far: float,
+        others: Mapping[int, int] | None = None,
+    ):
+        self.others = others or {}
         self.scene, self.before, self.config = scene, before, config
         self.height, self.width = scene.smalls[0].hole.shape
         self.far_px = round(far * self.height)
@@ -144,10 +166,11 @@ class Finder:
             box = box_around(around | torch.from_numpy(found[number]), round(RING_AGAIN * self.height))
         else:
             box = box_around(around, round(RING * self.height))
-        places = self.scene.places(number, OFFSETS, box)
+        places = self.scene.places(number, OFFSETS, box, between=BETWEEN)
         seen = consensus(self.scene, number, places, farther_px=FARTHER_PX, far_px=self.far_px, barred=barred)
         told = evidence(seen, self.height, brighter_too=self.config.find == "all")
-        return Looked(number, places, told, np.zeros((self.height, self.width), bool))
+        others = max(self.others.get(number, 0), _others(told, self.scene.smalls[number].hole[box]))
+        return Looked(number, places, told, np.zeros((self.height, self.width), bool), others)
 
     def _suspicions(self, looked: Sequence[Looked]) -> list[Suspicion]:
         """Of all frames of the window."""
@@ -156,7 +179,7 @@ class Finder:
         found += [Suspicion(nothing, nothing)] * (len(self.scene.smalls) - len(found))
         for one in looked:
             weak = exceeds(one.evidence, WEAK) & one.evidence.asked
-            found[one.number] = Suspicion(self._whole(one, weak), self._whole(one, one.evidence.asked))
+            found[one.number] = Suspicion(self._whole(one, weak), self._whole(one, one.evidence.asked), one.others)
         return found
 
     def _whole(self, one: Looked, part: Mask) -> Mask:
@@ -174,6 +197,8 @@ class Finder:
         close = small.distance[box] < CLOSE * self.height
         more = with_thing - with_scene
         kept = weak & (close | (with_thing >= WITH_THING)) & (more >= np.where(close, MORE_WHEN_CLOSE, MORE_THAN_SCENE))
+        deep = exceeds(found, STRONG) & found.sure & weak & (with_scene <= SELDOM)
+        kept |= deep & (with_thing >= SOMETIMES)
         kept |= self._limbs(one, suspicions, kept)
         around = cv2.blur(kept.astype(np.float32), (2 * CLOSING_PX + 1,) * 2) > ENOUGH_AROUND
         kept |= closed(kept | hole, CLOSING_PX) & found.asked & around
@@ -183,7 +208,8 @@ class Finder:
         kept |= closed(kept | hole, round(GAP * self.height)) & ~found.asked & ~hole
         if self.config.find != "all":  # a reflection need not touch the thing
             kept = joined(kept | grown(hole, TOUCHES_PX), hole) & kept
-        strong = exceeds(found, STRONG) & found.sure & kept
+        often = (with_thing >= ALMOST_ALWAYS) & (more >= ALMOST_ALWAYS)
+        strong = exceeds(found, STRONG) & (found.sure | often) & kept
         kept = joined(kept, strong)
         # Light is measured as a mean, and so beyond the edge of a shadow too; of a thing the edge is missed instead.
         lit = found.asked & (found.dark_unmoved < EDGE_OF_SHADOW * cv2.dilate(found.dark_unmoved, _disc(EDGE_PX)))
@@ -195,12 +221,16 @@ class Finder:
         box = one.places.box
         hole, weak = self.scene.smalls[one.number].hole[box], suspicions[one.number].weak[box]
         with_thing, with_scene = self._goes(one, suspicions, NEAR)
-        new = weak & ~kept & (with_thing >= LIMB_WITH_THING) & (with_thing - with_scene >= MORE_WHEN_CLOSE)
-        new = joined(new | kept | grown(hole, TOUCHES_PX), hole) & new
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(new.astype(np.uint8))
-        small = stats[:, cv2.CC_STAT_AREA] <= LIMB_SHARE * int(hole.sum())
-        small[0] = False
-        return small[np.asarray(labels, np.intp)]
+        touching = joined(weak & ~kept | kept | grown(hole, TOUCHES_PX), hole) & weak & ~kept
+        for_a_while = touching & (with_thing >= LIMB_WITH_THING) & (with_thing - with_scene >= MORE_WHEN_CLOSE)
+        # Nobody else is about: then it may swing as it likes.
+        never = touching & (with_scene <= SELDOM)
+        never = joined(never, never & exceeds(one.evidence, STRONG, dark=False) & one.evidence.sure)
+        around = suspicions[max(0, one.number - max(TOGETHER)) : one.number + max(TOGETHER) + 1]
+        others = [other.others for other in around if other.asked.any()]
+        least = OTHERS_TIMES * float(np.quantile(others or [0], OTHERS_SHARE))
+        most = LIMB_SHARE * int(hole.sum())
+        return _parts(for_a_while, 1, most) | _parts(never, least, most)
 
     def _goes(
         self, one: Looked, suspicions: Sequence[Suspicion], offsets: Offsets
@@ -212,17 +242,19 @@ class Finder:
         sums = np.zeros((4, shape[1], shape[0]), np.float32)
         for offset in one.places.moved:
             other = suspicions[one.number + offset]
-            if abs(offset) not in offsets or not other.asked.any():
-                continue
-            asked = other.asked.view(np.uint8)
-            x, y = one.places.at(offset)
-            sums[2] += cv2.remap(asked & other.weak, x, y, cv2.INTER_NEAREST)
-            sums[3] += cv2.remap(asked, x, y, cv2.INTER_NEAREST)
             there = self.centres[one.number + offset]
-            if there is None or centre is None:
+            if abs(offset) < min(offsets) or not other.asked.any() or there is None or centre is None:
+                continue
+            left, top = there[0] - centre[0] + columns.start, there[1] - centre[1] + rows.start
+            x, y = one.places.at(offset)
+            asked = other.asked.view(np.uint8)
+            away = np.minimum(self.scene.smalls[one.number + offset].distance / np.float32(APART * self.height), 1) * asked
+            read = cv2.remap(cv2.merge((away * other.weak, away)), x, y, cv2.INTER_NEAREST)
+            sums[2] += read[..., 0]
+            sums[3] += read[..., 1]
+            if abs(offset) not in offsets:
                 continue
             hole = self.scene.smalls[one.number + offset].hole
-            left, top = there[0] - centre[0] + columns.start, there[1] - centre[1] + rows.start
             shift = np.array([[1, 0, left], [0, 1, top]], np.float32)
             nearest = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
             could = (other.asked | hole).view(np.uint8)
@@ -236,6 +268,23 @@ class Finder:
 EDGE_OF_SHADOW, EDGE_PX = 0.25, 4
 # Share of the pixels around that must be kept for a gap to be closed.
 ENOUGH_AROUND = 0.3
+
+
+def _others(told: Evidence, hole: Mask) -> int:
+    """See Looked."""
+    foreign = exceeds(told, WEAK, dark=False) & told.asked
+    apart = foreign & ~joined(foreign | grown(hole, TOUCHES_PX), hole)
+    apart = joined(apart, apart & exceeds(told, STRONG, dark=False) & told.sure)
+    return int(cv2.connectedComponentsWithStats(apart.astype(np.uint8))[2][1:, cv2.CC_STAT_AREA].max(initial=0))
+
+
+def _parts(mask: Mask, least: float, most: float) -> Mask:
+    """The connected parts of a mask that have so many pixels."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    area = stats[:, cv2.CC_STAT_AREA]
+    good = (area >= least) & (area <= most)
+    good[0] = False
+    return good[np.asarray(labels, np.intp)]
 
 
 def exceeds(found: Evidence, least: Thresholds, *, moved: bool = True, foreign: bool = True, dark: bool = True) -> Mask:
