@@ -180,7 +180,7 @@ class Round:
             self.linked()
             yield one
         if one is not None and self.journal.border is not None:
-            self._go_on_after(one.frame, self.journal.border)
+            self._go_on_after(one, self.journal.border)
         for linked_frame in passing:
             if not self.first:  # what the round before has reached, this one has not yet
                 frame = linked_frame.frame
@@ -203,6 +203,7 @@ class Round:
         reached = fuse(window, block, trajectories, [one.frame.hole for one in block], self.config)
         for one, pixels in zip(block, reached, strict=True):
             one.frame.set_provenance(pixels, CARRIED)
+        second_choice(window, range(len(earlier), len(earlier) + count), self.config)
         if self.last:
             self._vote(window, range(len(earlier), len(earlier) + count))
         for _ in in_order(lambda one: fill_smoothly(one.frame, one.frame.unseen), block):
@@ -239,13 +240,13 @@ class Round:
         forward, backward = [*(one.there for one in self.links), None], [None, *(one.back for one in self.links)]
         return [LinkedFrame(one.frame, one.boundary, *to) for one, *to in zip(window, forward, backward, strict=True)]
 
-    def _go_on_after(self, done: Frame, border: CarryBorder) -> None:
+    def _go_on_after(self, done: LinkedFrame, border: CarryBorder) -> None:
         """Know what was known when this frame was the last one that was done."""
         self.linked()  # the next one was
-        frame = done.copy()
+        frame = done.frame.copy()
         unpack(frame, border.last)
         device = frame.picture.device
-        self.before = LinkedFrame(frame, boundary_pixels(frame.hole)), Trajectories(border.trajectories.to(device))
+        self.before = LinkedFrame(frame, done.boundary), Trajectories(border.trajectories.to(device))
         motion = border.motion and border.motion.to(device)
         self.links = [Links(border.forward.to(device), border.backward.to(device), motion)]
 
@@ -259,7 +260,28 @@ class Round:
         rows[:, 1], rows[:, 2] = boundary % width, boundary // width
         rows[:, 3:5] = torch.where((provenance == CARRIED)[:, None], rows[:, 3:5], 0.0)
         rows[:, 5:] = 0
+        doubtful = torch.ones(frame.provenance.numel(), dtype=torch.bool, device=boundary.device)
+        doubtful[boundary_pixels(frame.hole)] = False
+        rows[:, 0] = torch.where(doubtful[boundary], -1, rows[:, 0])
         return Trajectories(rows)
+
+
+def second_choice(window: list[LinkedFrame], block: range, config: CarryConfig) -> None:
+    """Fill what only pixels beside a hole, or doubtful ones, show: they are better than none.
+
+    Args:
+        window: frames that follow each other.
+        block: numbers of those to be filled.
+        config: see CarryConfig.
+    """
+    left = [one.at(torch.nonzero(one.frame.unseen.flatten()).flatten()) for one in window]
+    if not any(len(left[number].boundary) for number in block):
+        return
+    trajectories = both_trajectories(left, block.stop)[block.start :]
+    some = [left[number] for number in block]
+    reached = fuse(window, some, trajectories, [one.frame.unseen for one in some], config)
+    for one, pixels in zip(some, reached, strict=True):
+        one.frame.set_provenance(pixels, CARRIED)
 
 
 def both_trajectories(

@@ -32,8 +32,8 @@ OFFSETS = (1, 3, 6, 11, 18, 30, 48)
 WRONG = Thresholds(0.4, 0.045, 2.5)
 # Around the hole, noise is measured in a ring, a share of the frame's height wide.
 RING = 0.1
-# To be averaged, at least so many must agree, to within so many deviations of the noise.
-LEAST_AVERAGED, NOISE_TIMES = 3, 3.0
+# To be averaged, frames must agree to within so many deviations of the noise.
+NOISE_TIMES = 3.0
 # Positions are read in rows of so many: OpenCV takes no longer ones.
 ROW = 1024
 
@@ -104,7 +104,7 @@ def _averaged(ballot: Ballot) -> Bool[np.ndarray, "h w"]:
     if not ballot.still:
         return np.zeros_like(seen.count, bool)
     spread = cv2.subtract(seen.high, seen.low).max(-1)
-    return (seen.distance == 0) & (seen.count >= LEAST_AVERAGED) & (spread <= NOISE_TIMES * ballot.found.noise)
+    return (seen.distance == 0) & (seen.count > 0) & (spread <= NOISE_TIMES * ballot.found.noise)
 
 
 def _whole(ballot: Ballot, part: Bool[np.ndarray, "h w"]) -> Bool[Tensor, "H W"]:
