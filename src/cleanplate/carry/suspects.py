@@ -214,7 +214,9 @@ class Finder:
         # Light is measured as a mean, and so beyond the edge of a shadow too; of a thing the edge is missed instead.
         lit = found.asked & (found.dark_unmoved < EDGE_OF_SHADOW * cv2.dilate(found.dark_unmoved, _disc(EDGE_PX)))
         thing = exceeds(found, WEAK, dark=False)
-        return self._whole(one, (kept & ~(lit & ~thing) | grown(kept & thing, 1)) & ~hole)
+        kept = kept & ~(lit & ~thing) | grown(kept & thing, 1)
+        kept |= _parts(~(kept | hole), 1, (GAP * self.height) ** 2)
+        return self._whole(one, kept & ~hole)
 
     def _limbs(self, one: Looked, suspicions: Sequence[Suspicion], kept: Mask) -> Mask:
         """What is small beside the thing, touches what is known to belong to it, and goes with it for a while."""
