@@ -101,14 +101,15 @@ def exposure(
         there: what the other shows of the same places.
         away: how far each of the two is from its hole.
     """
-    one, other = (picture[::APART_PX, ::APART_PX].reshape(-1, 3).astype(np.float32) for picture in (here, there))
-    known = np.minimum(*away)[::APART_PX, ::APART_PX].reshape(-1) > LEAST_DISTANCE_PX
+    known = np.minimum(*(one[::APART_PX, ::APART_PX] for one in away)) > LEAST_DISTANCE_PX
+    one, other = (picture[::APART_PX, ::APART_PX][known].T for picture in (here, there))
+    good = (np.minimum(one, other) >= DARKEST) & (np.maximum(one, other) <= BRIGHTEST)
     gains = np.ones(3, np.float32)
     for colour in range(3):
-        a, b = one[known, colour], other[known, colour]
-        good = (np.minimum(a, b) >= DARKEST) & (np.maximum(a, b) <= BRIGHTEST)
-        if good.sum() >= LEAST_PIXELS:
-            gains[colour] = np.median(a[good] / b[good])
+        if np.count_nonzero(good[colour]) >= LEAST_PIXELS:
+            ratio = one[colour][good[colour]] / other[colour][good[colour]].astype(np.float32)
+            half = len(ratio) // 2
+            gains[colour] = np.partition(ratio, half)[half]
     return gains
 
 

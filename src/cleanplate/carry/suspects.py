@@ -29,8 +29,11 @@ TOGETHER, NEAR = (5, 9, 15, 23), (2, 5)
 # Lengths, as shares of the frame's height: how far around the hole is looked, and the second time around what was
 # found; how far a source must be from the hole in any case, the first and the second time; how loosely what moves with
 # the thing sits; what is close to the mask; over what gaps a shadow goes on.
+# So far from the thing, as a share of the frame's height, the scene is judged by itself; nearer it counts less.
 APART = 0.2
+# What goes with the thing that often is believed though only one frame shows its place.
 ALMOST_ALWAYS = 0.8
+# What is strong goes with the thing that often at least, and is that seldom in the scene.
 SOMETIMES, SELDOM = 0.2, 0.1
 RING, RING_AGAIN, FAR, LOOSE, CLOSE, GAP = 0.8, 0.15, (0.25, 0.025), 0.05, 0.06, 0.04
 # In pixels: how much farther from the hole a source must be; what touches; holes that are closed.
@@ -250,7 +253,9 @@ class Finder:
             left, top = there[0] - centre[0] + columns.start, there[1] - centre[1] + rows.start
             x, y = one.places.at(offset)
             asked = other.asked.view(np.uint8)
-            away = np.minimum(self.scene.smalls[one.number + offset].distance / np.float32(APART * self.height), 1) * asked
+            away = (
+                np.minimum(self.scene.smalls[one.number + offset].distance / np.float32(APART * self.height), 1) * asked
+            )
             read = cv2.remap(cv2.merge((away * other.weak, away)), x, y, cv2.INTER_NEAREST)
             sums[2] += read[..., 0]
             sums[3] += read[..., 1]
