@@ -109,7 +109,7 @@ def exposure(
         if np.count_nonzero(good[colour]) >= LEAST_PIXELS:
             ratio = one[colour][good[colour]] / other[colour][good[colour]].astype(np.float32)
             half = len(ratio) // 2
-            gains[colour] = np.partition(ratio, half)[half]
+            gains[colour] = np.partition(ratio, half)[half]  # the median, several times faster than numpy's own
     return gains
 
 

@@ -17,11 +17,12 @@ import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor
 
-from cleanplate.carry.journal import Border, Journal
+from cleanplate.carry.journal import Border, Journal, bits, mask_of
 from cleanplate.carry.linking import Linker
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.scene import Scene, Small, distance_to, factor_of, small_of
-from cleanplate.carry.suspects import OFFSETS, STRONG, WEAK, Looked, exceeds, find, grown
+from cleanplate.carry.shapes import grown
+from cleanplate.carry.suspects import OFFSETS, STRONG, WEAK, Looked, exceeds, find
 from cleanplate.carry.trajectories import CUT, LinkedFrame, boundary_pixels
 from cleanplate.config import EffectsConfig
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Effects, Frame
@@ -45,16 +46,15 @@ class Finding:
         """As it is saved."""
         return {
             "size": torch.tensor(self.found.shape),
-            "found": torch.from_numpy(np.packbits(self.found)),
+            "found": bits(torch.from_numpy(self.found)),
             "light": torch.from_numpy(self.light[self.found]),
         }
 
     @classmethod
     def load(cls, packed: dict[str, Tensor]) -> "Finding":
         """From what was saved."""
-        height, width = packed["size"].tolist()
-        found = np.unpackbits(packed["found"].numpy(), count=height * width).reshape(height, width).view(bool)
-        light = np.zeros((height, width, 3), np.float32)
+        found = mask_of(packed["found"], torch.empty(packed["size"].tolist(), dtype=torch.bool)).numpy()
+        light = np.zeros((*found.shape, 3), np.float32)
         light[found] = packed["light"].numpy()
         return cls(found, light)
 
@@ -117,7 +117,7 @@ class EffectsStage:
             kept.append(
                 {
                     "finding": finding and finding.packed(),
-                    "doubtful": None if doubtful is None else torch.from_numpy(np.packbits(doubtful)),
+                    "doubtful": None if doubtful is None else bits(torch.from_numpy(doubtful)),
                     "motion": motion and asdict(motion.to("cpu")),
                 }
             )
@@ -144,9 +144,9 @@ class EffectsStage:
         self.motions.append(motion)
         self.before.append(np.zeros_like(small.hole) if finding is None else finding.found & ~small.hole)
         self._forget()
-        bits, doubtful = kept["doubtful"], None
-        if bits is not None:
-            doubtful = np.unpackbits(bits.numpy(), count=small.hole.size).reshape(small.hole.shape).view(bool)
+        doubtful = kept["doubtful"]
+        if doubtful is not None:
+            doubtful = mask_of(doubtful, torch.from_numpy(small.hole)).numpy()
         return _with(one.frame, finding, doubtful, CUT if motion is None else motion)
 
 

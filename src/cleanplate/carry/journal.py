@@ -132,7 +132,7 @@ def pack(frame: Frame) -> dict[str, Any]:
     hole = frame.hole[0]
     kept: dict[str, Any] = {"colours": frame.picture[:, hole].cpu(), "provenance": frame.provenance[:, hole].cpu()}
     if frame.effects is not None:
-        kept |= {"hole": _bits(hole), "effects": _bits(frame.effects.where[0]), "left": frame.effects.left}
+        kept |= {"hole": bits(hole), "effects": bits(frame.effects.where[0]), "left": frame.effects.left}
     return kept
 
 
@@ -140,8 +140,8 @@ def unpack(frame: Frame, fill: dict[str, Any]) -> None:
     """Put that into the same frame again."""
     hole = frame.hole[0]
     if "hole" in fill:
-        hole = _mask(fill["hole"], hole)
-        where, now = _mask(fill["effects"], hole)[None], frame.effects
+        hole = mask_of(fill["hole"], hole)
+        where, now = mask_of(fill["effects"], hole)[None], frame.effects
         if now is None or not torch.equal(now.where, where):  # it was settled: nothing more is asked of it
             nothing = frame.picture[:, :0, 0]
             frame.effects = Effects(where, nothing, nothing.half(), fill["left"])
@@ -150,9 +150,13 @@ def unpack(frame: Frame, fill: dict[str, Any]) -> None:
     frame.provenance[:, hole] = fill["provenance"].to(frame.picture.device)
 
 
-def _bits(mask: Bool[Tensor, "H W"]) -> UInt8[Tensor, " b"]:
+def bits(mask: Bool[Tensor, "H W"]) -> UInt8[Tensor, " b"]:
+    """A mask as it is saved."""
     return torch.from_numpy(np.packbits(mask.cpu().numpy()))
 
 
-def _mask(bits: UInt8[Tensor, " b"], like: Bool[Tensor, "H W"]) -> Bool[Tensor, "H W"]:
-    return torch.from_numpy(np.unpackbits(bits.numpy(), count=like.numel()).astype(bool)).view_as(like).to(like.device)
+def mask_of(packed: UInt8[Tensor, " b"], like: Bool[Tensor, "H W"]) -> Bool[Tensor, "H W"]:
+    """The mask of the size of another that these were made of."""
+    return (
+        torch.from_numpy(np.unpackbits(packed.numpy(), count=like.numel()).astype(bool)).view_as(like).to(like.device)
+    )

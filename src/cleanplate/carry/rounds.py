@@ -9,7 +9,8 @@ is:
    fit of what is left. The change of brightness between the frames is fitted in the same way (motion.py).
 3. Chain the positions through the hole: source frame, distance in frames, worst forward-backward error met, and the sum
    of the brightness changes (trajectories.py).
-4. Fuse what comes from the past and from the future by weights that fall with distance and error.
+4. Fuse what comes from the past and from the future by weights that fall with distance and error; what nothing else
+   shows, from beside a hole, or where nobody can tell what the thing did (fuse.py).
 5. Estimate flow again, on the filled frames, and repeat 2-4.
 
 A round is a stage that frames pass through. It holds a window of them: a block to be filled, and as many ahead to look
@@ -17,20 +18,21 @@ for what the block hides. From the block before it keeps the last frame, which c
 carried on for as long as it is needed.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from cleanplate.carry.effects import EffectsStage, settle
+from cleanplate.carry.fuse import both_trajectories, fuse, second_choice
 from cleanplate.carry.journal import Border, Journal, pack, unpack
 from cleanplate.carry.linking import KnownPictures, Linker, Links
 from cleanplate.carry.motion import Motion
-from cleanplate.carry.trajectories import FlowLink, LinkedFrame, Trajectories, boundary_pixels, follow, gather
+from cleanplate.carry.trajectories import FlowLink, LinkedFrame, Trajectories, boundary_pixels
 from cleanplate.carry.vote import vote
 from cleanplate.config import NO_EFFECTS, CarryConfig, EffectsConfig
 from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame
@@ -123,8 +125,10 @@ class CarryBorder(Border):
 
     last: dict[str, Tensor]
     """What the hole of the last one holds (`journal.pack`)."""
+    boundary: Int[Tensor, " n"]
+    """Its boundary pixels."""
     trajectories: Tensor
-    """What its pixels count for as sources: rows of `Trajectories`."""
+    """What they count for as sources: rows of `Trajectories`."""
     forward: FlowLink
     """From it to the next."""
     backward: FlowLink
@@ -137,7 +141,7 @@ class CarryBorder(Border):
         """From what was saved."""
         forward, backward = FlowLink(**state["forward"]), FlowLink(**state["backward"])
         motion = state["motion"] and Motion.load(state["motion"], torch.device("cpu"))
-        return cls(state["last"], state["trajectories"], forward, backward, motion)
+        return cls(state["last"], state["boundary"], state["trajectories"], forward, backward, motion)
 
 
 class Round:
@@ -180,7 +184,7 @@ class Round:
             self.linked()
             yield one
         if one is not None and self.journal.border is not None:
-            self._go_on_after(one, self.journal.border)
+            self._go_on_after(one.frame, self.journal.border)
         for linked_frame in passing:
             if not self.first:  # what the round before has reached, this one has not yet
                 frame = linked_frame.frame
@@ -215,7 +219,7 @@ class Round:
         if self.waiting:
             there, back, motion = self.links[0]
             rows, motion = self.before[1].rows.cpu(), motion and motion.to("cpu")
-            border = CarryBorder(pack(last.frame), rows, there.cpu(), back.cpu(), motion)
+            border = CarryBorder(pack(last.frame), last.boundary.cpu(), rows, there.cpu(), back.cpu(), motion)
         self.journal.note(block, border)
         return block
 
@@ -240,13 +244,13 @@ class Round:
         forward, backward = [*(one.there for one in self.links), None], [None, *(one.back for one in self.links)]
         return [LinkedFrame(one.frame, one.boundary, *to) for one, *to in zip(window, forward, backward, strict=True)]
 
-    def _go_on_after(self, done: LinkedFrame, border: CarryBorder) -> None:
+    def _go_on_after(self, done: Frame, border: CarryBorder) -> None:
         """Know what was known when this frame was the last one that was done."""
         self.linked()  # the next one was
-        frame = done.frame.copy()
+        frame = done.copy()
         unpack(frame, border.last)
         device = frame.picture.device
-        self.before = LinkedFrame(frame, done.boundary), Trajectories(border.trajectories.to(device))
+        self.before = LinkedFrame(frame, border.boundary.to(device)), Trajectories(border.trajectories.to(device))
         motion = border.motion and border.motion.to(device)
         self.links = [Links(border.forward.to(device), border.backward.to(device), motion)]
 
@@ -256,98 +260,9 @@ class Round:
         provenance, width = frame.provenance.flatten()[boundary], frame.size[1]
         nearer = future.weight(self.config) > past.weight(self.config)
         rows = torch.where(nearer[:, None], future.rows, past.rows)
-        rows[:, 0] = torch.where(provenance == MADE_UP, -1, frame.index)
+        doubtful = ~torch.isin(boundary, boundary_pixels(frame.hole))
+        rows[:, 0] = torch.where((provenance == MADE_UP) | doubtful, -1, frame.index)
         rows[:, 1], rows[:, 2] = boundary % width, boundary // width
         rows[:, 3:5] = torch.where((provenance == CARRIED)[:, None], rows[:, 3:5], 0.0)
         rows[:, 5:] = 0
-        doubtful = torch.ones(frame.provenance.numel(), dtype=torch.bool, device=boundary.device)
-        doubtful[boundary_pixels(frame.hole)] = False
-        rows[:, 0] = torch.where(doubtful[boundary], -1, rows[:, 0])
         return Trajectories(rows)
-
-
-def second_choice(window: list[LinkedFrame], block: range, config: CarryConfig) -> None:
-    """Fill what only pixels beside a hole, or doubtful ones, show: they are better than none.
-
-    Args:
-        window: frames that follow each other.
-        block: numbers of those to be filled.
-        config: see CarryConfig.
-    """
-    left = [one.at(torch.nonzero(one.frame.unseen.flatten()).flatten()) for one in window]
-    if not any(len(left[number].boundary) for number in block):
-        return
-    trajectories = both_trajectories(left, block.stop)[block.start :]
-    some = [left[number] for number in block]
-    reached = fuse(window, some, trajectories, [one.frame.unseen for one in some], config)
-    for one, pixels in zip(some, reached, strict=True):
-        one.frame.set_provenance(pixels, CARRIED)
-
-
-def both_trajectories(
-    window: list[LinkedFrame], count: int, sources: Trajectories | None = None
-) -> list[tuple[Trajectories, Trajectories]]:
-    """Where the boundary pixels of the first so many of these frames lead, into the future and into the past.
-
-    Args:
-        window: frames that follow each other.
-        count: of how many.
-        sources: what the pixels of the first of them count for, if they are sources.
-    """
-    ways = [
-        (window[::-1], [one.forward for one in window[::-1]], None),
-        (window[:count], [one.backward for one in window[:count]], sources),
-    ]
-
-    def followed(way: tuple[list[LinkedFrame], list[FlowLink | None], Trajectories | None]) -> list[Trajectories]:
-        chain, links, end = way
-        numbers, boundary = [one.frame.index for one in chain], [one.boundary for one in chain]
-        return follow(numbers, links, boundary, chain[0].frame.size, end)
-
-    futures, pasts = in_order(followed, ways)
-    return list(zip(futures[::-1][:count], pasts, strict=True))
-
-
-def fuse(
-    window: list[LinkedFrame],
-    block: list[LinkedFrame],
-    trajectories: list[tuple[Trajectories, Trajectories]],
-    wanted: Sequence[Bool[Tensor, "1 H W"]],
-    config: CarryConfig,
-) -> list[Int[Tensor, " _"]]:
-    """Fill what is wanted of the frames of a block with colours from the window.
-
-    Returns:
-        the pixels of each that were reached, counted row by row.
-    """
-    pictures = {one.frame.index: one.frame.picture for one in window}
-
-    def find(job: tuple[LinkedFrame, tuple[Trajectories, Trajectories], Tensor]) -> tuple[Tensor, Tensor]:
-        one, both, mine = job
-        reached, colours = gather(pictures, both, mine.flatten()[one.boundary], config)
-        return one.boundary[reached], colours
-
-    # All colours first: sources lie beside holes, and must not change meanwhile.
-    found = list(in_order(find, zip(block, trajectories, wanted, strict=True)))
-    for one, (pixels, colours) in zip(block, found, strict=True):
-        one.frame.set_pixels(pixels, colours)
-    return [pixels for pixels, _ in found]
-
-
-def carry_on(window: list[LinkedFrame], left: Bool[Tensor, "T 1 H W"], config: CarryConfig) -> Bool[Tensor, "T 1 H W"]:
-    """Carry to what is left from what has been filled since, along the links of `carry`.
-
-    Args:
-        window: frames that follow each other; everything but `left` counts as known.
-        left: what to fill; nothing that `carry` has reached.
-        config: see CarryConfig.
-
-    Returns:
-        the pixels that were reached.
-    """
-    some = [one.at(boundary_pixels(mine)) for one, mine in zip(window, left, strict=True)]
-    reached = torch.zeros_like(left)
-    found = fuse(some, some, both_trajectories(some, len(some)), list(left), config)
-    for mine, pixels in zip(reached, found, strict=True):
-        mine.view(-1)[pixels] = True
-    return reached

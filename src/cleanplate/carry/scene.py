@@ -22,8 +22,8 @@ from cleanplate.imaging.pixels import narrow, to_samples
 WORK_PX = 270
 # Motion is smooth: it is followed at nodes so far apart, in pixels of the small picture.
 NODE_PX = 8
-# So many others fewer than are wanted are enough.
-MISSING = 2
+# So many other frames are enough.
+ENOUGH = 12
 
 Grid = Float32[np.ndarray, "h w"]
 Offsets = Sequence[int]
@@ -134,9 +134,9 @@ class Scene:
         Args:
             number: of the frame in this window.
             offsets: which others, in frames; each is looked for before and after, as far as the shot goes. Its ends
-                stand for those beyond them, and `between` for those that are then still missing.
+                stand for those beyond them.
             box: rows and columns.
-            between: further offsets, the most wanted first.
+            between: further offsets, the most wanted first, for a shot that is too short for so many.
         """
         rows, columns = box
         y, x = (np.arange(side.start, side.stop + NODE_PX, NODE_PX, dtype=np.float32) for side in (rows, columns))
@@ -144,10 +144,7 @@ class Scene:
         ends = {way: self._end(number, way) for way in (1, -1)}
         asked = {way * min(offset, ends[way]) for way in (1, -1) for offset in offsets} - {0}
         more = [way * offset for offset in between for way in (1, -1) if offset < ends[way]]
-        for offset in more:
-            if len(asked) >= 2 * len(offsets) - MISSING:
-                break
-            asked.add(offset)
+        asked.update(more[: max(0, ENOUGH - len(asked))])
         moved: dict[int, Float32[np.ndarray, "r c 2"]] = {}
         for way in (1, -1):
             here, (x, y) = number, nodes

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32
 
 from cleanplate.carry.consensus import consensus
 from cleanplate.carry.evidence import Evidence, evidence
 from cleanplate.carry.scene import Offsets, Places, Scene, halved_picture
+from cleanplate.carry.shapes import Mask, closed, disc, grown, joined, parts
 from cleanplate.config import EffectsConfig
 from cleanplate.imaging.frame import box_around
 from cleanplate.runtime.threads import in_order
@@ -28,14 +29,9 @@ BETWEEN = (12, 19, 7, 28, 17, 10, 21, 40)
 TOGETHER, NEAR = (5, 9, 15, 23), (2, 5)
 # Lengths, as shares of the frame's height: how far around the hole is looked, and the second time around what was
 # found; how far a source must be from the hole in any case, the first and the second time; how loosely what moves with
-# the thing sits; what is close to the mask; over what gaps a shadow goes on.
-# So far from the thing, as a share of the frame's height, the scene is judged by itself; nearer it counts less.
-APART = 0.2
-# What goes with the thing that often is believed though only one frame shows its place.
-ALMOST_ALWAYS = 0.8
-# What is strong goes with the thing that often at least, and is that seldom in the scene.
-SOMETIMES, SELDOM = 0.2, 0.1
-RING, RING_AGAIN, FAR, LOOSE, CLOSE, GAP = 0.8, 0.15, (0.25, 0.025), 0.05, 0.06, 0.04
+# the thing sits; what is close to the mask; over what gaps a shadow goes on; from how far on what is seen of a place
+# tells in full what the scene is like.
+RING, RING_AGAIN, FAR, LOOSE, CLOSE, GAP, APART = 0.8, 0.15, (0.25, 0.025), 0.05, 0.06, 0.04, 0.2
 # In pixels: how much farther from the hole a source must be; what touches; holes that are closed.
 FARTHER_PX, TOUCHES_PX, CLOSING_PX = 4, 3, 2
 
@@ -54,12 +50,14 @@ class Thresholds:
 STRONG, WEAK = Thresholds(1.0, 0.12, 5.0), Thresholds(0.4, 0.07, 2.5)
 # Share of the frames in which it goes with the thing, at least, and by how much more often than with the scene.
 WITH_THING, MORE_THAN_SCENE, MORE_WHEN_CLOSE = 0.5, 0.3, 0.1
+# What is strong need not go with the thing that often, if it is seldom in the scene.
+SOMETIMES, SELDOM = 0.2, 0.1
+# What goes with the thing that often is believed though only one frame shows its place.
+ALMOST_ALWAYS = 0.8
 # A limb swings: in the near frames it is there more often, and it is smaller than this share of the thing.
 LIMB_WITH_THING, LIMB_SHARE = 0.6, 0.3
 # Nobody else is about if it is so many times larger than the largest part of others, in so many of the frames around.
 OTHERS_TIMES, OTHERS_SHARE = 1.5, 0.85
-
-Mask = Bool[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True)
@@ -142,8 +140,7 @@ class Finder:
         far: float,
         others: Mapping[int, int] | None = None,
     ):
-        self.others = others or {}
-        self.scene, self.before, self.config = scene, before, config
+        self.scene, self.before, self.config, self.others = scene, before, config, others or {}
         self.height, self.width = scene.smalls[0].hole.shape
         self.far_px = round(far * self.height)
         self.centres = [_centre(small.hole) for small in scene.smalls]
@@ -196,13 +193,15 @@ class Finder:
         weak, hole = suspicions[one.number].weak[box], small.hole[box]
         if not weak.any():
             return one.found
-        with_thing, with_scene = self._goes(one, suspicions, TOGETHER)
+        with_thing, with_scene = (
+            self._with_thing(one, suspicions, TOGETHER),
+            self._in_scene(one, suspicions, min(TOGETHER)),
+        )
         close = small.distance[box] < CLOSE * self.height
         more = with_thing - with_scene
         kept = weak & (close | (with_thing >= WITH_THING)) & (more >= np.where(close, MORE_WHEN_CLOSE, MORE_THAN_SCENE))
-        deep = exceeds(found, STRONG) & found.sure & weak & (with_scene <= SELDOM)
-        kept |= deep & (with_thing >= SOMETIMES)
-        kept |= self._limbs(one, suspicions, kept)
+        kept |= weak & exceeds(found, STRONG) & found.sure & (with_thing >= SOMETIMES) & (with_scene <= SELDOM)
+        kept |= self._limbs(one, suspicions, kept, with_scene)
         around = cv2.blur(kept.astype(np.float32), (2 * CLOSING_PX + 1,) * 2) > ENOUGH_AROUND
         kept |= closed(kept | hole, CLOSING_PX) & found.asked & around
         unmoved = exceeds(found, WEAK, moved=False) & found.asked
@@ -215,19 +214,25 @@ class Finder:
         strong = exceeds(found, STRONG) & (found.sure | often) & kept
         kept = joined(kept, strong)
         # Light is measured as a mean, and so beyond the edge of a shadow too; of a thing the edge is missed instead.
-        lit = found.asked & (found.dark_unmoved < EDGE_OF_SHADOW * cv2.dilate(found.dark_unmoved, _disc(EDGE_PX)))
+        lit = found.asked & (found.dark_unmoved < EDGE_OF_SHADOW * cv2.dilate(found.dark_unmoved, disc(EDGE_PX)))
         thing = exceeds(found, WEAK, dark=False)
         kept = kept & ~(lit & ~thing) | grown(kept & thing, 1)
-        kept |= _parts(~(kept | hole), 1, (GAP * self.height) ** 2)
+        # What it encloses; not a gap of the mask itself, which is there on purpose.
+        outside = np.pad(~(kept | hole), 1, constant_values=True)
+        enclosed = parts(outside, 1, (GAP * self.height) ** 2)[1:-1, 1:-1]
+        kept |= joined(enclosed, grown(kept, 1))
         return self._whole(one, kept & ~hole)
 
-    def _limbs(self, one: Looked, suspicions: Sequence[Suspicion], kept: Mask) -> Mask:
-        """What is small beside the thing, touches what is known to belong to it, and goes with it for a while."""
+    def _limbs(
+        self, one: Looked, suspicions: Sequence[Suspicion], kept: Mask, with_scene: Float32[np.ndarray, "h w"]
+    ) -> Mask:
+        """What is small beside the thing, touches it, and goes with it for a while or can be nobody else's."""
         box = one.places.box
         hole, weak = self.scene.smalls[one.number].hole[box], suspicions[one.number].weak[box]
-        with_thing, with_scene = self._goes(one, suspicions, NEAR)
-        touching = joined(weak & ~kept | kept | grown(hole, TOUCHES_PX), hole) & weak & ~kept
-        for_a_while = touching & (with_thing >= LIMB_WITH_THING) & (with_thing - with_scene >= MORE_WHEN_CLOSE)
+        with_thing = self._with_thing(one, suspicions, NEAR)
+        touching = joined(weak | kept | grown(hole, TOUCHES_PX), hole) & weak & ~kept
+        more = with_thing - self._in_scene(one, suspicions, min(NEAR))
+        for_a_while = touching & (with_thing >= LIMB_WITH_THING) & (more >= MORE_WHEN_CLOSE)
         # Nobody else is about: then it may swing as it likes.
         never = touching & (with_scene <= SELDOM)
         never = joined(never, never & exceeds(one.evidence, STRONG, dark=False) & one.evidence.sure)
@@ -235,40 +240,43 @@ class Finder:
         others = [other.others for other in around if other.asked.any()]
         least = OTHERS_TIMES * float(np.quantile(others or [0], OTHERS_SHARE))
         most = LIMB_SHARE * int(hole.sum())
-        return _parts(for_a_while, 1, most) | _parts(never, least, most)
+        return parts(for_a_while, 1, most) | parts(never, least, most)
 
-    def _goes(
-        self, one: Looked, suspicions: Sequence[Suspicion], offsets: Offsets
-    ) -> tuple[Float32[np.ndarray, "h w"], ...]:
-        """In which share of other frames there is something at the same place beside the thing, and in the scene."""
-        box, centre = one.places.box, self.centres[one.number]
-        rows, columns = box
+    def _with_thing(self, one: Looked, suspicions: Sequence[Suspicion], offsets: Offsets) -> Float32[np.ndarray, "h w"]:
+        """In which share of other frames there is something at the same place beside the thing."""
+        (rows, columns), centre = one.places.box, self.centres[one.number]
         shape = (columns.stop - columns.start, rows.stop - rows.start)
-        sums = np.zeros((4, shape[1], shape[0]), np.float32)
+        there_too, told = np.zeros((2, shape[1], shape[0]), np.float32)
         for offset in one.places.moved:
-            other = suspicions[one.number + offset]
-            there = self.centres[one.number + offset]
-            if abs(offset) < min(offsets) or not other.asked.any() or there is None or centre is None:
-                continue
-            left, top = there[0] - centre[0] + columns.start, there[1] - centre[1] + rows.start
-            x, y = one.places.at(offset)
-            asked = other.asked.view(np.uint8)
-            away = (
-                np.minimum(self.scene.smalls[one.number + offset].distance / np.float32(APART * self.height), 1) * asked
-            )
-            read = cv2.remap(cv2.merge((away * other.weak, away)), x, y, cv2.INTER_NEAREST)
-            sums[2] += read[..., 0]
-            sums[3] += read[..., 1]
-            if abs(offset) not in offsets:
+            other, there = suspicions[one.number + offset], self.centres[one.number + offset]
+            if abs(offset) not in offsets or not other.asked.any() or there is None or centre is None:
                 continue
             hole = self.scene.smalls[one.number + offset].hole
+            left, top = there[0] - centre[0] + columns.start, there[1] - centre[1] + rows.start
             shift = np.array([[1, 0, left], [0, 1, top]], np.float32)
             nearest = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
             could = (other.asked | hole).view(np.uint8)
             thing = grown(other.weak | hole, round(LOOSE * self.height)).view(np.uint8)
-            sums[0] += cv2.warpAffine(thing & could, shift, shape, flags=nearest)
-            sums[1] += cv2.warpAffine(could, shift, shape, flags=nearest)
-        return sums[0] / np.maximum(sums[1], 1), sums[2] / np.maximum(sums[3], 1)
+            there_too += cv2.warpAffine(thing & could, shift, shape, flags=nearest)
+            told += cv2.warpAffine(could, shift, shape, flags=nearest)
+        return there_too / np.maximum(told, 1)
+
+    def _in_scene(self, one: Looked, suspicions: Sequence[Suspicion], nearest: int) -> Float32[np.ndarray, "h w"]:
+        """In which share of the frames that are at least so many away there is something at the same place in the scene.
+
+        Where the thing is near, it is what the thing does there too: such a frame counts less.
+        """
+        rows, columns = one.places.box
+        there_too, told = np.zeros((2, rows.stop - rows.start, columns.stop - columns.start), np.float32)
+        for offset in one.places.moved:
+            other, distance = suspicions[one.number + offset], self.scene.smalls[one.number + offset].distance
+            if abs(offset) < nearest or not other.asked.any():
+                continue
+            away = np.minimum(distance / np.float32(APART * self.height), 1) * other.asked
+            read = cv2.remap(cv2.merge((away * other.weak, away)), *one.places.at(offset), cv2.INTER_NEAREST)
+            there_too += read[..., 0]
+            told += read[..., 1]
+        return there_too / np.maximum(told, 1)
 
 
 # A shadow ends where less than this share of the light that is missing within so many pixels is missing.
@@ -285,15 +293,6 @@ def _others(told: Evidence, hole: Mask) -> int:
     return int(cv2.connectedComponentsWithStats(apart.astype(np.uint8))[2][1:, cv2.CC_STAT_AREA].max(initial=0))
 
 
-def _parts(mask: Mask, least: float, most: float) -> Mask:
-    """The connected parts of a mask that have so many pixels."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    area = stats[:, cv2.CC_STAT_AREA]
-    good = (area >= least) & (area <= most)
-    good[0] = False
-    return good[np.asarray(labels, np.intp)]
-
-
 def exceeds(found: Evidence, least: Thresholds, *, moved: bool = True, foreign: bool = True, dark: bool = True) -> Mask:
     """Where there is that much evidence, of one kind or either.
 
@@ -308,29 +307,6 @@ def exceeds(found: Evidence, least: Thresholds, *, moved: bool = True, foreign: 
     beyond = cv2.GaussianBlur(np.minimum(beyond, 3), (0, 0), 1.0)
     by_colour, by_light = beyond > least.foreign, missing > max(least.dark, least.dark_noise * found.light_noise)
     return (by_colour & foreign) | (by_light & dark)
-
-
-def grown(mask: Mask, radius_px: int) -> Mask:
-    """Dilated by a disc."""
-    return cv2.dilate(mask.astype(np.uint8), _disc(radius_px)).view(bool)
-
-
-def closed(mask: Mask, radius_px: int) -> Mask:
-    """Its gaps of up to that radius filled."""
-    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, _disc(radius_px)).view(bool)
-
-
-def _disc(radius_px: int) -> UInt8[np.ndarray, "d d"]:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1,) * 2)
-
-
-def joined(mask: Mask, seeds: Mask) -> Mask:
-    """The connected parts of a mask that hold a seed."""
-    labels = np.asarray(cv2.connectedComponents(mask.astype(np.uint8))[1], np.intp)
-    held = np.zeros(labels.max() + 1, bool)
-    held[labels[seeds & mask]] = True
-    held[0] = False
-    return held[labels]
 
 
 def _centre(hole: Mask) -> tuple[float, float] | None:

@@ -169,7 +169,7 @@ def follow(
             trajectories.append(no_trajectories(pixels))
             continue
         cell = here.xy.round()
-        lands = ((here.xy >= 0) & (here.xy <= last)).all(1)
+        lands = ((cell >= 0) & (cell <= last)).all(1)  # a pixel reaches half a pixel beyond its middle
         at = torch.where(lands, (cell[:, 1] * width + cell[:, 0]).long(), 0)
         row_of[before] = torch.arange(len(before), dtype=torch.int32, device=before.device)
         row = row_of[at]

@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool
 from torch import Tensor
 
+from cleanplate.carry.fuse import carry_on
 from cleanplate.carry.journal import Border, Journal
-from cleanplate.carry.rounds import carry_on, stage
+from cleanplate.carry.rounds import stage
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.config import CarryConfig, Method
 from cleanplate.imaging.frame import Frame, box_around
