@@ -117,6 +117,25 @@ def with_bystander(it: Shot, top: int, step: int = -5) -> tuple[Shot, Tensor]:
     return replace(it, frames=torch.where(seen, truth, frames), truth=truth), seen
 
 
+def with_limb(it: Shot) -> Shot:
+    """An arm that the mask misses, on another side of the thing in every frame: up, left, down, right and so on."""
+    frames, thing = it.frames.clone(), it.thing.clone()
+    skin = levels(torch.from_numpy(0.5 * texture(*SIZE, 7) + 0.5 * RED).permute(2, 0, 1))
+    for index, cover in enumerate(it.thing[:, 0]):
+        y, x = torch.nonzero(cover, as_tuple=True)
+        top, left, bottom, right = int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1
+        across, down = slice((left + right) // 2 - 4, (left + right) // 2 + 4), slice(top + 4, top + 12)
+        rows, columns = (
+            (slice(top - 14, top), across),
+            (down, slice(max(0, left - 14), left)),
+            (slice(bottom, bottom + 14), across),
+            (down, slice(right, right + 14)),
+        )[index % 4]
+        frames[index, :, rows, columns] = skin[:, rows, columns]
+        thing[index, :, rows, columns] = True
+    return replace(it, frames=frames, thing=thing)
+
+
 def with_leaves(it: Shot) -> tuple[Shot, Tensor]:
     """Patches at which everything is new in every frame, around the thing's way and apart from it."""
     rng = np.random.default_rng(0)

@@ -133,6 +133,26 @@ def test_a_position_that_drifts_out_of_the_picture_means_the_border(drift: tuple
         torch.testing.assert_close(colours[on_edge], picture[:, y, x].T, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(("beyond", "lands"), [(0.4, True), (0.6, False)])
+def test_a_pixel_reaches_half_a_pixel_beyond_its_middle(beyond: float, lands: bool) -> None:
+    pixel = torch.zeros(1, dtype=torch.long)
+    for xy in ((-beyond, 0.0), (0.0, -beyond), (3 + beyond, 0.0), (0.0, 2 + beyond)):
+        link = FlowLink(torch.tensor([xy]), torch.zeros(1).half(), torch.zeros(1, 3).half())
+        found = follow([0, 1], [None, link], [pixel[:0], pixel], (3, 4))[1]
+        assert bool(found.source[0] == 0) == lands
+
+
+def test_what_is_seen_beside_a_hole_only_is_better_than_made_up() -> None:
+    """The halves take turns: the columns between them are seen one or two pixels beside the hole, or never."""
+    still = picture_of(32, 32).expand(8, -1, -1, -1).contiguous()
+    hole = torch.zeros(8, 1, 32, 32, dtype=torch.bool)
+    hole[::2, :, 8:24, 6:16] = True
+    hole[1::2, :, 8:24, 16:26] = True
+    plate = inpaint(Clip(torch.where(hole, 0.0, still), hole, 24.0), "carry", device="cpu")
+    assert not (plate.provenance == MADE_UP).any()
+    assert float((plate.frames - still).abs().max()) < 0.02
+
+
 def test_frames_that_are_all_hole_between_known_ones_are_carried_to_or_said_to_be_made_up() -> None:
     frames = picture_of(32, 32).expand(9, -1, -1, -1).clone()
     hole = torch.zeros(9, 1, 32, 32, dtype=torch.bool)

@@ -1,6 +1,6 @@
 """The thing's shadow, and what its mask has missed, go with it; nothing else does."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from cleanplate.imaging.paint import painted
 from cleanplate.metrics import psnr_db
 from cleanplate.progress import Step
 from cleanplate.runtime.work_dir import WorkDir
-from tests.shadowed import OFF, QUICK, Shot, grown, red, shot, with_bystander, with_leaves
+from tests.shadowed import OFF, QUICK, Shot, grown, red, shot, with_bystander, with_leaves, with_limb
 
 # Around a shadow its penumbra is found too: so many pixels.
 PENUMBRA_PX = 4
@@ -76,6 +76,13 @@ def test_the_shadow_is_found_and_gone(pan: int, seed: int) -> None:
 
 def test_the_camera_follows_the_thing() -> None:
     removed(shot(20, pan=6, step=0))
+
+
+def test_a_thing_that_stands_before_it_walks() -> None:
+    """As long as it stands, its shadow is in the scene as much as with the thing."""
+    it = shot(strength=0.45)
+    order = [0] * 12 + list(range(16))
+    removed(Shot(*(getattr(it, one.name)[order] for one in fields(Shot))))
 
 
 def test_a_faint_shadow() -> None:
@@ -138,6 +145,13 @@ def test_of_what_the_mask_misses_no_colour_is_left(missed: str, strength: float,
 def test_most_of_what_the_mask_misses_is_found_under_a_pan(missed: str) -> None:
     it = miss(shot(strength=0, pan=2), missed)
     assert share(checked(it.plate(), it).effects, it.thing & ~it.mask) > 0.98
+
+
+@pytest.mark.parametrize("pan", [0, 2])
+def test_a_limb_that_swings_goes_too(pan: int) -> None:
+    it = with_limb(shot(strength=0.0, pan=pan))
+    plate = checked(it.plate(), it)
+    assert share(plate.effects, it.thing & ~it.mask) > 0.9
 
 
 def miss(it: Shot, what: str) -> Shot:

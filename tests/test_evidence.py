@@ -61,6 +61,13 @@ def test_the_last_frame_of_a_shot_stands_for_those_that_are_missing() -> None:
     assert set(Scene(smalls(1), [], 1).places(0, (2, 5), BOX).moved) == set()
 
 
+def test_frames_between_stand_for_those_that_a_short_shot_has_not() -> None:
+    scene = Scene(smalls(9), [pan_of((-1.0, 0.0))] * 8, 1)
+    assert set(scene.places(0, (2, 48), BOX, between=(4, 9, 5)).moved) == {2, 4, 5, 8}
+    wanted = (1, 2, 3, 4, 5, 6, 7)
+    assert set(scene.places(4, wanted, BOX, between=wanted).moved) == {-4, -3, -2, -1, 1, 2, 3, 4}
+
+
 def test_frames_are_looked_at_small() -> None:
     sizes = ((96, 160), (270, 480), (480, 854), (1080, 1920), (1920, 1080), (2160, 4096))
     assert [factor_of(size) for size in sizes] == [1, 1, 2, 4, 4, 8]

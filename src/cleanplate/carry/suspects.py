@@ -262,7 +262,7 @@ class Finder:
         return there_too / np.maximum(told, 1)
 
     def _in_scene(self, one: Looked, suspicions: Sequence[Suspicion], nearest: int) -> Float32[np.ndarray, "h w"]:
-        """In which share of the frames that are at least so many away there is something at the same place in the scene.
+        """In which share of the frames that are at least so many away something is at the same place in the scene.
 
         Where the thing is near, it is what the thing does there too: such a frame counts less.
         """
