@@ -12,6 +12,7 @@ from cleanplate.carry.evidence import evidence
 from cleanplate.carry.journal import pack, unpack
 from cleanplate.carry.motion import Field, Motion
 from cleanplate.carry.scene import Scene, Small, distance_to, factor_of
+from cleanplate.carry.shapes import enclosed
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Frame
 from cleanplate.imaging.smooth import Cells
 from tests.conftest import panning, texture
@@ -66,6 +67,17 @@ def test_frames_between_stand_for_those_that_a_short_shot_has_not() -> None:
     assert set(scene.places(0, (2, 48), BOX, between=(4, 9, 5)).moved) == {2, 4, 5, 8}
     wanted = (1, 2, 3, 4, 5, 6, 7)
     assert set(scene.places(4, wanted, BOX, between=wanted).moved) == {-4, -3, -2, -1, 1, 2, 3, 4}
+
+
+def test_what_is_enclosed_by_what_was_found_is_found() -> None:
+    found, hole, inside = np.zeros((3, 12, 30), bool)
+    hole[2:8, 1:7], hole[4:6, 3:5] = True, False  # a gap of the mask
+    found[2:8, 10:16], found[4:6, 12:14] = True, False
+    hole[2:8, 19:23], found[2:8, 23:25], found[4:6, 23] = True, True, False
+    found[9:12, 27:30], found[10:12, 28:30] = True, False  # open to the edge of the picture
+    inside[4:6, 12:14] = inside[4:6, 23] = True
+    np.testing.assert_array_equal(enclosed(found, hole, 4), inside)
+    assert not enclosed(found, hole, 1).any()
 
 
 def test_frames_are_looked_at_small() -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from cleanplate.carry.journal import Border, Journal, bits, mask_of
 from cleanplate.carry.linking import Linker
 from cleanplate.carry.motion import Motion
-from cleanplate.carry.scene import Scene, Small, distance_to, factor_of, small_of
+from cleanplate.carry.scene import Scene, Small, factor_of, small_of
 from cleanplate.carry.shapes import grown
 from cleanplate.carry.suspects import OFFSETS, STRONG, WEAK, Looked, exceeds, find
 from cleanplate.carry.trajectories import CUT, LinkedFrame, boundary_pixels
@@ -112,15 +112,8 @@ class EffectsStage:
         for number, (one, seen) in enumerate(zip(self.waiting, looked, strict=False), done):
             finding = None if seen is None or not seen.found.any() else _finding(seen, self.smalls[number].hole)
             motion = self.motions[number] if number < len(self.motions) else None
-            doubtful = None if seen is None else _doubtful(seen, self.smalls[number])
-            block.append(_with(one.frame, finding, doubtful, CUT if motion is None else motion))
-            kept.append(
-                {
-                    "finding": finding and finding.packed(),
-                    "doubtful": None if doubtful is None else bits(torch.from_numpy(doubtful)),
-                    "motion": motion and asdict(motion.to("cpu")),
-                }
-            )
+            block.append(_with(one.frame, finding, CUT if motion is None else motion))
+            kept.append({"finding": finding and finding.packed(), "motion": motion and asdict(motion.to("cpu"))})
             self.before.append(nothing if finding is None else finding.found & ~self.smalls[number].hole)
         self.waiting = self.waiting[count:]
         self._forget()
@@ -144,10 +137,7 @@ class EffectsStage:
         self.motions.append(motion)
         self.before.append(np.zeros_like(small.hole) if finding is None else finding.found & ~small.hole)
         self._forget()
-        doubtful = kept["doubtful"]
-        if doubtful is not None:
-            doubtful = mask_of(doubtful, torch.from_numpy(small.hole)).numpy()
-        return _with(one.frame, finding, doubtful, CUT if motion is None else motion)
+        return _with(one.frame, finding, CUT if motion is None else motion)
 
 
 def _finding(seen: Looked, hole: Bool[np.ndarray, "h w"]) -> Finding:
@@ -174,17 +164,6 @@ def _finding(seen: Looked, hole: Bool[np.ndarray, "h w"]) -> Finding:
     return Finding(seen.found | (hole & grown(seen.found, EDGE_PX)), out)
 
 
-def _doubtful(seen: Looked, small: Small) -> Bool[np.ndarray, "h w"]:
-    """What is near the thing or what was found of it, and could not be told: no source unless there is no other."""
-    out = np.zeros_like(small.hole)
-    thing = small.hole | seen.found
-    near = distance_to(thing)[seen.places.box] <= DOUBTFUL * thing.shape[0]
-    out[seen.places.box] = ~seen.evidence.asked & near
-    return out & ~thing
-
-
-# Near the thing, as a share of the frame's height.
-DOUBTFUL = 0.06
 EDGE_PX = 2
 UNKNOWN = -1.0  # share of the light, where nobody has seen the place lit, nor anything around
 # Sigma of the mean of the light around, as a share of the frame's height; least of it that must be known; and the
@@ -192,16 +171,11 @@ UNKNOWN = -1.0  # share of the light, where nobody has seen the place lit, nor a
 AROUND, LEAST_TOLD, LEAST_LIGHT = 0.03, 0.02, -1.6
 
 
-def _with(
-    frame: Frame,
-    finding: Finding | None,
-    doubtful: Bool[np.ndarray, "h w"] | None,
-    motion: Motion | Literal["cut"],
-) -> LinkedFrame:
-    """A frame whose effects are hole, and that knows what is no good source, and where it goes on to."""
-    height, width = frame.size
-    factor = factor_of(frame.size)
+def _with(frame: Frame, finding: Finding | None, motion: Motion | Literal["cut"]) -> LinkedFrame:
+    """A frame whose effects are hole, and that knows where it goes on to."""
     if finding is not None:
+        height, width = frame.size
+        factor = factor_of(frame.size)
         found, light = finding.found.astype(np.float32), finding.light
         if factor > 1:
             size = (found.shape[1] * factor, found.shape[0] * factor)
@@ -211,11 +185,7 @@ def _with(
         if bool(where.any()):
             of_each = torch.from_numpy(light[:height, :width]).permute(2, 0, 1).to(device)[:, where[0]]
             frame.add_effects(where, of_each.half())
-    hidden = frame.hole
-    if doubtful is not None and doubtful.any():
-        large = np.repeat(np.repeat(doubtful, factor, 0), factor, 1)[:height, :width]
-        hidden = hidden | torch.from_numpy(large).to(hidden.device)
-    return LinkedFrame(frame, boundary_pixels(hidden), onward=motion)
+    return LinkedFrame(frame, boundary_pixels(frame.hole), onward=motion)
 
 
 def settle(frame: Frame) -> None:

@@ -63,7 +63,7 @@ def fuse(
 
 
 def second_choice(window: list[LinkedFrame], block: range, config: CarryConfig) -> None:
-    """Fill what only pixels beside a hole, or doubtful ones, show: they are better than none.
+    """Fill what only pixels beside a hole show: they are better than none.
 
     Args:
         window: frames that follow each other.

@@ -10,7 +10,7 @@ is:
 3. Chain the positions through the hole: source frame, distance in frames, worst forward-backward error met, and the sum
    of the brightness changes (trajectories.py).
 4. Fuse what comes from the past and from the future by weights that fall with distance and error; what nothing else
-   shows, from beside a hole, or where nobody can tell what the thing did (fuse.py).
+   shows, from beside a hole (fuse.py).
 5. Estimate flow again, on the filled frames, and repeat 2-4.
 
 A round is a stage that frames pass through. It holds a window of them: a block to be filled, and as many ahead to look
@@ -24,7 +24,6 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from cleanplate.carry.effects import EffectsStage, settle
@@ -125,10 +124,8 @@ class CarryBorder(Border):
 
     last: dict[str, Tensor]
     """What the hole of the last one holds (`journal.pack`)."""
-    boundary: Int[Tensor, " n"]
-    """Its boundary pixels."""
     trajectories: Tensor
-    """What they count for as sources: rows of `Trajectories`."""
+    """What its pixels count for as sources: rows of `Trajectories`."""
     forward: FlowLink
     """From it to the next."""
     backward: FlowLink
@@ -141,7 +138,7 @@ class CarryBorder(Border):
         """From what was saved."""
         forward, backward = FlowLink(**state["forward"]), FlowLink(**state["backward"])
         motion = state["motion"] and Motion.load(state["motion"], torch.device("cpu"))
-        return cls(state["last"], state["boundary"], state["trajectories"], forward, backward, motion)
+        return cls(state["last"], state["trajectories"], forward, backward, motion)
 
 
 class Round:
@@ -219,7 +216,7 @@ class Round:
         if self.waiting:
             there, back, motion = self.links[0]
             rows, motion = self.before[1].rows.cpu(), motion and motion.to("cpu")
-            border = CarryBorder(pack(last.frame), last.boundary.cpu(), rows, there.cpu(), back.cpu(), motion)
+            border = CarryBorder(pack(last.frame), rows, there.cpu(), back.cpu(), motion)
         self.journal.note(block, border)
         return block
 
@@ -250,7 +247,7 @@ class Round:
         frame = done.copy()
         unpack(frame, border.last)
         device = frame.picture.device
-        self.before = LinkedFrame(frame, border.boundary.to(device)), Trajectories(border.trajectories.to(device))
+        self.before = LinkedFrame(frame, boundary_pixels(frame.hole)), Trajectories(border.trajectories.to(device))
         motion = border.motion and border.motion.to(device)
         self.links = [Links(border.forward.to(device), border.backward.to(device), motion)]
 
@@ -260,8 +257,7 @@ class Round:
         provenance, width = frame.provenance.flatten()[boundary], frame.size[1]
         nearer = future.weight(self.config) > past.weight(self.config)
         rows = torch.where(nearer[:, None], future.rows, past.rows)
-        doubtful = ~torch.isin(boundary, boundary_pixels(frame.hole))
-        rows[:, 0] = torch.where((provenance == MADE_UP) | doubtful, -1, frame.index)
+        rows[:, 0] = torch.where(provenance == MADE_UP, -1, frame.index)
         rows[:, 1], rows[:, 2] = boundary % width, boundary // width
         rows[:, 3:5] = torch.where((provenance == CARRIED)[:, None], rows[:, 3:5], 0.0)
         rows[:, 5:] = 0

@@ -38,3 +38,12 @@ def parts(mask: Mask, least: float, most: float) -> Mask:
     good = (area >= least) & (area <= most)
     good[0] = False
     return good[np.asarray(labels, np.intp)]
+
+
+def enclosed(found: Mask, hole: Mask, most: float) -> Mask:
+    """What is enclosed by what was found, or by it and the hole, and has so many pixels at most.
+
+    Not a gap of the hole alone, which is there on purpose.
+    """
+    outside = np.pad(~(found | hole), 1, constant_values=True)
+    return joined(parts(outside, 1, most)[1:-1, 1:-1], grown(found, 1))

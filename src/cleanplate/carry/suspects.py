@@ -16,7 +16,7 @@ from jaxtyping import Float32
 from cleanplate.carry.consensus import consensus
 from cleanplate.carry.evidence import Evidence, evidence
 from cleanplate.carry.scene import Offsets, Places, Scene, halved_picture
-from cleanplate.carry.shapes import Mask, closed, disc, grown, joined, parts
+from cleanplate.carry.shapes import Mask, closed, disc, enclosed, grown, joined, parts
 from cleanplate.config import EffectsConfig
 from cleanplate.imaging.frame import box_around
 from cleanplate.runtime.threads import in_order
@@ -217,10 +217,7 @@ class Finder:
         lit = found.asked & (found.dark_unmoved < EDGE_OF_SHADOW * cv2.dilate(found.dark_unmoved, disc(EDGE_PX)))
         thing = exceeds(found, WEAK, dark=False)
         kept = kept & ~(lit & ~thing) | grown(kept & thing, 1)
-        # What it encloses; not a gap of the mask itself, which is there on purpose.
-        outside = np.pad(~(kept | hole), 1, constant_values=True)
-        enclosed = parts(outside, 1, (GAP * self.height) ** 2)[1:-1, 1:-1]
-        kept |= joined(enclosed, grown(kept, 1))
+        kept |= enclosed(kept, hole, (GAP * self.height) ** 2)
         return self._whole(one, kept & ~hole)
 
     def _limbs(
