@@ -118,19 +118,14 @@ def with_bystander(it: Shot, top: int, step: int = -5) -> tuple[Shot, Tensor]:
 
 
 def with_limb(it: Shot) -> Shot:
-    """An arm that the mask misses, on another side of the thing in every frame: up, left, down, right and so on."""
+    """An arm that the mask misses, at another corner of the thing in every frame."""
     frames, thing = it.frames.clone(), it.thing.clone()
     skin = levels(torch.from_numpy(0.5 * texture(*SIZE, 7) + 0.5 * RED).permute(2, 0, 1))
     for index, cover in enumerate(it.thing[:, 0]):
         y, x = torch.nonzero(cover, as_tuple=True)
-        top, left, bottom, right = int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1
-        across, down = slice((left + right) // 2 - 4, (left + right) // 2 + 4), slice(top + 4, top + 12)
-        rows, columns = (
-            (slice(top - 14, top), across),
-            (down, slice(max(0, left - 14), left)),
-            (slice(bottom, bottom + 14), across),
-            (down, slice(right, right + 14)),
-        )[index % 4]
+        rows = slice(int(y.min()) - 14, int(y.min())) if index % 2 else slice(int(y.max()) + 1, int(y.max()) + 15)
+        left = int(x.min()) if index % 4 < 2 else int(x.max()) - 7
+        columns = slice(left, left + 8)
         frames[index, :, rows, columns] = skin[:, rows, columns]
         thing[index, :, rows, columns] = True
     return replace(it, frames=frames, thing=thing)

@@ -151,11 +151,12 @@ def test_most_of_what_the_mask_misses_is_found_under_a_pan(missed: str) -> None:
     assert share(checked(it.plate(), it).effects, it.thing & ~it.mask) > 0.98
 
 
-@pytest.mark.parametrize("pan", [0, 2])
-def test_a_limb_that_swings_goes_too(pan: int) -> None:
-    it = with_limb(shot(strength=0.0, pan=pan))
+@pytest.mark.parametrize(("pan", "least"), [(0, 0.95), (2, 0.85)])
+def test_a_limb_that_swings_goes_too(pan: int, least: float) -> None:
+    """Under a pan not all of it: in the first frames few others show its place away from the thing."""
+    it = with_limb(shot(24, strength=0.0, pan=pan, step=4))
     plate = checked(it.plate(), it)
-    assert share(plate.effects, it.thing & ~it.mask) > 0.9
+    assert share(plate.effects, it.thing & ~it.mask) > least
 
 
 def miss(it: Shot, what: str) -> Shot:

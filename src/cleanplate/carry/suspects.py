@@ -52,6 +52,8 @@ STRONG, WEAK = Thresholds(1.0, 0.12, 5.0), Thresholds(0.4, 0.07, 2.5)
 WITH_THING, MORE_THAN_SCENE, MORE_WHEN_CLOSE = 0.5, 0.3, 0.1
 # What is strong need not go with the thing that often, if it is seldom in the scene.
 SOMETIMES, SELDOM = 0.2, 0.1
+# Frames that must have told so of some of it: one that shows the place near the thing is a part of one.
+LEAST_SEEN = 0.25
 # What goes with the thing that often is believed though only one frame shows its place.
 ALMOST_ALWAYS = 0.8
 # A limb swings: in the near frames it is there more often, and it is smaller than this share of the thing.
@@ -193,15 +195,13 @@ class Finder:
         weak, hole = suspicions[one.number].weak[box], small.hole[box]
         if not weak.any():
             return one.found
-        with_thing, with_scene = (
-            self._with_thing(one, suspicions, TOGETHER),
-            self._in_scene(one, suspicions, min(TOGETHER)),
-        )
+        with_thing = self._with_thing(one, suspicions, TOGETHER)
+        with_scene, seen = self._in_scene(one, suspicions, min(TOGETHER))
         close = small.distance[box] < CLOSE * self.height
         more = with_thing - with_scene
         kept = weak & (close | (with_thing >= WITH_THING)) & (more >= np.where(close, MORE_WHEN_CLOSE, MORE_THAN_SCENE))
         kept |= weak & exceeds(found, STRONG) & found.sure & (with_thing >= SOMETIMES) & (with_scene <= SELDOM)
-        kept |= self._limbs(one, suspicions, kept, with_scene)
+        kept |= self._limbs(one, suspicions, kept, with_scene, seen)
         around = cv2.blur(kept.astype(np.float32), (2 * CLOSING_PX + 1,) * 2) > ENOUGH_AROUND
         kept |= closed(kept | hole, CLOSING_PX) & found.asked & around
         unmoved = exceeds(found, WEAK, moved=False) & found.asked
@@ -221,18 +221,24 @@ class Finder:
         return self._whole(one, kept & ~hole)
 
     def _limbs(
-        self, one: Looked, suspicions: Sequence[Suspicion], kept: Mask, with_scene: Float32[np.ndarray, "h w"]
+        self,
+        one: Looked,
+        suspicions: Sequence[Suspicion],
+        kept: Mask,
+        with_scene: Float32[np.ndarray, "h w"],
+        seen: Float32[np.ndarray, "h w"],
     ) -> Mask:
         """What is small beside the thing, touches it, and goes with it for a while or can be nobody else's."""
         box = one.places.box
         hole, weak = self.scene.smalls[one.number].hole[box], suspicions[one.number].weak[box]
         with_thing = self._with_thing(one, suspicions, NEAR)
         touching = joined(weak | kept | grown(hole, TOUCHES_PX), hole) & weak & ~kept
-        more = with_thing - self._in_scene(one, suspicions, min(NEAR))
+        more = with_thing - self._in_scene(one, suspicions, min(NEAR))[0]
         for_a_while = touching & (with_thing >= LIMB_WITH_THING) & (more >= MORE_WHEN_CLOSE)
         # Nobody else is about: then it may swing as it likes.
         never = touching & (with_scene <= SELDOM)
-        never = joined(never, never & exceeds(one.evidence, STRONG, dark=False) & one.evidence.sure)
+        strong = exceeds(one.evidence, STRONG, dark=False) & one.evidence.sure & (seen >= LEAST_SEEN)
+        never = joined(never, never & strong)
         around = suspicions[max(0, one.number - max(TOGETHER)) : one.number + max(TOGETHER) + 1]
         others = [other.others for other in around if other.asked.any()]
         least = OTHERS_TIMES * float(np.quantile(others or [0], OTHERS_SHARE))
@@ -258,10 +264,15 @@ class Finder:
             told += cv2.warpAffine(could, shift, shape, flags=nearest)
         return there_too / np.maximum(told, 1)
 
-    def _in_scene(self, one: Looked, suspicions: Sequence[Suspicion], nearest: int) -> Float32[np.ndarray, "h w"]:
+    def _in_scene(
+        self, one: Looked, suspicions: Sequence[Suspicion], nearest: int
+    ) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
         """In which share of the frames that are at least so many away something is at the same place in the scene.
 
         Where the thing is near, it is what the thing does there too: such a frame counts less.
+
+        Returns:
+            that share, and how many frames have told.
         """
         rows, columns = one.places.box
         there_too, told = np.zeros((2, rows.stop - rows.start, columns.stop - columns.start), np.float32)
@@ -273,7 +284,7 @@ class Finder:
             read = cv2.remap(cv2.merge((away * other.weak, away)), *one.places.at(offset), cv2.INTER_NEAREST)
             there_too += read[..., 0]
             told += read[..., 1]
-        return there_too / np.maximum(told, 1)
+        return there_too / np.maximum(told, 1), told
 
 
 # A shadow ends where less than this share of the light that is missing within so many pixels is missing.
