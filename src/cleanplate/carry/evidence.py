@@ -18,6 +18,7 @@ from cleanplate.carry.consensus import Consensus
 
 # Shadows are looked for in means under a Gaussian of this sigma, in pixels.
 LIGHT_SIGMA_PX = 2.0
+EDGE_SIGMA_PX = 0.8
 # Added to both sides of a ratio, so that noise in the dark is none.
 DARK_LEVELS = 8.0
 # How the ratios of a shadow's colours may differ: so much, and this share of it.
@@ -63,6 +64,8 @@ class Evidence:
     """The same."""
     light: Float32[np.ndarray, "h w 3"]
     """Logarithm of the ratio of the light, smooth, by colour."""
+    sharp: Map
+    """Logarithm of the light that is missing, hardly smoothed: it tells where an edge is."""
     light_noise: float
     """Standard deviation of it where nothing is wrong."""
     noise: float
@@ -115,6 +118,7 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_to
         foreign,
         dark,
         light,
+        -_mean(_light(seen.shown, seen.picture, asked, EDGE_SIGMA_PX)),
         light_noise,
         noise,
     )
@@ -147,12 +151,14 @@ def _mean(picture: Float32[np.ndarray, "h w 3"]) -> Map:
 LOGS = np.log(np.arange(256, dtype=np.float32) + np.float32(DARK_LEVELS))
 
 
-def _light(shown: np.ndarray, picture: np.ndarray, asked: np.ndarray) -> Float32[np.ndarray, "h w 3"]:
+def _light(
+    shown: np.ndarray, picture: np.ndarray, asked: np.ndarray, sigma_px: float = LIGHT_SIGMA_PX
+) -> Float32[np.ndarray, "h w 3"]:
     """Logarithm of the ratio of two pictures, the mean under a Gaussian of what can be asked."""
     weight = asked.astype(np.float32)
     ratio = (LOGS[shown] - LOGS[picture]) * weight[..., None]
-    total = cv2.GaussianBlur(weight, (0, 0), LIGHT_SIGMA_PX)
-    return cv2.GaussianBlur(ratio, (0, 0), LIGHT_SIGMA_PX) / np.maximum(total, 1e-3)[..., None]
+    total = cv2.GaussianBlur(weight, (0, 0), sigma_px)
+    return cv2.GaussianBlur(ratio, (0, 0), sigma_px) / np.maximum(total, 1e-3)[..., None]
 
 
 def _dark(light: Float32[np.ndarray, "h w 3"], asked: np.ndarray) -> Map:

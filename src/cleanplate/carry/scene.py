@@ -119,7 +119,7 @@ class Scene:
         """The same at half the size."""
         return Scene([halved(small) for small in self.smalls], self.motions, 2 * self.factor)
 
-    def _end(self, number: int, way: int) -> int:
+    def end(self, number: int, way: int) -> int:
         """How many frames the shot goes on in one direction."""
         count = 0
         while 0 <= (there := number + way * (count + 1)) < len(self.smalls):
@@ -141,7 +141,7 @@ class Scene:
         rows, columns = box
         y, x = (np.arange(side.start, side.stop + NODE_PX, NODE_PX, dtype=np.float32) for side in (rows, columns))
         nodes = np.meshgrid(x, y)
-        ends = {way: self._end(number, way) for way in (1, -1)}
+        ends = {way: self.end(number, way) for way in (1, -1)}
         asked = {way * min(offset, ends[way]) for way in (1, -1) for offset in offsets} - {0}
         more = [way * offset for offset in between for way in (1, -1) if offset < ends[way]]
         asked.update(more[: max(0, ENOUGH - len(asked))])

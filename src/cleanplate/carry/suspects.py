@@ -15,7 +15,8 @@ from jaxtyping import Float32
 
 from cleanplate.carry.consensus import consensus
 from cleanplate.carry.evidence import Evidence, evidence
-from cleanplate.carry.scene import Offsets, Places, Scene, halved_picture
+from cleanplate.carry.scene import Box, Offsets, Places, Scene, distance_to, halved_picture
+from cleanplate.carry.shade import as_dark, levels_of
 from cleanplate.carry.shapes import Mask, closed, disc, enclosed, grown, joined, parts
 from cleanplate.config import EffectsConfig
 from cleanplate.imaging.frame import box_around
@@ -34,6 +35,9 @@ TOGETHER, NEAR = (5, 9, 15, 23), (2, 5)
 RING, RING_AGAIN, FAR, LOOSE, CLOSE, GAP, APART = 0.8, 0.15, (0.25, 0.025), 0.05, 0.06, 0.04, 0.2
 # In pixels: how much farther from the hole a source must be; what touches; holes that are closed.
 FARTHER_PX, TOUCHES_PX, CLOSING_PX = 4, 3, 2
+
+
+Extent = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -99,24 +103,29 @@ def find(scene: Scene, before: Sequence[Mask], config: EffectsConfig) -> list[Lo
         of every frame that is not done what was found; None if nothing is hidden in it, or nothing was found at all.
     """
     height, width = scene.smalls[0].hole.shape
+    new = range(len(before), len(scene.smalls))
+    nobody: list[Mask | None] = [None] * len(new)
     if height < LEAST_COARSE_PX:
-        coarse = Finder(scene, before, config, FAR[0])
+        coarse, done = scene, list(before)
     else:
-        half = [halved_picture(mask.astype(np.uint8) * 255) > 0 for mask in before]
-        coarse = Finder(scene.halved(), half, config, FAR[0])
-    first = coarse.look([*coarse.before, *[None] * (len(scene.smalls) - len(before))])
+        coarse, done = scene.halved(), [halved_picture(mask.astype(np.uint8) * 255) > 0 for mask in before]
+    first = Finder(coarse, done, config, FAR[0]).look([*done, *nobody])
     if not any(one.found.any() for one in first.values()):
-        return [None] * (len(scene.smalls) - len(before))
-    barred: list[Mask | None] = [*before, *[None] * (len(scene.smalls) - len(before))]
-    for number, one in first.items():
-        found = one.found.astype(np.uint8)
-        if found.shape != (height, width):
-            found = np.repeat(np.repeat(found, 2, 0), 2, 1)[:height, :width]
-        barred[number] = found.astype(bool)
-    larger = (height * width) / (coarse.height * coarse.width)
-    others = {number: round(larger * one.others) for number, one in first.items()}
-    looked = Finder(scene, before, config, FAR[1], others).look(barred)
-    return [looked.get(number) for number in range(len(before), len(scene.smalls))]
+        return nobody
+    shape = coarse.smalls[0].hole.shape
+    others = {number: round(one.others * height * width / (shape[0] * shape[1])) for number, one in first.items()}
+    found = [_as_large(first[number].found, (height, width)) if number in first else None for number in new]
+    for last in (False, True):
+        looked = Finder(scene, before, config, FAR[1], others, last=last).look([*before, *found])
+        found = [looked[number].found if number in looked else None for number in new]
+    return [looked.get(number) for number in new]
+
+
+def _as_large(mask: Mask, shape: tuple[int, int]) -> Mask:
+    """A mask at twice the size, if it is not so large already."""
+    if mask.shape == shape:
+        return mask
+    return np.repeat(np.repeat(mask, 2, 0), 2, 1)[: shape[0], : shape[1]]
 
 
 # Frames lower than this are not halved first.
@@ -132,6 +141,7 @@ class Finder:
         config: see EffectsConfig.
         far: how far from the hole a source is believed in any case, as a share of the frame's height.
         others: `Looked.others` of each frame, if somebody has looked farther around before.
+        last: whether the edges of what is found are to be exact, instead of a little too far out.
     """
 
     def __init__(
@@ -141,8 +151,10 @@ class Finder:
         config: EffectsConfig,
         far: float,
         others: Mapping[int, int] | None = None,
+        *,
+        last: bool = False,
     ):
-        self.scene, self.before, self.config, self.others = scene, before, config, others or {}
+        self.scene, self.before, self.config, self.others, self.last = scene, before, config, others or {}, last
         self.height, self.width = scene.smalls[0].hole.shape
         self.far_px = round(far * self.height)
         self.centres = [_centre(small.hole) for small in scene.smalls]
@@ -156,18 +168,42 @@ class Finder:
         barred = [None if mask is None or not mask.any() else grown(mask, CLOSING_PX) for mask in found]
         new = range(len(self.before), len(self.centres))
         numbers = [number for number in new if self.centres[number] is not None]
-        looked = list(in_order(lambda number: self._look(number, found, barred), numbers))
+        self.distances = [
+            small.distance if mask is None or not mask.any() else distance_to(small.hole | mask)
+            for small, mask in zip(self.scene.smalls, found, strict=True)
+        ]
+        extents = [self._extent(number, mask) for number, mask in enumerate(found)]
+        looked = list(in_order(lambda number: self._look(number, self._box(number, extents), barred), numbers))
         suspicions = self._suspicions(looked)
         for one, mask in zip(looked, in_order(lambda one: self._decide(one, suspicions), looked), strict=True):
             one.found = mask
         return {one.number: one for one in looked}
 
-    def _look(self, number: int, found: Sequence[Mask | None], barred: Sequence[Mask | None]) -> Looked:
-        around = torch.from_numpy(self.scene.smalls[number].hole)
-        if found[number] is not None:  # where it is of interest, and a little more
-            box = box_around(around | torch.from_numpy(found[number]), round(RING_AGAIN * self.height))
-        else:
-            box = box_around(around, round(RING * self.height))
+    def _extent(self, number: int, found: Mask | None) -> Extent | None:
+        """How far the hole and what was found reach from the middle of the hole: up, down, left and right."""
+        if found is None or (centre := self.centres[number]) is None:
+            return None
+        rows, columns = box_around(torch.from_numpy(self.scene.smalls[number].hole | found), 0)
+        x, y = centre
+        return rows.start - y, rows.stop - y, columns.start - x, columns.stop - x
+
+    def _box(self, number: int, extents: Sequence[Extent | None]) -> Box:
+        """Where it is of interest: all around at first, later where something was found beside the thing lately."""
+        hole, (x, y) = torch.from_numpy(self.scene.smalls[number].hole), self.centres[number]
+        if extents[number] is None:
+            return box_around(hole, round(RING * self.height))
+        around = [one for one in extents[self._around(number)] if one]
+        top, bottom, left, right = zip(*around, strict=True)
+        margin = round(RING_AGAIN * self.height)
+        rows = slice(max(0, int(y + min(top)) - margin), min(self.height, int(y + max(bottom)) + 1 + margin))
+        return rows, slice(max(0, int(x + min(left)) - margin), min(self.width, int(x + max(right)) + 1 + margin))
+
+    def _around(self, number: int) -> slice:
+        """The frames around one in which the thing is much the same, of the same shot."""
+        before, after = (min(max(TOGETHER), self.scene.end(number, way)) for way in (-1, 1))
+        return slice(number - before, number + after + 1)
+
+    def _look(self, number: int, box: Box, barred: Sequence[Mask | None]) -> Looked:
         places = self.scene.places(number, OFFSETS, box, between=BETWEEN)
         seen = consensus(self.scene, number, places, farther_px=FARTHER_PX, far_px=self.far_px, barred=barred)
         told = evidence(seen, self.height, brighter_too=self.config.find == "all")
@@ -208,15 +244,18 @@ class Finder:
         kept |= closed(kept | hole, round(GAP * self.height)) & unmoved
         # Nobody has seen what is between a shadow and the thing: it will be of the same kind.
         kept |= closed(kept | hole, round(GAP * self.height)) & ~found.asked & ~hole
+        levels = levels_of(small.picture[box])
+        kept |= as_dark(levels, kept & unmoved, found.asked & ~kept, ~found.asked & ~hole, self.height)
         if self.config.find != "all":  # a reflection need not touch the thing
-            kept = joined(kept | grown(hole, TOUCHES_PX), hole) & kept
+            kept = joined(kept | grown(hole, TOUCHES_PX) | ~found.asked, hole) & kept
         often = (with_thing >= ALMOST_ALWAYS) & (more >= ALMOST_ALWAYS)
         strong = exceeds(found, STRONG) & (found.sure | often) & kept
         kept = joined(kept, strong)
         # Light is measured as a mean, and so beyond the edge of a shadow too; of a thing the edge is missed instead.
-        lit = found.asked & (found.dark_unmoved < EDGE_OF_SHADOW * cv2.dilate(found.dark_unmoved, disc(EDGE_PX)))
-        thing = exceeds(found, WEAK, dark=False)
-        kept = kept & ~(lit & ~thing) | grown(kept & thing, 1)
+        most = cv2.dilate(found.sharp, disc(EDGE_PX))
+        lit = found.asked & (found.sharp < EDGE_OF_SHADOW * most) & (found.foreign_unmoved < WEAK.foreign)
+        thing = exceeds(found, WEAK, dark=False) & ~exceeds(found, WEAK, foreign=False, moved=False)
+        kept = (kept & ~lit if self.last else kept) | grown(kept & thing, 1)
         kept |= enclosed(kept, hole, (GAP * self.height) ** 2)
         return self._whole(one, kept & ~hole)
 
@@ -239,7 +278,7 @@ class Finder:
         never = touching & (with_scene <= SELDOM)
         strong = exceeds(one.evidence, STRONG, dark=False) & one.evidence.sure & (seen >= LEAST_SEEN)
         never = joined(never, never & strong)
-        around = suspicions[max(0, one.number - max(TOGETHER)) : one.number + max(TOGETHER) + 1]
+        around = suspicions[self._around(one.number)]
         others = [other.others for other in around if other.asked.any()]
         least = OTHERS_TIMES * float(np.quantile(others or [0], OTHERS_SHARE))
         most = LIMB_SHARE * int(hole.sum())
@@ -277,7 +316,7 @@ class Finder:
         rows, columns = one.places.box
         there_too, told = np.zeros((2, rows.stop - rows.start, columns.stop - columns.start), np.float32)
         for offset in one.places.moved:
-            other, distance = suspicions[one.number + offset], self.scene.smalls[one.number + offset].distance
+            other, distance = suspicions[one.number + offset], self.distances[one.number + offset]
             if abs(offset) < nearest or not other.asked.any():
                 continue
             away = np.minimum(distance / np.float32(APART * self.height), 1) * other.asked
@@ -288,7 +327,7 @@ class Finder:
 
 
 # A shadow ends where less than this share of the light that is missing within so many pixels is missing.
-EDGE_OF_SHADOW, EDGE_PX = 0.25, 4
+EDGE_OF_SHADOW, EDGE_PX = 0.15, 2
 # Share of the pixels around that must be kept for a gap to be closed.
 ENOUGH_AROUND = 0.3
 
