@@ -10,16 +10,15 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped, UInt8
+from jaxtyping import Float32, Shaped, UInt8
 
+from cleanplate.carry.gather import exposed
 from cleanplate.carry.scene import Places, Scene
 
 # Exposure is fitted at pixels so far apart, to at least so many, and where neither is dark or burnt out.
 APART_PX, LEAST_PIXELS, DARKEST, BRIGHTEST = 5, 50, 8, 247
 # So near to a hole nothing is a source: a sample there reads the fill.
 LEAST_DISTANCE_PX = 2
-# A gain so near to 1 changes no level.
-SAME_GAIN = 0.002
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,6 @@ def consensus(
     *,
     farther_px: int,
     far_px: int,
-    barred: Sequence[Bool[np.ndarray, "h w"] | None] = (),
 ) -> Consensus:
     """What other frames show of the places of one.
 
@@ -62,31 +60,17 @@ def consensus(
         places: where its pixels are in others.
         farther_px: by how much a source must be farther away.
         far_px: how far is enough in any case.
-        barred: of each frame of the window, what is no source.
     """
     small = scene.smalls[number]
     shown, distance = small.picture[places.box], small.distance[places.box]
+    if not places.moved:
+        return Consensus(shown, distance, shown, shown, shown, np.zeros(distance.shape, np.uint8), {})
     needed = np.minimum(distance.astype(np.int16) + farther_px, far_px).astype(np.uint8)
-    stack, count, gains = [], np.zeros(distance.shape, np.uint8), {}
-    for offset in places.moved:
-        x, y = places.at(offset)
-        other = scene.smalls[number + offset]
-        from_hole = other.distance
-        if len(barred) and (bar := barred[number + offset]) is not None:
-            from_hole = np.where(bar, 0, from_hole)
-        both = cv2.merge((other.picture, from_hole))
-        read = cv2.remap(both, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        picture, away = np.ascontiguousarray(read[..., :3]), read[..., 3]
-        gains[offset] = exposure(shown, picture, distance, away)
-        good = away >= np.maximum(needed, LEAST_DISTANCE_PX + 1)
-        if np.abs(gains[offset] - 1).max() > SAME_GAIN:
-            # A scalar for each colour: it takes no array that might be one of so many pixels.
-            picture = cv2.multiply(picture, (*gains[offset].tolist(), 1.0))  # type: ignore[call-overload]
-        bad = cv2.bitwise_not(good.view(np.uint8) * np.uint8(255))
-        stack.append(cv2.bitwise_or(picture, cv2.merge((bad, bad, bad))))  # behind all others when they are sorted
-        count += good
-    low, middle, high = quantiles(stack, count) if stack else (shown, shown, shown)
-    return Consensus(shown, distance, middle, low, high, count, gains)
+    read = places.colours(scene, number)
+    gains = [exposure(shown, one[..., :3], distance, one[..., 3]) for one in read]
+    colours, count = exposed(read, np.maximum(needed, LEAST_DISTANCE_PX + 1), np.stack(gains))
+    low, middle, high = quantiles(list(colours), count)
+    return Consensus(shown, distance, middle, low, high, count, dict(zip(places.moved, gains, strict=True)))
 
 
 def exposure(

@@ -107,6 +107,10 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_to
         dark = np.maximum(dark, np.where(other < OTHER_TEXTURE, brighter, np.float32(0)))
         if brighter_too:
             dark = np.maximum(dark, np.where(other < OTHER_TEXTURE, _dark(-light, asked), np.float32(0)))
+    if of_hole:
+        return Evidence(
+            asked, asked & (seen.count > 1), foreign, dark, foreign, dark, light, -_mean(light), light_noise, noise
+        )
     moved = _moved(seen, PARALLAX * height)
     foreign_moved = _foreign(seen.shown, moved, tolerance, trusted)
     dark_moved = np.maximum(_dark(_light(seen.shown, moved, asked), asked), UNEXPLAINED * dark)
@@ -156,7 +160,7 @@ def _light(
 ) -> Float32[np.ndarray, "h w 3"]:
     """Logarithm of the ratio of two pictures, the mean under a Gaussian of what can be asked."""
     weight = asked.astype(np.float32)
-    ratio = (LOGS[shown] - LOGS[picture]) * weight[..., None]
+    ratio = cv2.subtract(cv2.LUT(shown, LOGS), cv2.LUT(picture, LOGS)) * weight[..., None]
     total = cv2.GaussianBlur(weight, (0, 0), sigma_px)
     return cv2.GaussianBlur(ratio, (0, 0), sigma_px) / np.maximum(total, 1e-3)[..., None]
 

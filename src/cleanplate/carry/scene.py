@@ -9,19 +9,19 @@ Small pictures are (h, w, 3) bytes, `factor` times smaller than the frames; posi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from cleanplate.carry.gather import NODE_PX, colours_at, shares_at, step
 from cleanplate.carry.motion import Field, Motion
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import narrow, to_samples
 
 # Shorter side of a small picture, at most.
 WORK_PX = 270
-# Motion is smooth: it is followed at nodes so far apart, in pixels of the small picture.
-NODE_PX = 8
 # So many other frames are enough.
 ENOUGH = 12
 
@@ -89,22 +89,16 @@ class Steps:
     def __init__(self, field: Field, corner: tuple[int, int], factor: int):
         top, left = corner
         # From small pixels to those of the field's window, and back: a scale and a shift.
-        self.scale, self.left, self.top = factor, (factor - 1) / 2 - left, (factor - 1) / 2 - top
-        self.camera = None if field.camera is None else field.camera.double().cpu().numpy()
+        self.scale, self.left, self.top = factor, (factor - 1) / 2 - float(left), (factor - 1) / 2 - float(top)
+        self.camera = np.eye(3) if field.camera is None else field.camera.double().cpu().numpy()
         self.cell_px = field.rest.cell_px
         self.rest = np.ascontiguousarray(field.rest.values[:2].permute(1, 2, 0).cpu().numpy())
 
     def __call__(self, x: Grid, y: Grid) -> tuple[Grid, Grid]:
         """Where these positions are in the next frame."""
-        x, y = x * self.scale + self.left, y * self.scale + self.top
-        at = (((x + 0.5) / self.cell_px - 0.5).astype(np.float32), ((y + 0.5) / self.cell_px - 0.5).astype(np.float32))
-        rest = cv2.remap(self.rest, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        if self.camera is not None:
-            h = self.camera
-            depth = h[2, 0] * x + h[2, 1] * y + h[2, 2]
-            x, y = (h[0, 0] * x + h[0, 1] * y + h[0, 2]) / depth, (h[1, 0] * x + h[1, 1] * y + h[1, 2]) / depth
-        x, y = x + rest[..., 0] - self.left, y + rest[..., 1] - self.top
-        return (x / self.scale).astype(np.float32), (y / self.scale).astype(np.float32)
+        out = np.empty((2, *x.shape), np.float32)
+        step(x, y, self.camera, self.rest, float(self.cell_px), float(self.scale), self.left, self.top, out)
+        return out[0], out[1]
 
 
 class Scene:
@@ -114,6 +108,19 @@ class Scene:
         self.smalls, self.motions, self.factor = smalls, motions, factor
         self.forward = [motion and Steps(motion.there, motion.corner, factor) for motion in motions]
         self.backward = [motion and Steps(motion.back, motion.corner, factor) for motion in motions]
+
+    @cached_property
+    def sources(self) -> UInt8[np.ndarray, "t h w 4"]:
+        """What all frames show, and how far each pixel is from what is no source."""
+        return np.stack([cv2.merge((small.picture, small.distance)) for small in self.smalls])
+
+    def without(self, barred: Sequence[Bool[np.ndarray, "h w"] | None]) -> "Scene":
+        """The same, but what is marked in each frame is no source."""
+        other = Scene(self.smalls, self.motions, self.factor)
+        for source, mask in zip(other.sources, barred, strict=True):
+            if mask is not None:
+                source[..., 3][mask] = 0
+        return other
 
     def halved(self) -> "Scene":
         """The same at half the size."""
@@ -149,9 +156,9 @@ class Scene:
         for way in (1, -1):
             here, (x, y) = number, nodes
             for count in range(1, max((way * offset for offset in asked), default=0) + 1):
-                step = self.forward[here] if way > 0 else self.backward[here - 1]
-                assert step is not None  # _end stops before a cut
-                (x, y), here = step(x, y), here + way
+                steps = self.forward[here] if way > 0 else self.backward[here - 1]
+                assert steps is not None  # `end` stops before a cut
+                (x, y), here = steps(x, y), here + way
                 if way * count in asked:
                     moved[way * count] = np.stack((x - nodes[0], y - nodes[1]), -1)
         return Places(box, moved)
@@ -164,6 +171,25 @@ class Places:
     box: Box
     moved: Mapping[int, Float32[np.ndarray, "r c 2"]]
     """By how many frames later the other is: how far they have moved, at nodes."""
+
+    def colours(self, scene: Scene, number: int) -> UInt8[np.ndarray, "n i j 4"]:
+        """What the others show of the pixels in the box, in the order of `moved`; see `Scene.sources`.
+
+        Args:
+            scene: the window.
+            number: of the frame in it.
+        """
+        return colours_at(scene.sources, *self._read(number, list(self.moved)))
+
+    def shares(self, marks: UInt8[np.ndarray, "t H W 2"], number: int, offsets: Offsets) -> tuple[Grid, Grid]:
+        """In how many of some others what is at the place is marked, and how many have told; see `shares_at`."""
+        return shares_at(marks, *self._read(number, offsets))
+
+    def _read(self, number: int, offsets: Offsets) -> tuple[np.ndarray, np.ndarray, tuple[int, int], tuple[int, int]]:
+        rows, columns = self.box
+        moved = np.stack([self.moved[offset] for offset in offsets])
+        size = rows.stop - rows.start, columns.stop - columns.start
+        return number + np.asarray(offsets), moved, (rows.start, columns.start), size
 
     def at(self, offset: int) -> tuple[Grid, Grid]:
         """The x and the y of every pixel in the box in the frame that is so many later."""

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from cleanplate.carry.consensus import consensus
 from cleanplate.carry.evidence import Evidence, evidence
+from cleanplate.carry.gather import PARTS
 from cleanplate.carry.scene import Box, Offsets, Places, Scene, distance_to, halved_picture
 from cleanplate.carry.shade import as_dark, levels_of
 from cleanplate.carry.shapes import Mask, closed, disc, enclosed, grown, joined, parts
@@ -73,6 +74,10 @@ class Suspicion:
     weak: Mask
     asked: Mask
     """Where it could be told."""
+    thing: Mask
+    """The thing and what may be an effect, and a little around, where it can be told."""
+    could: Mask
+    """Where it can be told, or is the thing."""
     others: int = 0
     """See Looked."""
 
@@ -87,6 +92,8 @@ class Looked:
     evidence: Evidence
     found: Mask
     """All over the small frame."""
+    reach: Mask
+    """The same, with edges that are rather too far out: what is no source for others."""
     others: int
     """Pixels of the largest thing that is foreign too, but does not touch this one."""
 
@@ -111,13 +118,14 @@ def find(scene: Scene, before: Sequence[Mask], config: EffectsConfig) -> list[Lo
         coarse, done = scene.halved(), [halved_picture(mask.astype(np.uint8) * 255) > 0 for mask in before]
     first = Finder(coarse, done, config, FAR[0]).look([*done, *nobody])
     if not any(one.found.any() for one in first.values()):
-        return nobody
+        return [None for _ in new]
     shape = coarse.smalls[0].hole.shape
     others = {number: round(one.others * height * width / (shape[0] * shape[1])) for number, one in first.items()}
     found = [_as_large(first[number].found, (height, width)) if number in first else None for number in new]
-    for last in (False, True):
-        looked = Finder(scene, before, config, FAR[1], others, last=last).look([*before, *found])
-        found = [looked[number].found if number in looked else None for number in new]
+    again = Finder(scene, before, config, FAR[1], others)
+    looked = again.look([*before, *found])
+    found = [looked[number].reach if number in looked else None for number in new]
+    looked = again.look([*before, *found], looked)
     return [looked.get(number) for number in new]
 
 
@@ -128,6 +136,16 @@ def _as_large(mask: Mask, shape: tuple[int, int]) -> Mask:
     return np.repeat(np.repeat(mask, 2, 0), 2, 1)[: shape[0], : shape[1]]
 
 
+def _differ(one: Mask | None, other: Mask | None) -> bool:
+    """Whether two masks are more than a little different."""
+    if one is None or other is None:
+        return one is not other
+    away = one & ~grown(other, CLOSING_PX) | other & ~grown(one, CLOSING_PX)
+    return bool(np.count_nonzero(away) > LITTLE * np.count_nonzero(one | other))
+
+
+# Share of a mask that is not much; share of the sources of a frame that must have changed for it to be looked at again.
+LITTLE, MANY = 0.1, 0.4
 # Frames lower than this are not halved first.
 LEAST_COARSE_PX = 96
 
@@ -141,7 +159,6 @@ class Finder:
         config: see EffectsConfig.
         far: how far from the hole a source is believed in any case, as a share of the frame's height.
         others: `Looked.others` of each frame, if somebody has looked farther around before.
-        last: whether the edges of what is found are to be exact, instead of a little too far out.
     """
 
     def __init__(
@@ -151,21 +168,22 @@ class Finder:
         config: EffectsConfig,
         far: float,
         others: Mapping[int, int] | None = None,
-        *,
-        last: bool = False,
     ):
-        self.scene, self.before, self.config, self.others, self.last = scene, before, config, others or {}, last
+        self.scene, self.before, self.config, self.others = scene, before, config, others or {}
         self.height, self.width = scene.smalls[0].hole.shape
         self.far_px = round(far * self.height)
         self.centres = [_centre(small.hole) for small in scene.smalls]
+        # What was no source when it looked last.
+        self.barred: Sequence[Mask | None] = [None] * len(scene.smalls)
 
-    def look(self, found: Sequence[Mask | None]) -> dict[int, Looked]:
+    def look(self, found: Sequence[Mask | None], earlier: Mapping[int, Looked] | None = None) -> dict[int, Looked]:
         """At all frames that are not done and hide something.
 
         Args:
             found: of each frame of the window, what is no source because it was found before.
+            earlier: what was seen when this finder looked last. It stands where the sources are much the same since.
         """
-        barred = [None if mask is None or not mask.any() else grown(mask, CLOSING_PX) for mask in found]
+        sources = self.scene.without([None if one is None else grown(one, CLOSING_PX) for one in found])
         new = range(len(self.before), len(self.centres))
         numbers = [number for number in new if self.centres[number] is not None]
         self.distances = [
@@ -173,10 +191,19 @@ class Finder:
             for small, mask in zip(self.scene.smalls, found, strict=True)
         ]
         extents = [self._extent(number, mask) for number, mask in enumerate(found)]
-        looked = list(in_order(lambda number: self._look(number, self._box(number, extents), barred), numbers))
+        changed = [_differ(one, other) for one, other in zip(found, self.barred, strict=True)]
+        self.barred = found
+
+        def see(number: int) -> Looked:
+            if earlier and np.mean([changed[number + offset] for offset in earlier[number].places.moved]) < MANY:
+                return earlier[number]
+            return self._look(number, self._box(number, extents), sources)
+
+        looked = list(in_order(see, numbers))
         suspicions = self._suspicions(looked)
-        for one, mask in zip(looked, in_order(lambda one: self._decide(one, suspicions), looked), strict=True):
-            one.found = mask
+        marks = self._marks(suspicions)
+        for one, masks in zip(looked, in_order(lambda one: self._decide(one, suspicions, marks), looked), strict=True):
+            one.found, one.reach = masks
         return {one.number: one for one in looked}
 
     def _extent(self, number: int, found: Mask | None) -> Extent | None:
@@ -189,9 +216,10 @@ class Finder:
 
     def _box(self, number: int, extents: Sequence[Extent | None]) -> Box:
         """Where it is of interest: all around at first, later where something was found beside the thing lately."""
-        hole, (x, y) = torch.from_numpy(self.scene.smalls[number].hole), self.centres[number]
-        if extents[number] is None:
-            return box_around(hole, round(RING * self.height))
+        centre = self.centres[number]
+        if centre is None or extents[number] is None:
+            return box_around(torch.from_numpy(self.scene.smalls[number].hole), round(RING * self.height))
+        x, y = centre
         around = [one for one in extents[self._around(number)] if one]
         top, bottom, left, right = zip(*around, strict=True)
         margin = round(RING_AGAIN * self.height)
@@ -203,41 +231,54 @@ class Finder:
         before, after = (min(max(TOGETHER), self.scene.end(number, way)) for way in (-1, 1))
         return slice(number - before, number + after + 1)
 
-    def _look(self, number: int, box: Box, barred: Sequence[Mask | None]) -> Looked:
+    def _look(self, number: int, box: Box, sources: Scene) -> Looked:
         places = self.scene.places(number, OFFSETS, box, between=BETWEEN)
-        seen = consensus(self.scene, number, places, farther_px=FARTHER_PX, far_px=self.far_px, barred=barred)
+        seen = consensus(sources, number, places, farther_px=FARTHER_PX, far_px=self.far_px)
         told = evidence(seen, self.height, brighter_too=self.config.find == "all")
         others = max(self.others.get(number, 0), _others(told, self.scene.smalls[number].hole[box]))
-        return Looked(number, places, told, np.zeros((self.height, self.width), bool), others)
+        nothing = np.zeros((self.height, self.width), bool)
+        return Looked(number, places, told, nothing, nothing, others)
 
     def _suspicions(self, looked: Sequence[Looked]) -> list[Suspicion]:
         """Of all frames of the window."""
-        found = [Suspicion(mask, ~small.hole) for mask, small in zip(self.before, self.scene.smalls, strict=False)]
-        nothing = np.zeros((self.height, self.width), bool)
-        found += [Suspicion(nothing, nothing)] * (len(self.scene.smalls) - len(found))
+        smalls, nothing = self.scene.smalls, np.zeros((self.height, self.width), bool)
+        found = [
+            self._suspicion(mask, ~small.hole, small.hole) for mask, small in zip(self.before, smalls, strict=False)
+        ]
+        found += [Suspicion(nothing, nothing, nothing, nothing)] * (len(smalls) - len(found))
         for one in looked:
             weak = exceeds(one.evidence, WEAK) & one.evidence.asked
-            found[one.number] = Suspicion(self._whole(one, weak), self._whole(one, one.evidence.asked), one.others)
+            whole = self._whole(one, weak), self._whole(one, one.evidence.asked)
+            found[one.number] = self._suspicion(*whole, smalls[one.number].hole, one.others)
         return found
+
+    def _suspicion(self, weak: Mask, asked: Mask, hole: Mask, others: int = 0) -> Suspicion:
+        could = asked | hole
+        return Suspicion(weak, asked, grown(weak | hole, round(LOOSE * self.height)) & could, could, others)
 
     def _whole(self, one: Looked, part: Mask) -> Mask:
         out = np.zeros((self.height, self.width), bool)
         out[one.places.box] = part
         return out
 
-    def _decide(self, one: Looked, suspicions: Sequence[Suspicion]) -> Mask:
-        """What goes with the thing, hangs together with it, and is strong somewhere."""
+    def _decide(
+        self, one: Looked, suspicions: Sequence[Suspicion], marks: UInt8[np.ndarray, "t H W 2"]
+    ) -> tuple[Mask, Mask]:
+        """What goes with the thing, hangs together with it, and is strong somewhere; see `Looked.found` and `reach`."""
         box, found, small = one.places.box, one.evidence, self.scene.smalls[one.number]
         weak, hole = suspicions[one.number].weak[box], small.hole[box]
         if not weak.any():
-            return one.found
+            return one.found & False, one.found & False
         with_thing = self._with_thing(one, suspicions, TOGETHER)
-        with_scene, seen = self._in_scene(one, suspicions, min(TOGETHER))
+        marked, seen = self._in_scene(one, marks, min(TOGETHER))
+        with_scene = marked / np.maximum(seen, 1)
         close = small.distance[box] < CLOSE * self.height
         more = with_thing - with_scene
         kept = weak & (close | (with_thing >= WITH_THING)) & (more >= np.where(close, MORE_WHEN_CLOSE, MORE_THAN_SCENE))
         kept |= weak & exceeds(found, STRONG) & found.sure & (with_thing >= SOMETIMES) & (with_scene <= SELDOM)
-        kept |= self._limbs(one, suspicions, kept, with_scene, seen)
+        marked_near, seen_near = self._in_scene(one, marks, min(NEAR), min(TOGETHER))
+        when_near = (marked + marked_near) / np.maximum(seen + seen_near, 1)
+        kept |= self._limbs(one, suspicions, kept, (with_scene, when_near), seen)
         around = cv2.blur(kept.astype(np.float32), (2 * CLOSING_PX + 1,) * 2) > ENOUGH_AROUND
         kept |= closed(kept | hole, CLOSING_PX) & found.asked & around
         unmoved = exceeds(found, WEAK, moved=False) & found.asked
@@ -255,16 +296,16 @@ class Finder:
         most = cv2.dilate(found.sharp, disc(EDGE_PX))
         lit = found.asked & (found.sharp < EDGE_OF_SHADOW * most) & (found.foreign_unmoved < WEAK.foreign)
         thing = exceeds(found, WEAK, dark=False) & ~exceeds(found, WEAK, foreign=False, moved=False)
-        kept = (kept & ~lit if self.last else kept) | grown(kept & thing, 1)
-        kept |= enclosed(kept, hole, (GAP * self.height) ** 2)
-        return self._whole(one, kept & ~hole)
+        reach = kept | grown(kept & thing, 1)
+        found = [part | enclosed(part, hole, (GAP * self.height) ** 2) for part in (reach & ~lit, reach)]
+        return self._whole(one, found[0] & ~hole), self._whole(one, found[1] & ~hole)
 
     def _limbs(
         self,
         one: Looked,
         suspicions: Sequence[Suspicion],
         kept: Mask,
-        with_scene: Float32[np.ndarray, "h w"],
+        with_scene: tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]],
         seen: Float32[np.ndarray, "h w"],
     ) -> Mask:
         """What is small beside the thing, touches it, and goes with it for a while or can be nobody else's."""
@@ -272,10 +313,10 @@ class Finder:
         hole, weak = self.scene.smalls[one.number].hole[box], suspicions[one.number].weak[box]
         with_thing = self._with_thing(one, suspicions, NEAR)
         touching = joined(weak | kept | grown(hole, TOUCHES_PX), hole) & weak & ~kept
-        more = with_thing - self._in_scene(one, suspicions, min(NEAR))[0]
+        more = with_thing - with_scene[1]
         for_a_while = touching & (with_thing >= LIMB_WITH_THING) & (more >= MORE_WHEN_CLOSE)
         # Nobody else is about: then it may swing as it likes.
-        never = touching & (with_scene <= SELDOM)
+        never = touching & (with_scene[0] <= SELDOM)
         strong = exceeds(one.evidence, STRONG, dark=False) & one.evidence.sure & (seen >= LEAST_SEEN)
         never = joined(never, never & strong)
         around = suspicions[self._around(one.number)]
@@ -293,37 +334,42 @@ class Finder:
             other, there = suspicions[one.number + offset], self.centres[one.number + offset]
             if abs(offset) not in offsets or not other.asked.any() or there is None or centre is None:
                 continue
-            hole = self.scene.smalls[one.number + offset].hole
             left, top = there[0] - centre[0] + columns.start, there[1] - centre[1] + rows.start
             shift = np.array([[1, 0, left], [0, 1, top]], np.float32)
             nearest = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-            could = (other.asked | hole).view(np.uint8)
-            thing = grown(other.weak | hole, round(LOOSE * self.height)).view(np.uint8)
-            there_too += cv2.warpAffine(thing & could, shift, shape, flags=nearest)
-            told += cv2.warpAffine(could, shift, shape, flags=nearest)
+            there_too += cv2.warpAffine(other.thing.view(np.uint8), shift, shape, flags=nearest)
+            told += cv2.warpAffine(other.could.view(np.uint8), shift, shape, flags=nearest)
         return there_too / np.maximum(told, 1)
 
     def _in_scene(
-        self, one: Looked, suspicions: Sequence[Suspicion], nearest: int
+        self, one: Looked, marks: UInt8[np.ndarray, "t H W 2"], nearest: int, end: int = 2**31
     ) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
-        """In which share of the frames that are at least so many away something is at the same place in the scene.
+        """In how many of the frames that are so many away something is at the same place in the scene.
 
         Where the thing is near, it is what the thing does there too: such a frame counts less.
 
+        Args:
+            one: the frame.
+            marks: see `_marks`.
+            nearest: how many frames away another is, at least.
+            end: that it is nearer than so many.
+
         Returns:
-            that share, and how many frames have told.
+            these, and how many frames have told.
         """
-        rows, columns = one.places.box
-        there_too, told = np.zeros((2, rows.stop - rows.start, columns.stop - columns.start), np.float32)
-        for offset in one.places.moved:
-            other, distance = suspicions[one.number + offset], self.distances[one.number + offset]
-            if abs(offset) < nearest or not other.asked.any():
-                continue
-            away = np.minimum(distance / np.float32(APART * self.height), 1) * other.asked
-            read = cv2.remap(cv2.merge((away * other.weak, away)), *one.places.at(offset), cv2.INTER_NEAREST)
-            there_too += read[..., 0]
-            told += read[..., 1]
-        return there_too / np.maximum(told, 1), told
+        offsets = [offset for offset in one.places.moved if nearest <= abs(offset) < end]
+        if not offsets:
+            nothing = np.zeros(one.evidence.asked.shape, np.float32)
+            return nothing, nothing
+        return one.places.shares(marks, one.number, offsets)
+
+    def _marks(self, suspicions: Sequence[Suspicion]) -> UInt8[np.ndarray, "t H W 2"]:
+        """Of all frames, what may be an effect, and by how much it counts when the scene is asked: see `shares_at`."""
+        marks = np.zeros((len(suspicions), self.height, self.width, 2), np.uint8)
+        for mark, one, distance in zip(marks, suspicions, self.distances, strict=True):
+            mark[..., 0] = one.weak
+            mark[..., 1] = np.minimum(distance * np.float32(PARTS / (APART * self.height)), PARTS) * one.asked
+        return marks
 
 
 # A shadow ends where less than this share of the light that is missing within so many pixels is missing.
