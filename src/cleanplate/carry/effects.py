@@ -17,12 +17,13 @@ import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor
 
+from cleanplate.carry.belonging import STRONG, WEAK, Looked, exceeds
 from cleanplate.carry.journal import Border, Journal, bits, mask_of
 from cleanplate.carry.linking import Linker
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.scene import Scene, Small, factor_of, small_of
 from cleanplate.carry.shapes import grown
-from cleanplate.carry.suspects import OFFSETS, STRONG, WEAK, Looked, exceeds, find
+from cleanplate.carry.suspects import OFFSETS, find
 from cleanplate.carry.trajectories import CUT, LinkedFrame, boundary_pixels
 from cleanplate.config import EffectsConfig
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Effects, Frame
@@ -161,7 +162,7 @@ def _finding(seen: Looked, hole: Bool[np.ndarray, "h w"]) -> Finding:
     edge = (hole[box] & grown(found, EDGE_PX)) & (total > LEAST_TOLD)
     out[box] = np.where(((found & known) | edge)[..., None], np.exp(np.clip(light, LEAST_LIGHT, 0)), 0)
     out[box][unknown] = UNKNOWN
-    return Finding(seen.found | (hole & grown(seen.found, EDGE_PX)), out)
+    return Finding(seen.found | (hole if seen.short else hole & grown(seen.found, EDGE_PX)), out)
 
 
 EDGE_PX = 2

@@ -110,6 +110,11 @@ class Scene:
         self.backward = [motion and Steps(motion.back, motion.corner, factor) for motion in motions]
 
     @cached_property
+    def centres(self) -> list[tuple[float, float] | None]:
+        """X and y of the middle of each hole."""
+        return [_centre(small.hole) for small in self.smalls]
+
+    @cached_property
     def sources(self) -> UInt8[np.ndarray, "t h w 4"]:
         """What all frames show, and how far each pixel is from what is no source."""
         return np.stack([cv2.merge((small.picture, small.distance)) for small in self.smalls])
@@ -134,6 +139,11 @@ class Scene:
                 break
             count += 1
         return count
+
+    def around(self, number: int, count: int) -> slice:
+        """So many frames before and after one, as far as the shot goes."""
+        before, after = (min(count, self.end(number, way)) for way in (-1, 1))
+        return slice(number - before, number + after + 1)
 
     def places(self, number: int, offsets: Offsets, box: Box, *, between: Offsets = ()) -> "Places":
         """Where the pixels in a box of one frame are in others.
@@ -162,6 +172,12 @@ class Scene:
                 if way * count in asked:
                     moved[way * count] = np.stack((x - nodes[0], y - nodes[1]), -1)
         return Places(box, moved)
+
+
+def _centre(hole: Bool[np.ndarray, "h w"]) -> tuple[float, float] | None:
+    """X and y of the middle of a hole."""
+    y, x = np.nonzero(hole)
+    return (float(x.mean()), float(y.mean())) if len(x) else None
 
 
 @dataclass(frozen=True)

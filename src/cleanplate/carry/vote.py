@@ -15,11 +15,12 @@ import torch
 from jaxtyping import Bool, Float32, Int
 from torch import Tensor
 
+from cleanplate.carry.belonging import Thresholds, exceeds
 from cleanplate.carry.consensus import Consensus, consensus, quantiles
 from cleanplate.carry.evidence import Evidence, evidence
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.scene import Places, Scene, Small, factor_of, small_of
-from cleanplate.carry.suspects import FARTHER_PX, Thresholds, exceeds
+from cleanplate.carry.suspects import FARTHER_PX
 from cleanplate.carry.trajectories import LinkedFrame
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.frame import Frame, box_around
