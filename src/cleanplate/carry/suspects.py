@@ -11,7 +11,18 @@ import cv2
 import numpy as np
 import torch
 
-from cleanplate.carry.belonging import CLOSING_PX, SHORT, STRONG, TOGETHER, TOUCHES_PX, WEAK, Judge, Looked, exceeds
+from cleanplate.carry.belonging import (
+    CLOSING_PX,
+    LOOSE,
+    SHORT,
+    STRONG,
+    TOGETHER,
+    TOUCHES_PX,
+    WEAK,
+    Judge,
+    Looked,
+    exceeds,
+)
 from cleanplate.carry.consensus import consensus
 from cleanplate.carry.evidence import Evidence, evidence
 from cleanplate.carry.scene import Box, Scene, distance_to, halved_picture
@@ -29,6 +40,8 @@ BETWEEN = (12, 19, 7, 28, 17, 10, 21, 40)
 RING, RING_AGAIN, FAR = 0.8, 0.15, (0.25, 0.025)
 # How much farther from the hole a source must be, in pixels.
 FARTHER_PX = 4
+# What is found at first must last: of so many frames before and after, it is there in at least this share.
+LASTING, OFTEN = 5, 0.12
 
 Extent = tuple[float, float, float, float]
 """From the middle of a hole up, down, left and right, in pixels."""
@@ -53,11 +66,12 @@ def find(scene: Scene, before: Sequence[Mask], config: EffectsConfig) -> list[Lo
     else:
         coarse, done = scene.halved(), [halved_picture(mask.astype(np.uint8) * 255) > 0 for mask in before]
     first = Finder(coarse, done, config, FAR[0]).look([*done, *nobody])
-    if not any(one.found.any() for one in first.values()):
+    reached = [_lasting(first[number], coarse, first) if number in first else None for number in new]
+    if not any(one.any() for one in reached if one is not None):
         return [None for _ in new]
     shape = coarse.smalls[0].hole.shape
     others = {number: round(one.others * height * width / (shape[0] * shape[1])) for number, one in first.items()}
-    found = [_as_large(first[number].reach, (height, width)) if number in first else None for number in new]
+    found = [None if one is None else _as_large(one, (height, width)) for one in reached]
     again = Finder(scene, before, config, FAR[1], others)
     looked = again.look([*before, *found])
     found = [looked[number].reach if number in looked else None for number in new]
@@ -67,6 +81,25 @@ def find(scene: Scene, before: Sequence[Mask], config: EffectsConfig) -> list[Lo
         if np.median([looked[other].missed for other in around if other in looked]) > SHORT:
             looked[number] = one.with_rim(scene.smalls[number])
     return [looked.get(number) for number in new]
+
+
+def _lasting(one: Looked, scene: Scene, looked: Mapping[int, Looked]) -> Mask:
+    """What is found at much the same place beside the thing in some of the frames just before and after too."""
+    span, here = scene.around(one.number, LASTING), scene.centres[one.number]
+    others = [looked[number] for number in range(span.start, span.stop) if number in looked and number != one.number]
+    if here is None or not others or not one.reach.any():
+        return one.reach
+    height, width = one.reach.shape
+    there_too = np.zeros((height, width), np.float32)
+    for other in others:
+        there = scene.centres[other.number]
+        if there is not None and other.reach.any():
+            shift = np.array([[1, 0, here[0] - there[0]], [0, 1, here[1] - there[1]]], np.float32)
+            near = grown(other.reach, round(LOOSE * height)).view(np.uint8)
+            there_too += cv2.warpAffine(near, shift, (width, height), flags=cv2.INTER_NEAREST)
+    labels = np.asarray(cv2.connectedComponents(one.reach.view(np.uint8))[1], np.intp)
+    means = np.bincount(labels.ravel(), there_too.ravel()) / np.maximum(np.bincount(labels.ravel()), 1)
+    return one.reach & (means >= OFTEN * len(others))[labels]
 
 
 def _as_large(mask: Mask, shape: tuple[int, int]) -> Mask:
