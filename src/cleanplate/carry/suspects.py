@@ -40,8 +40,8 @@ BETWEEN = (12, 19, 7, 28, 17, 10, 21, 40)
 RING, RING_AGAIN, FAR = 0.8, 0.15, (0.25, 0.025)
 # How much farther from the hole a source must be, in pixels.
 FARTHER_PX = 4
-# What is found at first must last: of so many frames before and after, it is there in at least this share.
-LASTING, OFTEN = 5, 0.12
+# What is found at first must last: of so many frames before and after, it is there in more than one.
+LASTING, MORE_THAN_ONE = 5, 1.2
 
 Extent = tuple[float, float, float, float]
 """From the middle of a hole up, down, left and right, in pixels."""
@@ -99,7 +99,7 @@ def _lasting(one: Looked, scene: Scene, looked: Mapping[int, Looked]) -> Mask:
             there_too += cv2.warpAffine(near, shift, (width, height), flags=cv2.INTER_NEAREST)
     labels = np.asarray(cv2.connectedComponents(one.reach.view(np.uint8))[1], np.intp)
     means = np.bincount(labels.ravel(), there_too.ravel()) / np.maximum(np.bincount(labels.ravel()), 1)
-    return one.reach & (means >= OFTEN * len(others))[labels]
+    return one.reach & (means >= min(MORE_THAN_ONE, len(others)))[labels]
 
 
 def _as_large(mask: Mask, shape: tuple[int, int]) -> Mask:
