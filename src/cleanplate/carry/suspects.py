@@ -66,7 +66,7 @@ def find(scene: Scene, before: Sequence[Mask], config: EffectsConfig) -> list[Lo
     else:
         coarse, done = scene.halved(), [halved_picture(mask.astype(np.uint8) * 255) > 0 for mask in before]
     first = Finder(coarse, done, config, FAR[0]).look([*done, *nobody])
-    reached = [_lasting(first[number], coarse, first) if number in first else None for number in new]
+    reached = [lasting(first[number], coarse, first) if number in first else None for number in new]
     if not any(one.any() for one in reached if one is not None):
         return [None for _ in new]
     shape = coarse.smalls[0].hole.shape
@@ -83,7 +83,7 @@ def find(scene: Scene, before: Sequence[Mask], config: EffectsConfig) -> list[Lo
     return [looked.get(number) for number in new]
 
 
-def _lasting(one: Looked, scene: Scene, looked: Mapping[int, Looked]) -> Mask:
+def lasting(one: Looked, scene: Scene, looked: Mapping[int, Looked]) -> Mask:
     """What is found at much the same place beside the thing in some of the frames just before and after too."""
     span, here = scene.around(one.number, LASTING), scene.centres[one.number]
     others = [looked[number] for number in range(span.start, span.stop) if number in looked and number != one.number]
