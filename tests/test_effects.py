@@ -184,6 +184,13 @@ def test_effects_stop_at_a_cut() -> None:
         assert torch.equal(plate.provenance[which], alone.provenance)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_frame_between_two_cuts_is_looked_at_quietly() -> None:
+    plate = shot(12).then(shot(1, seed=9)).plate()
+    assert plate.effects[:12].any()
+    assert not plate.effects[12:].any()
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_too_few_frames_to_tell(count: int) -> None:
     untouched(shot(count))

@@ -129,13 +129,15 @@ class Judge:
         if not weak.any():
             return one.found & False, one.found & False, 0.0
         with_thing = self._with_thing(one, TOGETHER)
-        marked, seen = self._in_scene(one, min(TOGETHER))
+        far = [offset for offset in one.places.moved if abs(offset) >= min(TOGETHER)]
+        near = [offset for offset in one.places.moved if min(NEAR) <= abs(offset) < min(TOGETHER)]
+        marked, seen = self._in_scene(one, far)
         with_scene = marked / np.maximum(seen, 1)
         close = small.distance[box] < CLOSE * self.height
         more = with_thing - with_scene
         kept = weak & (close | (with_thing >= WITH_THING)) & (more >= np.where(close, MORE_WHEN_CLOSE, MORE_THAN_SCENE))
         kept |= weak & exceeds(found, STRONG) & found.sure & (with_thing >= SOMETIMES) & (with_scene <= SELDOM)
-        marked_near, seen_near = self._in_scene(one, min(NEAR), min(TOGETHER))
+        marked_near, seen_near = self._in_scene(one, near)
         when_near = (marked + marked_near) / np.maximum(seen + seen_near, 1)
         kept |= self._limbs(one, kept, (with_scene, when_near), seen)
         around = cv2.blur(kept.astype(np.float32), (2 * CLOSING_PX + 1,) * 2) > ENOUGH_AROUND
@@ -207,22 +209,18 @@ class Judge:
             told += cv2.warpAffine(other.could.view(np.uint8), shift, shape, flags=nearest)
         return there_too / np.maximum(told, 1)
 
-    def _in_scene(
-        self, one: Looked, nearest: int, end: int = 2**31
-    ) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
-        """In how many of the frames that are so many away something is at the same place in the scene.
+    def _in_scene(self, one: Looked, offsets: Offsets) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
+        """In how many of the frames that are so many later something is at the same place in the scene.
 
         Where the thing is near, it is what the thing does there too: such a frame counts less.
 
         Args:
             one: the frame.
-            nearest: how many frames away another is, at least.
-            end: that it is nearer than so many.
+            offsets: those that are asked, of `one.places.moved`.
 
         Returns:
             these, and how many frames have told.
         """
-        offsets = [offset for offset in one.places.moved if nearest <= abs(offset) < end]
         if not offsets:
             nothing = np.zeros(one.evidence.asked.shape, np.float32)
             return nothing, nothing

@@ -167,8 +167,10 @@ class Finder:
         self.barred = found
 
         def see(number: int) -> Looked:
-            if earlier and np.mean([changed[number + offset] for offset in earlier[number].places.moved]) < MANY:
-                return earlier[number]
+            if earlier:
+                others = earlier[number].places.moved
+                if sum(changed[number + offset] for offset in others) < MANY * len(others):
+                    return earlier[number]
             return self._look(number, self._box(number, extents), sources)
 
         looked = list(in_order(see, numbers))

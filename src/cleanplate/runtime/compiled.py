@@ -17,7 +17,7 @@ def compiled(function: Function) -> Function:
 
     It must be marked with `typing.no_type_check` too: a check of its arguments cannot be compiled.
     """
-    settings = {"nogil": True, "error_model": "numpy", "fastmath": False}
+    settings = {"nogil": True, "error_model": "numpy"}
     try:
         made = numba.njit(cache=True, **settings)(function)
     except RuntimeError:  # no folder can be written
