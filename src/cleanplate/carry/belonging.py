@@ -103,6 +103,7 @@ class Judge:
         looked: those that are looked at.
         distances: of each frame, how far a pixel is from what is hidden or was found before, in pixels.
         config: see EffectsConfig.
+        earlier: of each frame, what was found when it was looked at before.
     """
 
     def __init__(
@@ -112,8 +113,9 @@ class Judge:
         looked: Sequence[Looked],
         distances: Sequence[UInt8[np.ndarray, "h w"]],
         config: EffectsConfig,
+        earlier: Sequence[Mask | None],
     ):
-        self.scene, self.distances, self.config = scene, distances, config
+        self.scene, self.distances, self.config, self.earlier = scene, distances, config, earlier
         self.height, self.width = scene.smalls[0].hole.shape
         self.suspicions = self._suspicions(before, looked)
         self.marks = self._marks()
@@ -148,10 +150,14 @@ class Judge:
         kept |= closed(kept | hole, round(GAP * self.height)) & ~found.asked & ~hole
         levels = levels_of(small.picture[box])
         kept |= as_dark(levels, kept & unmoved, found.asked & ~kept, ~found.asked & ~hole, self.height)
+        # What was found earlier, and nobody is left to be asked about, stands.
+        earlier = self.earlier[one.number]
+        stands = found.asked & False if earlier is None else earlier[box] & ~found.asked & ~hole
+        kept |= stands
         if self.config.find != "all":  # a reflection need not touch the thing
             kept = joined(kept | grown(hole, TOUCHES_PX) | ~found.asked, hole) & kept
         often = (with_thing >= ALMOST_ALWAYS) & (more >= ALMOST_ALWAYS)
-        strong = exceeds(found, STRONG) & (found.sure | often) & kept
+        strong = exceeds(found, STRONG) & (found.sure | often) & kept | stands
         kept = joined(kept, strong)
         lit, thing = self._edges(found)
         reach = kept | grown(kept & thing, 1)

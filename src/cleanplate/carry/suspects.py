@@ -174,7 +174,7 @@ class Finder:
             return self._look(number, self._box(number, extents), sources)
 
         looked = list(in_order(see, numbers))
-        judge = Judge(self.scene, self.before, looked, distances, self.config)
+        judge = Judge(self.scene, self.before, looked, distances, self.config, found)
         for one, judged in zip(looked, in_order(judge.decide, looked), strict=True):
             one.found, one.reach, one.missed = judged
         return {one.number: one for one in looked}
