@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from cleanplate.carry.belonging import Looked
+from cleanplate.carry.belonging import Judge, Looked
 from cleanplate.carry.evidence import Evidence
 from cleanplate.carry.scene import Places, Scene, Small, distance_to
 from cleanplate.carry.shade import as_dark, levels_of
 from cleanplate.carry.suspects import lasting
+from cleanplate.config import EffectsConfig
 from tests.test_evidence import SIZE, pan_of
 
 COUNT, STEP = 12, 3
@@ -82,6 +83,24 @@ def test_all_of_the_rim_goes_where_it_can_be_told() -> None:
     assert (rim <= (small.distance == 1)).all()
     assert not rim[:, :12].any()
     assert rim[19, 13:17].all()
+
+
+# What was found earlier
+
+
+def test_what_was_found_earlier_stands_where_nobody_can_be_asked_any_more() -> None:
+    scene, earlier = shot(), [shadow(index) for index in range(COUNT)]
+    for asked in (np.zeros(SIZE, bool), np.ones(SIZE, bool)):
+        looked = [looked_at(index, earlier[index] & False, asked) for index in range(COUNT)]
+        distances = [small.distance for small in scene.smalls]
+        judge = Judge(scene, [], looked, distances, EffectsConfig("shadows"), earlier)
+        found, reach, missed = judge.decide(looked[3])
+        expected = earlier[3] & ~asked & ~scene.smalls[3].hole
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(reach, expected)
+        assert missed == 0
+        for never in ([None] * COUNT, [earlier[0] & False] * COUNT):
+            assert not Judge(scene, [], looked, distances, EffectsConfig("shadows"), never).decide(looked[3])[0].any()
 
 
 # How a shadow looks

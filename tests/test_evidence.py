@@ -164,6 +164,16 @@ def test_a_shadow_is_dark_and_another_colour_is_foreign() -> None:
     assert float(np.quantile(parallax.dark, 0.99)) < 0.05
 
 
+def test_a_shadow_on_ground_of_a_deep_colour_is_dark() -> None:
+    saucer = (150, 30, 12)
+    ground = np.rint((texture(64, 96) * 0.2 + 0.9) * np.array(saucer)).astype(np.uint8)
+    for share, least, most in ((np.full(3, 0.55), 0.35, 0.6), (np.array([0.55, 1.0, 1.0]), 0.0, 0.0)):
+        shown = ground.copy()
+        shown[20:44, 30:60] = np.rint(ground[20:44, 30:60] * share).astype(np.uint8)
+        dark = evidence(seen_with(shown, ground), 270).dark[24:40, 34:56]
+        assert least <= float(np.median(dark)) <= most
+
+
 def left(one: torch.Tensor, other: torch.Tensor, flow: tuple[float, float] = (0.0, 0.0)) -> float:
     there = torch.tensor(flow).view(2, 1, 1).expand(2, *one.shape[1:])
     known = torch.ones(2, 1, *one.shape[1:], dtype=torch.bool)

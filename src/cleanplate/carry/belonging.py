@@ -81,7 +81,7 @@ class Looked:
     reach: Mask
     """The same, with edges that are rather too far out: what is no source for others."""
     missed: float
-    """Share of the rim of the hole that is the thing."""
+    """Share of the rim of the hole that is the thing, away from shadows."""
     others: int
     """Pixels of the largest thing that is foreign too, but does not touch this one."""
     short: bool = False
@@ -128,7 +128,10 @@ class Judge:
         """
         box, found, small = one.places.box, one.evidence, self.scene.smalls[one.number]
         weak, hole = self.suspicions[one.number].weak[box], small.hole[box]
-        if not weak.any():
+        # What was found earlier, and nobody is left to be asked about, stands.
+        earlier = self.earlier[one.number]
+        stands = weak & False if earlier is None else earlier[box] & ~found.asked & ~hole
+        if not (weak.any() or stands.any()):
             return one.found & False, one.found & False, 0.0
         with_thing = self._with_thing(one, TOGETHER)
         far = [offset for offset in one.places.moved if abs(offset) >= min(TOGETHER)]
@@ -150,9 +153,6 @@ class Judge:
         kept |= closed(kept | hole, round(GAP * self.height)) & ~found.asked & ~hole
         levels = levels_of(small.picture[box])
         kept |= as_dark(levels, kept & unmoved, found.asked & ~kept, ~found.asked & ~hole, self.height)
-        # What was found earlier, and nobody is left to be asked about, stands.
-        earlier = self.earlier[one.number]
-        stands = found.asked & False if earlier is None else earlier[box] & ~found.asked & ~hole
         kept |= stands
         if self.config.find != "all":  # a reflection need not touch the thing
             kept = joined(kept | grown(hole, TOUCHES_PX) | ~found.asked, hole) & kept
@@ -162,7 +162,9 @@ class Judge:
         lit, thing = self._edges(found)
         reach = kept | grown(kept & thing, 1)
         both = [part | enclosed(part, hole, (GAP * self.height) ** 2) for part in (reach & ~lit, reach)]
-        rim = small.distance[box] == 1
+        # Where a shadow begins, its deep edge beside the thing looks like a part of it.
+        shadow = kept & exceeds(found, WEAK, moved=False, foreign=False)
+        rim = (small.distance[box] == 1) & ~grown(shadow, round(GAP * self.height))
         missed = np.count_nonzero(rim & kept & thing) / max(1, np.count_nonzero(rim))
         return self._whole(one, both[0] & ~hole), self._whole(one, both[1] & ~hole), missed
 
@@ -263,7 +265,7 @@ class Judge:
 
 
 # Share of its rim that most frames around have seen to be the thing, if a mask is short.
-SHORT = 0.05
+SHORT = 0.03
 # A shadow ends where less than this share of the light that is missing within so many pixels is missing.
 EDGE_OF_SHADOW, EDGE_PX = 0.15, 2
 # Share of the pixels around that must be kept for a gap to be closed.

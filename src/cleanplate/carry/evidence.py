@@ -95,25 +95,26 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_to
     light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(_mean(around)[far])))) if enough else 0.05
     # Beside the hole it is the thing itself that they disagree about.
     trusted = asked & (agreed | (seen.distance <= BESIDE * height))
-    foreign, dark = _foreign(seen.shown, seen.picture, tolerance, trusted), _dark(light, trusted if of_hole else asked)
+    foreign = _foreign(seen.shown, seen.picture, tolerance, trusted)
+    dark = _dark(light, trusted if of_hole else asked, seen.picture)
     if not of_hole:  # a shadow keeps the texture underneath
-        lit = np.clip(seen.picture * np.exp(light), 0, 255).astype(np.uint8)
+        lit = np.clip((seen.picture + np.float32(DARK_LEVELS)) * np.exp(light) - DARK_LEVELS, 0, 255).astype(np.uint8)
         other = cv2.GaussianBlur(_foreign(seen.shown, lit, tolerance, asked), (0, 0), LIGHT_SIGMA_PX)
         dark = np.where(other < OTHER_TEXTURE, dark, np.float32(0))
         # Where the place lies in the shadow most of the time, the few that show it lit are right.
-        brighter = _dark(_light(seen.shown, seen.high, asked), asked)
+        brighter = _dark(_light(seen.shown, seen.high, asked), asked, seen.high)
         chance = float(np.quantile(brighter[far], BRIGHTER_SHARE)) / USUAL_DARK if enough else BRIGHTER_TIMES
         brighter /= max(1.0, BRIGHTER_TIMES * chance)
         dark = np.maximum(dark, np.where(other < OTHER_TEXTURE, brighter, np.float32(0)))
         if brighter_too:
-            dark = np.maximum(dark, np.where(other < OTHER_TEXTURE, _dark(-light, asked), np.float32(0)))
+            dark = np.maximum(dark, np.where(other < OTHER_TEXTURE, _dark(-light, asked, seen.shown), np.float32(0)))
     if of_hole:
         return Evidence(
             asked, asked & (seen.count > 1), foreign, dark, foreign, dark, light, -_mean(light), light_noise, noise
         )
     moved = _moved(seen, PARALLAX * height)
     foreign_moved = _foreign(seen.shown, moved, tolerance, trusted)
-    dark_moved = np.maximum(_dark(_light(seen.shown, moved, asked), asked), UNEXPLAINED * dark)
+    dark_moved = np.maximum(_dark(_light(seen.shown, moved, asked), asked, moved), UNEXPLAINED * dark)
     return Evidence(
         asked,
         asked & (seen.count > 1),
@@ -153,6 +154,8 @@ def _mean(picture: Float32[np.ndarray, "h w 3"]) -> Map:
 
 
 LOGS = np.log(np.arange(256, dtype=np.float32) + np.float32(DARK_LEVELS))
+# By how much the logarithm of a level changes with that of the level and DARK_LEVELS; where it is darker, not more.
+MADE_UP_FOR = 1 + np.float32(DARK_LEVELS) / np.maximum(np.arange(256, dtype=np.float32), np.float32(DARK_LEVELS))
 
 
 def _light(
@@ -165,10 +168,16 @@ def _light(
     return cv2.GaussianBlur(ratio, (0, 0), sigma_px) / np.maximum(total, 1e-3)[..., None]
 
 
-def _dark(light: Float32[np.ndarray, "h w 3"], asked: np.ndarray) -> Map:
-    """How much light is missing, where it is in all colours alike."""
-    most, least, mean = _largest(light), -_largest(-light), _mean(light)
-    alike = (most < 0) & (most - least < COLOUR_LEAST - COLOUR_SHARE * mean)
+def _dark(light: Float32[np.ndarray, "h w 3"], asked: np.ndarray, picture: np.ndarray) -> Map:
+    """How much light is missing, where it is in all colours alike.
+
+    A colour that the ground has little of loses less of it in these logarithms, which may be made up for.
+    """
+    mean = _mean(light)
+    alike = np.zeros(asked.shape, bool)
+    for of_each in (light, light * cv2.LUT(cv2.blur(picture, (5, 5)), MADE_UP_FOR)):
+        most, least = _largest(of_each), -_largest(-of_each)
+        alike |= (most < 0) & (most - least < COLOUR_LEAST - COLOUR_SHARE * mean)
     return np.where(asked & alike, -mean, np.float32(0))
 
 
