@@ -54,7 +54,7 @@ def hard(
         data: folder with davis/.
         pictures: folder for the sheets: input, result, where its pixels come from.
         method: which one.
-        only: names of shots; the five of docs/hard-cases.md if none.
+        only: names of shots; the seven of docs/hard-cases.md if none.
         moments: which frames, as shares of the length.
     """
     from benchmarks.hard import benchmark_hard

@@ -1,4 +1,8 @@
-"""Real shots that are hard, side by side, to be looked at: what was there, what is there now, what of it is real."""
+"""Real shots that are hard, side by side, to be looked at: what was there, what is there now, what of it is real.
+
+And one drawing that shows nothing of the pictures, so that it can be published: the mask, what was found beside it, and
+where the pixels come from.
+"""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,12 +12,14 @@ import numpy as np
 import torch
 
 from cleanplate.clean import clean
-from cleanplate.imaging.visualise import TINTS, tint
+from cleanplate.imaging.visualise import TINTS, grey_to_provenance, tint
 from cleanplate.video.images import write_png
 from cleanplate.video.reader import read_frames, read_masks
 from cleanplate.video.shot import open_shot
 
-HARD = ("camel", "blackswan", "car-roundabout", "breakdance", "bmx-trees")
+HARD = ("car-roundabout", "parkour", "camel", "breakdance", "bmx-trees", "goat", "blackswan")
+NOTHING, MASK, FOUND = (235, 235, 235), (90, 90, 90), (0, 158, 115)
+DRAWN = (213, 120)  # width and height of a drawing
 
 
 def benchmark_hard(
@@ -21,35 +27,43 @@ def benchmark_hard(
 ) -> None:
     """Clean each shot at its size, and write three of its frames: input, result, and where its pixels come from."""
     pictures.mkdir(parents=True, exist_ok=True)
-    maps = []
+    drawings = []
     for name in only or HARD:
         shot = open_shot(data / "davis/frames" / name, (data / "davis/masks" / name,))
         with TemporaryDirectory() as folder:
-            out, kinds = Path(folder) / "clean", Path(folder) / "kinds"
-            done = clean(shot, out, method, provenance=kinds)
+            out, kinds, found = (Path(folder) / part for part in ("clean", "kinds", "found"))
+            done = clean(shot, out, method, provenance=kinds, effects_mask=found)
             before, after = read_frames(shot.video)[0], read_frames(out)[0]
-            levels = read_masks(kinds)
+            levels, effects = read_masks(kinds), read_masks(found) > 127
         rows = []
         for moment in moments:
             index = round(moment * (len(before) - 1))
-            origin = torch.from_numpy((levels[index] / 127.5).round().astype(np.uint8))[None, None]
+            origin = grey_to_provenance(levels[index])
             result = torch.from_numpy(after[index]).permute(2, 0, 1)[None] / 255
-            tinted = tint(result, origin)[0].permute(1, 2, 0).numpy() * 255
+            tinted = tint(result, torch.from_numpy(origin)[None, None])[0].permute(1, 2, 0).numpy() * 255
             rows.append(np.hstack((before[index], after[index], tinted.round().astype(np.uint8))))
             if moment == moments[len(moments) // 2]:
-                maps.append(provenance_map(origin[0, 0].numpy()))
+                drawings.append(drawn(origin, effects[index]))
         sheet = torch.from_numpy(np.vstack(rows)).permute(2, 0, 1) / 255
         write_png(pictures / f"{name}.png", sheet)
         print(
-            f"{name:16}{done.frames:4} frames {done.hidden:6.1%} hidden, {done.carried:6.1%} carried, "
-            f"{done.made_up:6.1%} made up, {done.frames / done.elapsed_s:5.2f} frames/s",
+            f"{name:16}{done.frames:4} frames {done.hidden:6.1%} hidden, {done.effects:6.1%} found, "
+            f"{done.carried:6.1%} carried, {done.made_up:6.1%} made up, {done.frames / done.elapsed_s:5.2f} frames/s",
             flush=True,
         )
-    strip = np.hstack([cv2.resize(one, (214, 120), interpolation=cv2.INTER_AREA) for one in maps])
-    write_png(pictures / "provenance.png", torch.from_numpy(strip).permute(2, 0, 1) / 255)
+    write_png(pictures / "drawings.png", torch.from_numpy(np.hstack(drawings)).permute(2, 0, 1) / 255)
 
 
-def provenance_map(origin: np.ndarray) -> np.ndarray:
-    """Where the pixels come from, and nothing of the picture itself."""
-    colours = np.array([(235, 235, 235), TINTS[1], TINTS[2]], np.uint8)
-    return colours[origin]
+def drawn(origin: np.ndarray, effects: np.ndarray) -> np.ndarray:
+    """Of a frame, one below the other: the mask, what was found beside it, where the pixels come from.
+
+    Args:
+        origin: provenance, (H, W).
+        effects: what was changed outside the mask, (H, W).
+    """
+    colours = np.array([NOTHING, MASK, FOUND, TINTS[1], TINTS[2]], np.uint8)
+    mask = ((origin > 0) & ~effects).astype(np.uint8)
+    found = np.where(effects, 2, mask)
+    after = np.where(origin > 0, origin + 2, 0)
+    parts = [cv2.resize(colours[one], DRAWN, interpolation=cv2.INTER_AREA) for one in (mask, found, after)]
+    return np.pad(np.vstack(parts), ((0, 0), (0, 2), (0, 0)), constant_values=255)
