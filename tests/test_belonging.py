@@ -1,9 +1,12 @@
 """What is believed of what contradicts: that it lasts, that a short mask has a rim, and how a shadow looks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cleanplate.carry.belonging import Judge, Looked
+from cleanplate.carry.effects import UNKNOWN, _finding
 from cleanplate.carry.evidence import Evidence
 from cleanplate.carry.scene import Places, Scene, Small, distance_to
 from cleanplate.carry.shade import as_dark, levels_of
@@ -83,6 +86,37 @@ def test_all_of_the_rim_goes_where_it_can_be_told() -> None:
     assert (rim <= (small.distance == 1)).all()
     assert not rim[:, :12].any()
     assert rim[19, 13:17].all()
+
+
+@pytest.mark.parametrize(("share", "taken"), [(0.9, True), (0.6, False)])
+def test_as_deep_as_most_of_it_is_missed_all_of_it_goes(share: float, taken: bool) -> None:
+    small, asked = shot().smalls[4], np.ones(SIZE, bool)
+    asked[:, :15] = False  # nobody tells of the left side
+    missed = (small.distance >= 1) & (small.distance <= 3) & asked & (np.random.default_rng(0).random(SIZE) < share)
+    found = looked_at(4, missed, asked).with_rim(small).found
+    assert (found >= missed).all()
+    for depth in (2, 3):  # the first goes in any case, where it can be told
+        np.testing.assert_array_equal(found[small.distance == depth].all(), taken)
+    assert not found[small.distance > 3].any()
+
+
+def test_a_dark_rim_all_around_is_a_thing_and_one_below_is_a_shadow() -> None:
+    small, asked = shot().smalls[4], np.ones(SIZE, bool)
+    dark = np.full(SIZE, 0.5, np.float32)
+    told = replace(evidence_of(asked), dark_unmoved=dark, dark=dark)
+    rim = small.distance == 1
+    below = rim & (np.arange(SIZE[0]) >= 30)[:, None]
+    judge = Judge(shot(), [], [], [one.distance for one in shot().smalls], EffectsConfig("shadows"), [None] * COUNT)
+    assert judge._missed(told, rim, rim & False, rim) == 1
+    assert judge._missed(told, below, rim & False, rim) == 0
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_what_nobody_has_seen_lit_stays_as_it_is_unless_a_short_mask_has_missed_it(short: bool) -> None:
+    one = looked_at(4, shadow(4), np.zeros(SIZE, bool))
+    one.short = short
+    finding = _finding(one, shot().smalls[4].hole)
+    assert (finding.light[shadow(4)] == (0 if short else UNKNOWN)).all()
 
 
 # What was found earlier

@@ -91,7 +91,14 @@ class Looked:
         """The same, with all of the rim: where it seemed right, a rest of the thing may be too thin to be seen."""
         asked = np.zeros_like(small.hole)
         asked[self.places.box] = self.evidence.asked
-        return replace(self, found=self.found | (small.distance == 1) & asked, short=True)
+        found = self.found | (small.distance == 1) & asked
+        # As deep as most of it is missed, all of it is.
+        for depth in range(1, DEEPEST_PX + 1):
+            ring = small.distance == depth
+            if np.count_nonzero(ring & self.found) < MOST * np.count_nonzero(ring & asked):
+                break
+            found |= ring
+        return replace(self, found=found, short=True)
 
 
 class Judge:
@@ -162,11 +169,18 @@ class Judge:
         lit, thing = self._edges(found)
         reach = kept | grown(kept & thing, 1)
         both = [part | enclosed(part, hole, (GAP * self.height) ** 2) for part in (reach & ~lit, reach)]
+        missed = self._missed(found, kept, thing, small.distance[box] == 1)
+        return self._whole(one, both[0] & ~hole), self._whole(one, both[1] & ~hole), missed
+
+    def _missed(self, found: Evidence, kept: Mask, thing: Mask, rim: Mask) -> float:
+        """Share of the rim of the hole that is a part of the thing: all that was found of it, if that is nearly all."""
+        told = rim & found.asked
+        if np.count_nonzero(told & kept) > MOST * np.count_nonzero(told):
+            return float(np.count_nonzero(told & kept) / np.count_nonzero(told))  # no shadow lies all around
         # Where a shadow begins, its deep edge beside the thing looks like a part of it.
         shadow = kept & exceeds(found, WEAK, moved=False, foreign=False)
-        rim = (small.distance[box] == 1) & ~grown(shadow, round(GAP * self.height))
-        missed = np.count_nonzero(rim & kept & thing) / max(1, np.count_nonzero(rim))
-        return self._whole(one, both[0] & ~hole), self._whole(one, both[1] & ~hole), missed
+        away = rim & ~grown(shadow, round(GAP * self.height))
+        return np.count_nonzero(away & kept & thing) / max(1, np.count_nonzero(away))
 
     def _edges(self, found: Evidence) -> tuple[Mask, Mask]:
         """What is lit beside a shadow, and what is a thing: of a thing the edge is missed.
@@ -266,6 +280,8 @@ class Judge:
 
 # Share of its rim that most frames around have seen to be the thing, if a mask is short.
 SHORT = 0.03
+# Share of what can be told at a depth, from which on all of it is missed; the deepest there is.
+MOST, DEEPEST_PX = 0.75, 12
 # A shadow ends where less than this share of the light that is missing within so many pixels is missing.
 EDGE_OF_SHADOW, EDGE_PX = 0.15, 2
 # Share of the pixels around that must be kept for a gap to be closed.

@@ -158,7 +158,8 @@ def _finding(seen: Looked, hole: Bool[np.ndarray, "h w"]) -> Finding:
     light = np.where(told[..., None] > 0, seen.evidence.light, around)
     known = (told > 0) | (~seen.evidence.asked & (total > LEAST_TOLD))
     out = np.zeros((*seen.found.shape, 3), np.float32)
-    unknown = found & ~seen.evidence.asked & (total <= LEAST_TOLD)
+    # Of a mask that is short it is the thing, and no shadow.
+    unknown = found & ~seen.evidence.asked & (total <= LEAST_TOLD) & (not seen.short)
     edge = (hole[box] & grown(found, EDGE_PX)) & (total > LEAST_TOLD)
     out[box] = np.where(((found & known) | edge)[..., None], np.exp(np.clip(light, LEAST_LIGHT, 0)), 0)
     out[box][unknown] = UNKNOWN
