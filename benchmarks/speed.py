@@ -12,9 +12,8 @@ import numpy as np
 import torch
 
 from benchmarks.carry import machine
-from cleanplate import METHODS
 from cleanplate.clean import Cleaned, clean
-from cleanplate.config import EffectsConfig, Method
+from cleanplate.config import EffectsConfig, Method, find_method
 from cleanplate.runtime.options import RunOptions
 from cleanplate.video.shot import Shot, open_shot
 from cleanplate.video.timecode import Span
@@ -29,7 +28,7 @@ def benchmark_speed(data: Path, out: Path, *, method: str, only: tuple[str, ...]
     As the method is and, in turn with that, looking for no effects: the difference is what they cost.
     """
     names = [folder.name for folder in sorted((data / "davis/masks").iterdir()) if not only or folder.name in only]
-    as_it_is = METHODS[method]
+    as_it_is = find_method(method)
     off = replace(as_it_is, effects=EffectsConfig("off"))
     rows = []
     print(f"{'shot':18}{'size':>10}{'frames':>8}{'hidden':>8}{'found':>8}{'frames/s':>10}{'slowest':>9}{'off':>8}")

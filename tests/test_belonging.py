@@ -98,6 +98,8 @@ def test_as_deep_as_most_of_it_is_missed_all_of_it_goes(share: float, taken: boo
     for depth in (2, 3):  # the first goes in any case, where it can be told
         np.testing.assert_array_equal(found[small.distance == depth].all(), taken)
     assert not found[small.distance > 3].any()
+    nobody = looked_at(4, missed & False, asked & False).with_rim(small)
+    assert not nobody.found.any()
 
 
 def test_a_dark_rim_all_around_is_a_thing_and_one_below_is_a_shadow() -> None:
@@ -108,7 +110,7 @@ def test_a_dark_rim_all_around_is_a_thing_and_one_below_is_a_shadow() -> None:
     below = rim & (np.arange(SIZE[0]) >= 30)[:, None]
     judge = Judge(shot(), [], [], [one.distance for one in shot().smalls], EffectsConfig("shadows"), [None] * COUNT)
     assert judge._missed(told, rim, rim & False, rim) == 1
-    assert judge._missed(told, below, rim & False, rim) == 0
+    assert judge._missed(told, below, rim, rim) == 0  # though it looks like a part of it
 
 
 @pytest.mark.parametrize("short", [False, True])

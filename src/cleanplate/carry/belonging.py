@@ -95,7 +95,7 @@ class Looked:
         # As deep as most of it is missed, all of it is.
         for depth in range(1, DEEPEST_PX + 1):
             ring = small.distance == depth
-            if np.count_nonzero(ring & self.found) < MOST * np.count_nonzero(ring & asked):
+            if not mostly(ring & self.found, ring & asked):
                 break
             found |= ring
         return replace(self, found=found, short=True)
@@ -174,9 +174,8 @@ class Judge:
 
     def _missed(self, found: Evidence, kept: Mask, thing: Mask, rim: Mask) -> float:
         """Share of the rim of the hole that is a part of the thing: all that was found of it, if that is nearly all."""
-        told = rim & found.asked
-        if np.count_nonzero(told & kept) > MOST * np.count_nonzero(told):
-            return float(np.count_nonzero(told & kept) / np.count_nonzero(told))  # no shadow lies all around
+        if mostly(rim & kept & found.asked, rim & found.asked):  # no shadow lies all around
+            return float(np.count_nonzero(rim & kept) / np.count_nonzero(rim))
         # Where a shadow begins, its deep edge beside the thing looks like a part of it.
         shadow = kept & exceeds(found, WEAK, moved=False, foreign=False)
         away = rim & ~grown(shadow, round(GAP * self.height))
@@ -286,6 +285,11 @@ MOST, DEEPEST_PX = 0.75, 12
 EDGE_OF_SHADOW, EDGE_PX = 0.15, 2
 # Share of the pixels around that must be kept for a gap to be closed.
 ENOUGH_AROUND = 0.3
+
+
+def mostly(found: Mask, told: Mask) -> bool:
+    """Whether as much is found as nearly all that can be told; not where nothing can be told, and nothing is found."""
+    return bool(np.count_nonzero(found) > MOST * np.count_nonzero(told))
 
 
 def exceeds(found: Evidence, least: Thresholds, *, moved: bool = True, foreign: bool = True, dark: bool = True) -> Mask:
