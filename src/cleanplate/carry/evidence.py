@@ -88,21 +88,21 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_to
     noise = max(LEAST_NOISE, MAD * float(np.median(differs[far]))) if enough else NOISE_TIMES
     tolerance = NOISE_TIMES * noise + cv2.subtract(seen.high, seen.low).astype(np.float32)
     # Where the others disagree among themselves, the motion that leads to them is not to be believed.
-    spread = cv2.GaussianBlur(_mean(cv2.subtract(seen.high, seen.low).astype(np.float32)), (0, 0), LIGHT_SIGMA_PX)
+    spread = cv2.GaussianBlur(mean_of(cv2.subtract(seen.high, seen.low).astype(np.float32)), (0, 0), LIGHT_SIGMA_PX)
     agreed = spread <= SPREAD_TIMES * noise
-    light = _light(seen.shown, seen.picture, asked)
-    around = _light(seen.shown, seen.picture, far) if of_hole else light
-    light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(_mean(around)[far])))) if enough else 0.05
+    light = light_of(seen.shown, seen.picture, asked)
+    around = light_of(seen.shown, seen.picture, far) if of_hole else light
+    light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(mean_of(around)[far])))) if enough else 0.05
     # Beside the hole it is the thing itself that they disagree about.
     trusted = asked & (agreed | (seen.distance <= BESIDE * height))
-    foreign = _foreign(seen.shown, seen.picture, tolerance, trusted)
+    foreign = foreign_of(seen.shown, seen.picture, tolerance, trusted)
     dark = _dark(light, trusted if of_hole else asked, seen.picture)
     if not of_hole:  # a shadow keeps the texture underneath
         lit = np.clip((seen.picture + np.float32(DARK_LEVELS)) * np.exp(light) - DARK_LEVELS, 0, 255).astype(np.uint8)
-        other = cv2.GaussianBlur(_foreign(seen.shown, lit, tolerance, asked), (0, 0), LIGHT_SIGMA_PX)
+        other = cv2.GaussianBlur(foreign_of(seen.shown, lit, tolerance, asked), (0, 0), LIGHT_SIGMA_PX)
         dark = np.where(other < OTHER_TEXTURE, dark, np.float32(0))
         # Where the place lies in the shadow most of the time, the few that show it lit are right.
-        brighter = _dark(_light(seen.shown, seen.high, asked), asked, seen.high)
+        brighter = _dark(light_of(seen.shown, seen.high, asked), asked, seen.high)
         chance = float(np.quantile(brighter[far], BRIGHTER_SHARE)) / USUAL_DARK if enough else BRIGHTER_TIMES
         brighter /= max(1.0, BRIGHTER_TIMES * chance)
         dark = np.maximum(dark, np.where(other < OTHER_TEXTURE, brighter, np.float32(0)))
@@ -110,11 +110,11 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_to
             dark = np.maximum(dark, np.where(other < OTHER_TEXTURE, _dark(-light, asked, seen.shown), np.float32(0)))
     if of_hole:
         return Evidence(
-            asked, asked & (seen.count > 1), foreign, dark, foreign, dark, light, -_mean(light), light_noise, noise
+            asked, asked & (seen.count > 1), foreign, dark, foreign, dark, light, -mean_of(light), light_noise, noise
         )
     moved = _moved(seen, PARALLAX * height)
-    foreign_moved = _foreign(seen.shown, moved, tolerance, trusted)
-    dark_moved = np.maximum(_dark(_light(seen.shown, moved, asked), asked, moved), UNEXPLAINED * dark)
+    foreign_moved = foreign_of(seen.shown, moved, tolerance, trusted)
+    dark_moved = np.maximum(_dark(light_of(seen.shown, moved, asked), asked, moved), UNEXPLAINED * dark)
     return Evidence(
         asked,
         asked & (seen.count > 1),
@@ -123,7 +123,7 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_to
         foreign,
         dark,
         light,
-        -_mean(_light(seen.shown, seen.picture, asked, EDGE_SIGMA_PX)),
+        -mean_of(light_of(seen.shown, seen.picture, asked, EDGE_SIGMA_PX)),
         light_noise,
         noise,
     )
@@ -132,7 +132,7 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_to
 MAD = 1.4826  # of normal noise, the standard deviation in median absolute deviations
 
 
-def _foreign(shown: np.ndarray, picture: np.ndarray, tolerance: np.ndarray, asked: np.ndarray) -> Map:
+def foreign_of(shown: np.ndarray, picture: np.ndarray, tolerance: np.ndarray, asked: np.ndarray) -> Map:
     """How far outside the colours within a pixel of the place."""
     around = np.ones((3, 3), np.uint8)
     below = cv2.subtract(cv2.erode(picture, around), shown)
@@ -147,7 +147,7 @@ def _largest(picture: Float32[np.ndarray, "h w 3"]) -> Map:
     return cv2.max(cv2.max(one, two), three)
 
 
-def _mean(picture: Float32[np.ndarray, "h w 3"]) -> Map:
+def mean_of(picture: Float32[np.ndarray, "h w 3"]) -> Map:
     """Of the three colours."""
     one, two, three = cv2.split(picture)
     return (one + two + three) / 3
@@ -158,7 +158,7 @@ LOGS = np.log(np.arange(256, dtype=np.float32) + np.float32(DARK_LEVELS))
 MADE_UP_FOR = 1 + np.float32(DARK_LEVELS) / np.maximum(np.arange(256, dtype=np.float32), np.float32(DARK_LEVELS))
 
 
-def _light(
+def light_of(
     shown: np.ndarray, picture: np.ndarray, asked: np.ndarray, sigma_px: float = LIGHT_SIGMA_PX
 ) -> Float32[np.ndarray, "h w 3"]:
     """Logarithm of the ratio of two pictures, the mean under a Gaussian of what can be asked."""
@@ -173,7 +173,7 @@ def _dark(light: Float32[np.ndarray, "h w 3"], asked: np.ndarray, picture: np.nd
 
     A colour that the ground has little of loses less of it in these logarithms, which may be made up for.
     """
-    mean = _mean(light)
+    mean = mean_of(light)
     alike = np.zeros(asked.shape, bool)
     for of_each in (light, light * cv2.LUT(cv2.blur(picture, (5, 5)), MADE_UP_FOR)):
         most, least = _largest(of_each), -_largest(-of_each)
@@ -184,17 +184,24 @@ def _dark(light: Float32[np.ndarray, "h w 3"], asked: np.ndarray, picture: np.nd
 def _moved(seen: Consensus, most_px: float) -> UInt8[np.ndarray, "h w 3"]:
     """The consensus, shifted to fit what is shown by as much as parallax may be."""
     picture = np.where((seen.count > 0)[..., None], seen.picture, seen.shown)
+    flow = aside(seen.shown, picture, most_px)
+    y, x = np.indices(flow.shape[:2], np.float32)
+    return cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def aside(
+    shown: UInt8[np.ndarray, "h w 3"], picture: UInt8[np.ndarray, "h w 3"], most_px: float
+) -> Float32[np.ndarray, "h w 2"]:
+    """From what is shown to where another picture shows it, by so many pixels at most; light does not count."""
     if min(picture.shape[:2]) < LEAST_FLOW_PX:
-        return picture
+        return np.zeros((*picture.shape[:2], 2), np.float32)
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setVariationalRefinementIterations(0)
     search.setFinestScale(1)
     unset: np.ndarray = None  # type: ignore[assignment] - OpenCV's way to say "make the output"
-    flow = search.calc(_texture(seen.shown), _texture(picture), unset)
+    flow = search.calc(_texture(shown), _texture(picture), unset)
     length = np.hypot(flow[..., 0], flow[..., 1])
-    flow *= np.minimum(1, most_px / np.maximum(length, 1e-6))[..., None]
-    y, x = np.indices(length.shape, np.float32)
-    return cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return flow * np.minimum(1, most_px / np.maximum(length, 1e-6))[..., None]
 
 
 LEAST_FLOW_PX = 16

@@ -4,21 +4,23 @@ Flow is estimated in a window around the holes, followed at scattered points, an
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import cv2
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cleanplate.carry.cuts import differ
-from cleanplate.carry.motion import Field, Motion, corners, fit_both_ways, match, spacing
+from cleanplate.carry.motion import Field, Motion, corners, fit_both_ways, fit_parallax, match, spacing
 from cleanplate.carry.trajectories import CUT, FlowLink, LinkedFrame, link
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.flow import LEAST_SIZE, both_ways, gray
 from cleanplate.imaging.frame import box_around
 from cleanplate.imaging.smooth import Cells, dilate
-from cleanplate.imaging.warp import pixel_grid
+from cleanplate.imaging.warp import pixel_grid, read
 
 # Flow is estimated in a window around the holes that goes on for so many widths of the fit's own window.
 MARGIN = 2.0
@@ -45,6 +47,8 @@ class Linker:
     """Weight of flow that was estimated on filled pixels; 0 where they are only painted over."""
     known_pictures: KnownPictures | None = None
     """Take the flow from these, and do not complete it: to measure what knowing the motion would give."""
+    parallax: bool = False
+    """Whether what is known is followed closely too, not only what the holes hide."""
 
     def __call__(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Links:
         """The links of a frame to the next and back."""
@@ -90,7 +94,22 @@ class Linker:
             fields = [known_motion(way, fitted) for way, fitted in zip(flow, fields, strict=True)]
             still = False
         there, back = fields
-        return Motion(there, back, (rows.start, columns.start), size, still)
+        motion = Motion(there, back, (rows.start, columns.start), size, still)
+        if still or not self.parallax:
+            return motion
+        away = [
+            read(distance(one[0])[None], at)[:, 0] for one, at in zip(near, (matches.start, matches.end), strict=True)
+        ]
+        settings = {"size": size, "reach_px": reach_px, "tolerance_px": config.flow_tolerance_px}
+        shares = torch.minimum(*away) / min(frames[0].size)
+        parallax = [fit_parallax(*way, shares, **settings) for way in ((matches, there), (matches.back, back))]
+        return replace(motion, parallax=(parallax[0], parallax[1]))
+
+
+def distance(mask: Bool[Tensor, "h w"]) -> Float[Tensor, "h w"]:
+    """Of every pixel, from what is marked, in pixels."""
+    pixels = (~mask).cpu().numpy().astype(np.uint8)
+    return torch.from_numpy(cv2.distanceTransform(pixels, cv2.DIST_L2, 3)).to(mask.device)
 
 
 def known_motion(flow: Float[Tensor, "2 h w"], fitted: Field) -> Field:

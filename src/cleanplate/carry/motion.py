@@ -34,6 +34,11 @@ POINTS_PER_CELL = 2
 PATCH_PX, TEXTURE_SCALE_PX = 8, 0.5
 # Beside 1 of a match: that the motion is the camera's where nothing is measured, once in every cell.
 CAMERA_WEIGHT = 0.02
+# The window of the parallax, as a share of that of the fit; beside 1 of a match, that there is none, as often as there
+# are matches. From how far from a hole on it is measured, and in full: the first fit is for what is nearer.
+PARALLAX_REACH, NO_PARALLAX, PARALLAX_FROM, PARALLAX_FULL = 0.25, 0.25, 0.1, 0.25
+# It is no more than this share of the motion.
+MOST_PARALLAX = 0.3
 # A pair is still if the middle of its matches moves less than that in pixels, and nine of ten less than the second.
 STILL_PX, STRAYS_PX, STRAYS_SHARE = 0.03, 0.35, 0.9
 # Colours are compared over squares of this side. Smaller than the margin that is kept from a hole.
@@ -169,16 +174,21 @@ class Motion:
     """Its height and width."""
     still: bool = False
     """There is none: the camera stands still."""
+    parallax: tuple[Cells, Cells] | None = None
+    """By how much what is known, away from the holes, moves otherwise than was fitted: to the next, and back."""
 
     def to(self, device: torch.device | str) -> "Motion":
-        """On a device."""
+        """On a device. The parallax is only used on the CPU."""
         return replace(self, there=self.there.to(device), back=self.back.to(device))
 
     @classmethod
     def load(cls, state: dict[str, Any], device: torch.device) -> "Motion":
         """Of what `dataclasses.asdict` had made of it."""
         there, back = (Field(way["camera"], Cells(**way["rest"])).to(device) for way in (state["there"], state["back"]))
-        return cls(there, back, state["corner"], state["size"], state["still"])
+        parallax = state["parallax"]
+        if parallax is not None:
+            parallax = Cells(**parallax[0]), Cells(**parallax[1])
+        return cls(there, back, state["corner"], state["size"], state["still"], parallax)
 
 
 def fit_both_ways(
@@ -230,6 +240,45 @@ def fit_both_ways(
 
     back = None if camera is None else torch.linalg.inv(camera)
     return fit(matches, camera), fit(matches.back, back), still
+
+
+def fit_parallax(
+    matches: Matches,
+    fitted: Field,
+    away: Float[Tensor, " n"],
+    size: tuple[int, int],
+    *,
+    reach_px: float,
+    tolerance_px: float,
+) -> Cells:
+    """What is near the camera, or far from it, moves otherwise than its surroundings: the rest of the motion.
+
+    Robustly none where matches do not agree on one.
+
+    Args:
+        matches: from a frame to its neighbour.
+        fitted: the motion under a wide window.
+        away: how far each match is from the holes, in shares of the frame's shorter side.
+        size: height and width of the window.
+        reach_px: width of that wide window.
+        tolerance_px: see `fit_both_ways`.
+    """
+    motion, _ = fitted.at(matches.start)
+    measured = matches.end - matches.start - motion
+    counts = ((away - PARALLAX_FROM) / (PARALLAX_FULL - PARALLAX_FROM)).clamp(0, 1)
+    # A shadow goes with the thing, which is seldom so near to the motion of the ground.
+    counts = counts * (measured.norm(dim=1) <= MOST_PARALLAX * motion.norm(dim=1))
+    sigma_px = PARALLAX_REACH * reach_px
+    middles = cell_middles(size, cell_size(sigma_px), measured)
+    none = torch.full_like(middles[:, 0], NO_PARALLAX * len(measured) / len(middles))
+    return local_fit(
+        torch.cat((measured, torch.zeros_like(middles))),
+        torch.cat((matches.start, middles)),
+        torch.cat((matches.confidence * matches.known * counts, none)),
+        size,
+        sigma_px=sigma_px,
+        tolerance=tolerance_px,
+    ).coarser()
 
 
 def cell_middles(size: tuple[int, int], cell_px: int, like: Tensor) -> Float[Tensor, "c 2"]:

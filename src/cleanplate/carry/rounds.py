@@ -72,7 +72,8 @@ def carry(
     linked = counted(run, "carry", sweeps * total)
     passing: Iterable[LinkedFrame] = (LinkedFrame(frame, boundary_pixels(frame.hole)) for frame in frames)
     if effects.find != "off":
-        passing = EffectsStage(Linker(config, 0.0, known_pictures), effects, run.work_dir, linked).find(passing)
+        follower = Linker(config, 0.0, known_pictures, parallax=True)
+        passing = EffectsStage(follower, effects, run.work_dir, linked).find(passing)
     for number in range(config.rounds):
         last = number == config.rounds - 1
         journal = Journal(
@@ -98,7 +99,8 @@ def with_effects(
     passing = (LinkedFrame(frame, boundary_pixels(frame.hole)) for frame in frames)
     if effects.find == "off":
         return passing
-    return EffectsStage(Linker(config, 0.0), effects, run.work_dir, counted(run, "find", total)).find(passing)
+    linker, linked = Linker(config, 0.0, parallax=True), counted(run, "find", total)
+    return EffectsStage(linker, effects, run.work_dir, linked).find(passing)
 
 
 def counted(run: RunOptions, stage: str, total: int) -> Callable[[], None]:

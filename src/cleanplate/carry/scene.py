@@ -19,6 +19,7 @@ from cleanplate.carry.gather import NODE_PX, colours_at, shares_at, step
 from cleanplate.carry.motion import Field, Motion
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import narrow, to_samples
+from cleanplate.imaging.smooth import Cells
 
 # Shorter side of a small picture, at most.
 WORK_PX = 270
@@ -86,13 +87,16 @@ def distance_to(mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
 class Steps:
     """From the places of a frame to where they are in the next, anywhere: a fitted field, in small pixels."""
 
-    def __init__(self, field: Field, corner: tuple[int, int], factor: int):
+    def __init__(self, field: Field, parallax: Cells | None, corner: tuple[int, int], factor: int):
         top, left = corner
         # From small pixels to those of the field's window, and back: a scale and a shift.
         self.scale, self.left, self.top = factor, (factor - 1) / 2 - float(left), (factor - 1) / 2 - float(top)
         self.camera = np.eye(3) if field.camera is None else field.camera.double().cpu().numpy()
-        self.cell_px = field.rest.cell_px
-        self.rest = np.ascontiguousarray(field.rest.values[:2].permute(1, 2, 0).cpu().numpy())
+        rest = Cells(field.rest.values[:2].cpu(), field.rest.cell_px)
+        if parallax is not None:
+            rest = rest.plus(parallax)
+        self.cell_px = rest.cell_px
+        self.rest = np.ascontiguousarray(rest.values.permute(1, 2, 0).numpy())
 
     def __call__(self, x: Grid, y: Grid) -> tuple[Grid, Grid]:
         """Where these positions are in the next frame."""
@@ -106,8 +110,10 @@ class Scene:
 
     def __init__(self, smalls: Sequence[Small], motions: Sequence[Motion | None], factor: int):
         self.smalls, self.motions, self.factor = smalls, motions, factor
-        self.forward = [motion and Steps(motion.there, motion.corner, factor) for motion in motions]
-        self.backward = [motion and Steps(motion.back, motion.corner, factor) for motion in motions]
+        parallax = [(None, None) if motion is None else motion.parallax or (None, None) for motion in motions]
+        both = list(zip(motions, parallax, strict=True))
+        self.forward = [one and Steps(one.there, there, one.corner, factor) for one, (there, _) in both]
+        self.backward = [one and Steps(one.back, back, one.corner, factor) for one, (_, back) in both]
 
     @cached_property
     def centres(self) -> list[tuple[float, float] | None]:
@@ -200,6 +206,19 @@ class Places:
     def shares(self, marks: UInt8[np.ndarray, "t H W 2"], number: int, offsets: Offsets) -> tuple[Grid, Grid]:
         """In how many of some others what is at the place is marked, and how many have told; see `shares_at`."""
         return shares_at(marks, *self._read(number, offsets))
+
+    def nearest(self, count: int) -> "Places":
+        """The same in so many others, the nearest."""
+        return Places(self.box, {offset: self.moved[offset] for offset in sorted(self.moved, key=abs)[:count]})
+
+    def within(self, box: Box) -> "Places":
+        """The same of what the box has in common with another, and up to a node around it."""
+        rows, columns = (
+            slice(side.start + max(0, part.start - side.start) // NODE_PX * NODE_PX, min(side.stop, part.stop))
+            for side, part in zip(self.box, box, strict=True)
+        )
+        top, left = ((part.start - side.start) // NODE_PX for side, part in zip(self.box, (rows, columns), strict=True))
+        return Places((rows, columns), {offset: one[top:, left:] for offset, one in self.moved.items()})
 
     def _read(self, number: int, offsets: Offsets) -> tuple[np.ndarray, np.ndarray, tuple[int, int], tuple[int, int]]:
         rows, columns = self.box

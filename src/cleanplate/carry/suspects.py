@@ -26,6 +26,7 @@ from cleanplate.carry.belonging import (
 from cleanplate.carry.consensus import consensus
 from cleanplate.carry.evidence import Evidence, evidence
 from cleanplate.carry.scene import Box, Scene, distance_to, halved_picture
+from cleanplate.carry.scenery import without_scenery
 from cleanplate.carry.shapes import Mask, grown, joined
 from cleanplate.config import EffectsConfig
 from cleanplate.imaging.frame import box_around
@@ -79,6 +80,7 @@ def find(scene: Scene, before: Sequence[Mask], config: EffectsConfig) -> list[Lo
     for _ in range(MORE_LOOKS):
         found = [looked[number].reach if number in looked else None for number in new]
         looked = again.look([*before, *found], looked)
+    looked = without_scenery(scene, before, looked)
     for number, one in looked.items():
         around = range(len(scene.smalls))[scene.around(number, max(TOGETHER))]
         if np.median([looked[other].missed for other in around if other in looked]) > SHORT:
