@@ -156,3 +156,17 @@ def grown(mask: Tensor, radius_px: int) -> Tensor:
 def red(frames: Tensor) -> Tensor:
     """Where a picture has the thing's colour."""
     return frames[:, :1] - frames[:, 2:] > 0.25
+
+
+def with_posts(it: Shot, top: int, *, pan: int, faster: int = 1) -> tuple[Shot, Tensor]:
+    """Posts near the camera, behind the thing, pass by faster than the ground; and where they are seen."""
+    frames, truth, seen = it.frames.clone(), it.truth.clone(), torch.zeros_like(it.mask)
+    wood = levels(torch.from_numpy(0.4 * texture(SIZE[0] - top, 8, 9) + 0.1).permute(2, 0, 1))
+    for index in range(len(frames)):
+        for first in range(0, 2 * SIZE[1] + len(frames) * pan, 40):
+            left = first - (pan + faster) * index
+            if 0 <= left <= SIZE[1] - 8:
+                truth[index, :, top:, left : left + 8] = wood
+                seen[index, :, top:, left : left + 8] = True
+    seen &= ~it.thing
+    return replace(it, frames=torch.where(seen, truth, frames), truth=truth), seen

@@ -16,7 +16,7 @@ from cleanplate.imaging.paint import painted
 from cleanplate.metrics import psnr_db
 from cleanplate.progress import Step
 from cleanplate.runtime.work_dir import WorkDir
-from tests.shadowed import OFF, QUICK, Shot, grown, red, shot, with_bystander, with_leaves, with_limb
+from tests.shadowed import OFF, QUICK, Shot, grown, red, shot, with_bystander, with_leaves, with_limb, with_posts
 
 # Around a shadow its penumbra is found too: so many pixels.
 PENUMBRA_PX = 4
@@ -237,6 +237,14 @@ def test_somebody_who_walks_past_stays(top: int, strength: float, pan: int, most
     lost = checked(it.plate(), it).effects & him
     assert share(lost, him) <= most
     assert share(lost, him & ~grown(it.thing | it.shadow, 6)) < 0.015
+
+
+def test_what_parallax_moves_stays() -> None:
+    """Posts pass faster than the ground: of those near the thing and its shadow hardly anything goes."""
+    it, posts = with_posts(shot(20, pan=3), 62, pan=3)
+    effects = checked(it.plate(), it).effects
+    assert share(effects, it.shadow) > 0.9
+    assert share(effects, posts) < 0.1
 
 
 # How it is run

@@ -207,9 +207,9 @@ class Places:
         """In how many of some others what is at the place is marked, and how many have told; see `shares_at`."""
         return shares_at(marks, *self._read(number, offsets))
 
-    def nearest(self, count: int) -> "Places":
-        """The same in so many others, the nearest."""
-        return Places(self.box, {offset: self.moved[offset] for offset in sorted(self.moved, key=abs)[:count]})
+    def only(self, offsets: Offsets) -> "Places":
+        """The same in some of the others."""
+        return Places(self.box, {offset: self.moved[offset] for offset in offsets})
 
     def within(self, box: Box) -> "Places":
         """The same of what the box has in common with another, and up to a node around it."""

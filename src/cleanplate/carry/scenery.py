@@ -43,12 +43,16 @@ def without_scenery(scene: Scene, before: Sequence[Mask], looked: Mapping[int, L
         before: what was found in the frames it begins with, which are done.
         looked: what was found in those that are not, by their numbers.
     """
-    new = range(len(before), len(scene.smalls))
+    count = len(scene.smalls)
+    now, asked = dict(looked), set(looked)
     for _ in range(TIMES):
-        every = [*before, *(looked[number].found if number in looked else None for number in new)]
-        sources = scene.without([None if one is None else grown(one, CLOSING_PX) for one in every])
-        looked = {one.number: one for one in in_order(partial(_given_back, sources), list(looked.values()))}
-    return dict(looked)
+        barred = [*before, *(now[number].found if number in now else None for number in range(len(before), count))]
+        sources = scene.without([None if one is None else grown(one, CLOSING_PX) for one in barred])
+        told = list(in_order(partial(_given_back, sources), [now[number] for number in sorted(asked)]))
+        changed = {one.number for one in told if one is not now[one.number]}
+        now.update({one.number: one for one in told})
+        asked = {number for number in now if changed & {number + offset for offset in _nearest(now[number])}}
+    return now
 
 
 def _given_back(sources: Scene, one: Looked) -> Looked:
@@ -62,7 +66,7 @@ def _given_back(sources: Scene, one: Looked) -> Looked:
     shown, distance = small.picture[places.box], small.distance[places.box]
     if min(distance.shape) < AROUND_PX:
         return one
-    read = places.nearest(NEAREST).colours(sources, one.number)
+    read = places.only(_nearest(one)).colours(sources, one.number)
     gains = np.stack([exposure(shown, there[..., :3], distance, there[..., 3]) for there in read])
     pictures, _ = exposed(read, np.zeros_like(distance), gains)
     votes = np.zeros(distance.shape, np.uint8)
@@ -70,10 +74,17 @@ def _given_back(sources: Scene, one: Looked) -> Looked:
         votes += _same(shown, picture, there[..., 3] > RIM_PX, PARALLAX * height, one.evidence.noise)
     scenery = (votes >= LEAST_FRAMES).astype(np.uint8)
     scenery = grown(cv2.morphologyEx(scenery, cv2.MORPH_OPEN, disc(1)) > 0, 1) & (distance > RIM_PX)
+    if not (one.found[places.box] & scenery).any():
+        return one
     found, reach = one.found.copy(), one.reach.copy()
     found[places.box] &= ~scenery
     reach[places.box] &= ~scenery
     return replace(one, found=found, reach=reach)
+
+
+def _nearest(one: Looked) -> Sequence[int]:
+    """By how many frames later those that are asked are."""
+    return sorted(one.places.moved, key=abs)[:NEAREST]
 
 
 def _same(shown: Picture, picture: Picture, known: Mask, most_px: float, noise: float) -> Mask:
