@@ -8,7 +8,8 @@ In the order of the method: `rounds.py` is the page to begin with.
 | `linking.py`, `motion.py`, `cuts.py` | the motion between neighbours, completed in the hole; still cameras; cuts |
 | `trajectories.py`, `fuse.py` | follow hidden pixels until a frame shows them; fill them with what it shows |
 | `effects.py` | the stage that makes hole of effects, and what becomes of them at the end |
-| `suspects.py`, `belonging.py` | look for what belongs to the thing, up to three times; judge whether it does |
+| `suspects.py`, `belonging.py` | look for what belongs to the thing, up to four times; judge whether it does |
+| `scenery.py` | give back what parallax moves |
 | `evidence.py`, `shade.py` | how much a frame contradicts the others; a shadow that nobody can be asked about |
 | `consensus.py`, `scene.py` | what many frames agree on; where a place is in each of them |
 | `gather.py`, `shapes.py` | compiled loops that read frames at such places; masks |
