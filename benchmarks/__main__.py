@@ -41,6 +41,24 @@ def effects(
     benchmark_effects(data, json, only=only, parts=parts)
 
 
+def twins(
+    data: Path, json: Path = Path("twins.json"), method: str = "carry", only: tuple[str, ...] = (), frames: int = 1000
+) -> None:
+    """How well real shots are filled behind a second hole beside the thing, where they are known; 854x480.
+
+    Args:
+        data: folder with davis/.
+        json: where to write the figures.
+        method: which one.
+        only: names of shots, all if none.
+        frames: of each, at most.
+    """
+    from benchmarks.twins import benchmark_twins
+    from cleanplate.config import find_method
+
+    benchmark_twins(data, json, method=find_method(method), only=only, frames=frames)
+
+
 def hard(
     data: Path,
     pictures: Path,
@@ -184,7 +202,7 @@ def track(
 if __name__ == "__main__":
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {one.__name__: one for one in (carry, effects, hard, learn, long, methods, speed, step, track)},
+            {one.__name__: one for one in (carry, effects, hard, learn, long, methods, speed, step, track, twins)},
             prog="benchmarks",
         )
     except InputError as error:

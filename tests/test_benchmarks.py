@@ -8,13 +8,14 @@ import pytest
 import torch
 from benchmarks.edit import EDIT, edit_of_ten, hole_of_edit
 from benchmarks.effects import CONDITIONS, EXPOSURES, cases, exposed, mean, share
+from benchmarks.twins import beside, figures, moved
 
 from cleanplate.data.compose import read_composed
 from cleanplate.data.pairs import read_pairs
 
 
 def test_a_mean_is_over_the_rows_that_have_the_figure() -> None:
-    names = ("found", "told", "off", "drop", "false", "found_s", "off_s", "ratio")
+    names = ("found", "told", "off", "drop", "false", "found_s", "told_s", "off_s", "ratio")
     rows = [dict.fromkeys(names, value) for value in (1, 3)]
     both = mean([row | {"recall": recall, "missed": None} for row, recall in zip(rows, (None, 0.5), strict=True)])
     assert (both["found"], both["recall"], both["missed"]) == (2, 0.5, None)
@@ -56,3 +57,33 @@ def test_an_edit_of_ten_shots(data: Path) -> None:
     assert len(EDIT) == 10
     assert all(one[0] != other[0] for one, other in pairwise(EDIT))
     assert all(8 <= b - a <= 14 for a, b in pairwise([0, *cuts, len(frames)]))
+
+
+def test_a_second_hole_is_as_wide_as_the_thing_away_and_on_the_side_that_shows_more() -> None:
+    hole = np.zeros((3, 20, 60), bool)
+    for index in range(3):
+        hole[index, 5:12, 8 + index : 18 + index] = True
+    assert beside(hole) == 10
+    assert beside(hole[:, :, ::-1]) == -10
+    np.testing.assert_array_equal(moved(hole, 10)[:, :, 10:], hole[:, :, :50])
+    assert not moved(hole, 10)[:, :, :10].any()
+    np.testing.assert_array_equal(moved(hole, -10)[:, :, :50], hole[:, :, 10:])
+    assert not moved(hole, -10)[:, :, 50:].any()
+
+
+def test_figures_of_a_twin_are_of_what_is_judged() -> None:
+    truth = torch.from_numpy(np.random.default_rng(0).random((2, 3, 24, 32), np.float32))
+    judged, carried = torch.zeros(2, 1, 24, 32, dtype=torch.bool), torch.zeros(2, 1, 24, 32, dtype=torch.bool)
+    judged[0, :, 4:14, 4:14], judged[1, :, 4:14, 4:24] = True, True
+    carried[:, :, 4:14, 4:14] = True
+    filled = truth.clone()
+    filled[0] += 0.1
+    filled[1, :, :, 14:] += 0.2  # made up, half of what is judged in the second frame
+    found = figures(filled, truth, judged, carried)
+    assert found["share"] == pytest.approx(2 / 3)
+    assert found["carried"] == pytest.approx(-10 * np.log10(0.01 / 2), abs=1e-3)
+    assert found["all"] == pytest.approx(-10 * np.log10((0.01 + 0.04) / 3), abs=1e-3)
+    assert found["worst"] == pytest.approx(-10 * np.log10(0.04 / 2), abs=1e-3)
+    assert figures(truth, truth, judged, carried)["sharpness"] == 1
+    flat = figures(truth * 0.5, truth, judged, carried)
+    assert flat["sharpness"] == pytest.approx(0.25, abs=1e-4)
