@@ -36,7 +36,7 @@ PATCH_PX, TEXTURE_SCALE_PX = 8, 0.5
 CAMERA_WEIGHT = 0.02
 # The window of the parallax, as a share of that of the fit; beside 1 of a match, that there is none, as often as there
 # are matches. From how far from a hole on it is measured, and in full: the first fit is for what is nearer.
-PARALLAX_REACH, NO_PARALLAX, PARALLAX_FROM, PARALLAX_FULL = 0.25, 0.25, 0.1, 0.25
+PARALLAX_REACH, NO_PARALLAX, PARALLAX_FROM, PARALLAX_FULL = 0.25, 0.25, 0.05, 0.15
 # It is no more than this share of the motion.
 MOST_PARALLAX = 0.3
 # A pair is still if the middle of its matches moves less than that in pixels, and nine of ten less than the second.
@@ -278,6 +278,7 @@ def fit_parallax(
         size,
         sigma_px=sigma_px,
         tolerance=tolerance_px,
+        iterations=3,
     ).coarser()
 
 

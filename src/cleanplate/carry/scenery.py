@@ -29,8 +29,8 @@ PARALLAX = 0.06
 NEAREST, LEAST_FRAMES, AROUND_PX, SHARE = 8, 2, 5, 0.8
 # At the rim of the hole flow sees what was painted into it.
 RIM_PX = 3
-# How often: where scenery was given back, it can be asked.
-TIMES = 2
+# How often: where so large a share of what was found was given back, it can be asked.
+TIMES, LITTLE = 2, 0.05
 
 Picture = UInt8[np.ndarray, "h w 3"]
 
@@ -49,7 +49,7 @@ def without_scenery(scene: Scene, before: Sequence[Mask], looked: Mapping[int, L
         barred = [*before, *(now[number].found if number in now else None for number in range(len(before), count))]
         sources = scene.without([None if one is None else grown(one, CLOSING_PX) for one in barred])
         told = list(in_order(partial(_given_back, sources), [now[number] for number in sorted(asked)]))
-        changed = {one.number for one in told if one is not now[one.number]}
+        changed = {one.number for one in told if _much_less(one, now[one.number])}
         now.update({one.number: one for one in told})
         asked = {number for number in now if changed & {number + offset for offset in _nearest(now[number])}}
     return now
@@ -70,7 +70,9 @@ def _given_back(sources: Scene, one: Looked) -> Looked:
     gains = np.stack([exposure(shown, there[..., :3], distance, there[..., 3]) for there in read])
     pictures, _ = exposed(read, np.zeros_like(distance), gains)
     votes = np.zeros(distance.shape, np.uint8)
-    for picture, there in zip(pictures, read, strict=True):
+    for number, (picture, there) in enumerate(zip(pictures, read, strict=True)):
+        if number == NEAREST // 2 and not votes.any():
+            break
         votes += _same(shown, picture, there[..., 3] > RIM_PX, PARALLAX * height, one.evidence.noise)
     scenery = (votes >= LEAST_FRAMES).astype(np.uint8)
     scenery = grown(cv2.morphologyEx(scenery, cv2.MORPH_OPEN, disc(1)) > 0, 1) & (distance > RIM_PX)
@@ -80,6 +82,11 @@ def _given_back(sources: Scene, one: Looked) -> Looked:
     found[places.box] &= ~scenery
     reach[places.box] &= ~scenery
     return replace(one, found=found, reach=reach)
+
+
+def _much_less(one: Looked, other: Looked) -> bool:
+    """Whether a good part of what was found in a frame is not found any more."""
+    return bool(np.count_nonzero(one.found) < (1 - LITTLE) * np.count_nonzero(other.found))
 
 
 def _nearest(one: Looked) -> Sequence[int]:
