@@ -81,8 +81,8 @@ def test_figures_of_a_twin_are_of_what_is_judged() -> None:
     filled[1, :, :, 14:] += 0.2  # made up, half of what is judged in the second frame
     found = figures(filled, truth, judged, carried)
     assert found["share"] == pytest.approx(2 / 3)
-    assert found["carried"] == pytest.approx(-10 * np.log10(0.01 / 2), abs=1e-3)
-    assert found["all"] == pytest.approx(-10 * np.log10((0.01 + 0.04) / 3), abs=1e-3)
+    assert found["carried"] == pytest.approx((20 + 100) / 2, abs=1e-3)  # the second frame's are right
+    assert found["all"] == pytest.approx((20 - 10 * np.log10(0.04 / 2)) / 2, abs=1e-3)
     assert found["worst"] == pytest.approx(-10 * np.log10(0.04 / 2), abs=1e-3)
     assert figures(truth, truth, judged, carried)["sharpness"] == 1
     flat = figures(truth * 0.5, truth, judged, carried)
