@@ -72,18 +72,20 @@ def test_a_second_hole_is_as_wide_as_the_thing_away_and_on_the_side_that_shows_m
 
 
 def test_figures_of_a_twin_are_of_what_is_judged() -> None:
-    truth = torch.from_numpy(np.random.default_rng(0).random((2, 3, 24, 32), np.float32))
+    truth = torch.from_numpy(np.random.default_rng(0).integers(0, 200, (2, 3, 24, 32)).astype(np.float32)) / 255
     judged, carried = torch.zeros(2, 1, 24, 32, dtype=torch.bool), torch.zeros(2, 1, 24, 32, dtype=torch.bool)
     judged[0, :, 4:14, 4:14], judged[1, :, 4:14, 4:24] = True, True
     carried[:, :, 4:14, 4:14] = True
     filled = truth.clone()
-    filled[0] += 0.1
-    filled[1, :, :, 14:] += 0.2  # made up, half of what is judged in the second frame
+    filled[0] += 25 / 255
+    filled[1] += 2 / 255
+    filled[1, :, :, 14:] = truth[1, :, :, 14:] + 50 / 255  # made up, half of what is judged in the second frame
     found = figures(filled, truth, judged, carried)
     assert found["share"] == pytest.approx(2 / 3)
-    assert found["carried"] == pytest.approx((20 + 100) / 2, abs=1e-3)  # the second frame's are right
-    assert found["all"] == pytest.approx((20 - 10 * np.log10(0.04 / 2)) / 2, abs=1e-3)
-    assert found["worst"] == pytest.approx(-10 * np.log10(0.04 / 2), abs=1e-3)
+    assert found["carried"] == pytest.approx(-10 * np.log10(25 * 2 / 255**2), abs=1e-3)  # the mean of both frames
+    second = -10 * np.log10((2**2 + 50**2) / 2 / 255**2)
+    assert found["all"] == pytest.approx((-20 * np.log10(25 / 255) + second) / 2, abs=1e-3)
+    assert found["worst"] == pytest.approx(second, abs=1e-3)
     assert figures(truth, truth, judged, carried)["sharpness"] == 1
     flat = figures(truth * 0.5, truth, judged, carried)
     assert flat["sharpness"] == pytest.approx(0.25, abs=1e-4)

@@ -78,10 +78,9 @@ def _given_back(sources: Scene, one: Looked) -> Looked:
     scenery = grown(cv2.morphologyEx(scenery, cv2.MORPH_OPEN, disc(1)) > 0, 1) & (distance > RIM_PX)
     if not (one.found[places.box] & scenery).any():
         return one
-    found, reach = one.found.copy(), one.reach.copy()
+    found = one.found.copy()
     found[places.box] &= ~scenery
-    reach[places.box] &= ~scenery
-    return replace(one, found=found, reach=reach)
+    return replace(one, found=found)
 
 
 def _much_less(one: Looked, other: Looked) -> bool:
