@@ -440,6 +440,16 @@ except SystemExit:
     assert said.endswith("False\n")
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="GNU OpenMP is what torch comes with on Linux")
+@pytest.mark.parametrize(("given", "count"), [({}, 10000), ({"GOMP_SPINCOUNT": "77"}, 77)])
+def test_threads_that_wait_leave_the_cores_to_others(given: dict[str, str], count: int) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    environment |= {"OMP_DISPLAY_ENV": "verbose", **given}
+    words = [sys.executable, "-c", "from cleanplate import inpaint"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True, env=environment).stderr
+    assert f"GOMP_SPINCOUNT = '{count}'" in said
+
+
 def test_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("--version", tmp_path, capsys) == (0, f"cleanplate {__version__}\n", "")
     words = [sys.executable, "-m", "cleanplate", "--version"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cleanplate.carry.motion import Field, Matches, fit_parallax
+from cleanplate.carry.motion import Field, Matches, added, coarser, fit_parallax
 from cleanplate.carry.scene import Places, Scene, Small, distance_to
 from cleanplate.carry.scenery import without_scenery
 from cleanplate.imaging.smooth import Cells
@@ -60,9 +60,9 @@ def test_cells_are_added_and_made_coarser() -> None:
     y, x = torch.meshgrid(torch.arange(6.0), torch.arange(9.0), indexing="ij")
     ramp = Cells(torch.stack((x, y)), 2)  # linear, so that nothing is lost
     inner = torch.tensor([[7.0, 5], [9, 6]])
-    torch.testing.assert_close(ramp.coarser().at(inner), ramp.at(inner))
-    assert ramp.coarser().cell_px == 4
-    both = ramp.coarser().plus(ramp)
+    torch.testing.assert_close(coarser(ramp).at(inner), ramp.at(inner))
+    assert coarser(ramp).cell_px == 4
+    both = added(coarser(ramp), ramp)
     assert both.cell_px == 2
     torch.testing.assert_close(both.at(inner), 2 * ramp.at(inner))
 

@@ -11,6 +11,7 @@ help, costs a fraction of a second.
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.config import METHODS, EffectsConfig, Method
@@ -37,6 +38,11 @@ __all__ = [
     "read_clip",
     "write_video",
 ]
+
+# Torch's threads wait for each other busily (GNU OpenMP). Where another program computes, what they wait for may not be
+# running meanwhile: with one core of two busy, carrying took five times as long, and with so short a wait half as long
+# again; with both free it makes no difference. It is read when torch is loaded, and whoever has set it knows better.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 _LAZY = {
     "Clip": "video.clip",

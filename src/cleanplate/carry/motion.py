@@ -12,13 +12,14 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
 from cleanplate.imaging.homography import ransac_homography
 from cleanplate.imaging.pixels import to_float
 from cleanplate.imaging.smooth import Cells, cell_size, local_fit
-from cleanplate.imaging.warp import read
+from cleanplate.imaging.warp import pixel_grid, read
 
 # A homography is fitted to so many matches at most, and believed if a third of them agree on it.
 HOMOGRAPHY_MOST, HOMOGRAPHY_LEAST, HOMOGRAPHY_TOLERANCE_PX, HOMOGRAPHY_SUPPORT = 1000, 50, 1.0, 1 / 3
@@ -271,7 +272,7 @@ def fit_parallax(
     sigma_px = PARALLAX_REACH * reach_px
     middles = cell_middles(size, cell_size(sigma_px), measured)
     none = torch.full_like(middles[:, 0], NO_PARALLAX * len(measured) / len(middles))
-    return local_fit(
+    fine = local_fit(
         torch.cat((measured, torch.zeros_like(middles))),
         torch.cat((matches.start, middles)),
         torch.cat((matches.confidence * matches.known * counts, none)),
@@ -279,7 +280,22 @@ def fit_parallax(
         sigma_px=sigma_px,
         tolerance=tolerance_px,
         iterations=3,
-    ).coarser()
+    )
+    return coarser(fine)
+
+
+def coarser(field: Cells) -> Cells:
+    """The same in cells of twice the side."""
+    odd = [side % 2 for side in field.values.shape[1:]]
+    whole = F.pad(field.values[None], (0, odd[1], 0, odd[0]), mode="replicate")
+    return Cells(F.avg_pool2d(whole, 2)[0], 2 * field.cell_px)
+
+
+def added(field: Cells, finer: Cells) -> Cells:
+    """The sum of two fields, in the cells of the second."""
+    rows, columns = finer.values.shape[1:]
+    middles = (pixel_grid(rows, columns, finer.values.device).flatten(1).T + 0.5) * finer.cell_px - 0.5
+    return Cells(field.at(middles).T.reshape(finer.values.shape) + finer.values, finer.cell_px)
 
 
 def cell_middles(size: tuple[int, int], cell_px: int, like: Tensor) -> Float[Tensor, "c 2"]:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from cleanplate.carry.gather import NODE_PX, colours_at, shares_at, step
-from cleanplate.carry.motion import Field, Motion
+from cleanplate.carry.motion import Field, Motion, added
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import narrow, to_samples
 from cleanplate.imaging.smooth import Cells
@@ -94,7 +94,7 @@ class Steps:
         self.camera = np.eye(3) if field.camera is None else field.camera.double().cpu().numpy()
         rest = Cells(field.rest.values[:2].cpu(), field.rest.cell_px)
         if parallax is not None:
-            rest = rest.plus(parallax)
+            rest = added(rest, parallax)
         self.cell_px = rest.cell_px
         self.rest = np.ascontiguousarray(rest.values.permute(1, 2, 0).numpy())
 

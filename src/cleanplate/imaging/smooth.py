@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cleanplate.imaging.warp import pixel_grid, read
+from cleanplate.imaging.warp import read
 from cleanplate.runtime.threads import in_order
 
 
@@ -84,19 +84,6 @@ class Cells:
     def at(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n C"]:
         """Its values at some positions, bilinearly; beyond the outermost middles, theirs."""
         return read(self.values, (xy + 0.5) / self.cell_px - 0.5)
-
-    def plus(self, finer: "Cells") -> "Cells":
-        """The sum of two fields, in the cells of the other."""
-        middles = (
-            pixel_grid(finer.values.shape[1], finer.values.shape[2], finer.values.device).flatten(1).T + 0.5
-        ) * finer.cell_px - 0.5
-        return Cells(self.at(middles).T.reshape(finer.values.shape) + finer.values, finer.cell_px)
-
-    def coarser(self) -> "Cells":
-        """The same in cells of twice the side."""
-        odd = [side % 2 for side in self.values.shape[1:]]
-        whole = F.pad(self.values[None], (0, odd[1], 0, odd[0]), mode="replicate")
-        return Cells(F.avg_pool2d(whole, 2)[0], 2 * self.cell_px)
 
 
 def cell_size(sigma_px: float) -> int:
