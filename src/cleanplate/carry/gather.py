@@ -5,6 +5,7 @@ Displacements are known at nodes `NODE_PX` apart, and are linear between them.
 
 from typing import no_type_check
 
+import cv2
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
@@ -14,13 +15,13 @@ from cleanplate.runtime.compiled import compiled
 NODE_PX = 8
 # A gain so near to 1 changes no level.
 SAME_GAIN = 0.002
-# Between pixels, it is read at so many steps: a power of two; half of a product of two; and the power twice.
-FINE, HALF_FINE, TWICE_FINE = np.int32(32), np.int32(512), np.int32(10)
+# Where nothing of the picture is, not even its rim.
+FAR_AWAY = np.float32(-99)
 # Weights are of this many parts.
 PARTS = np.float32(255)
 
 # Numbers that leave others as short as they are.
-ONE, HALF, FULL = np.float32(1), np.float32(0.5), np.float32(255)
+NONE, ONE, HALF, FULL = np.float32(0), np.float32(1), np.float32(0.5), np.float32(255)
 
 Nodes = Float32[np.ndarray, "n r c 2"]
 
@@ -41,8 +42,11 @@ def colours_at(
         corner: row and column of the first pixel of the box.
         size: of the box, rows and columns.
     """
-    out = np.zeros((len(numbers), *size, 4), np.uint8)
-    _colours_at(sources, numbers, moved, *corner, out)
+    out = np.empty((len(numbers), *size, 4), np.uint8)
+    x, y = np.empty((2, *size), np.float32)
+    for number, nodes, read in zip(numbers, moved, out, strict=True):
+        _places_inside(nodes, corner, sources.shape[1:3], x, y)
+        cv2.remap(sources[number], x, y, cv2.INTER_LINEAR, dst=read, borderMode=cv2.BORDER_CONSTANT)
     return out
 
 
@@ -116,14 +120,15 @@ def step(x, y, camera, rest, cell_px, scale, left, top, out):
 
 @compiled
 @no_type_check
-def _places(nodes, row, top, left, out):
-    """Where the pixels of one row of the box are: x and y."""
+def _places(nodes, row, top, left, x, y):
+    """Where the pixels of one row of the box are."""
     above = row // NODE_PX
     below = min(above + 1, nodes.shape[0] - 1)
     share = np.float32(row - above * NODE_PX) / np.float32(NODE_PX)
-    columns = len(out)
+    columns = len(x)
     for axis in range(2):
-        start = np.float32(left if axis == 0 else top + row)
+        out, start = (x, np.float32(left)) if axis == 0 else (y, np.float32(top + row))
+        along = ONE if axis == 0 else NONE
         for node in range((columns + NODE_PX - 1) // NODE_PX):
             after = min(node + 1, nodes.shape[1] - 1)
             first = nodes[above, node, axis] + (nodes[below, node, axis] - nodes[above, node, axis]) * share
@@ -131,34 +136,20 @@ def _places(nodes, row, top, left, out):
             slope = (second - first) / np.float32(NODE_PX)
             for column in range(node * NODE_PX, min((node + 1) * NODE_PX, columns)):
                 there = start + first + slope * np.float32(column - node * NODE_PX)
-                out[column, axis] = there + np.float32(column) if axis == 0 else there
+                out[column] = there + along * np.float32(column)
 
 
 @compiled
 @no_type_check
-def _colours_at(sources, numbers, moved, top, left, out):
-    height, width = sources.shape[1:3]
-    rows, columns = out.shape[1:3]
-    at = np.empty((columns, 2), np.float32)
-    across_most, down_most = np.float32(width - 1), np.float32(height - 1)
-    for index in range(len(numbers)):
-        source = sources[numbers[index]]
-        for row in range(rows):
-            _places(moved[index], row, top, left, at)
-            for column in range(columns):
-                x, y = at[column, 0], at[column, 1]
-                if not (x >= 0 and y >= 0 and x <= across_most and y <= down_most):
-                    continue
-                x0, y0 = np.uint32(x), np.uint32(y)
-                across = np.int32((x - np.float32(x0)) * FINE)
-                down = np.int32((y - np.float32(y0)) * FINE)
-                x1, y1 = x0 + np.uint32(across > 0), y0 + np.uint32(down > 0)
-                one, two = (FINE - across) * (FINE - down), across * (FINE - down)
-                three, four = (FINE - across) * down, across * down
-                for channel in range(4):
-                    value = source[y0, x0, channel] * one + source[y0, x1, channel] * two
-                    value += source[y1, x0, channel] * three + source[y1, x1, channel] * four
-                    out[index, row, column, channel] = (value + HALF_FINE) >> TWICE_FINE
+def _places_inside(nodes, corner, size, x, y):
+    """Where the pixels of the box are: far outside for those that are outside the picture."""
+    down_most, across_most = np.float32(size[0] - 1), np.float32(size[1] - 1)
+    for row in range(len(x)):
+        _places(nodes, row, *corner, x[row], y[row])
+        for column in range(x.shape[1]):
+            across, down = x[row, column], y[row, column]
+            if not (across >= 0 and down >= 0 and across <= across_most and down <= down_most):
+                x[row, column] = FAR_AWAY
 
 
 @compiled
@@ -185,13 +176,13 @@ def _exposed(shown, needed, gains, out, count):
 def _shares_at(marks, numbers, moved, top, left, marked, told):
     height, width = marks.shape[1:3]
     rows, columns = told.shape
-    at = np.empty((columns, 2), np.float32)
+    across, down = np.empty((2, columns), np.float32)
     for index in range(len(numbers)):
         mark = marks[numbers[index]]
         for row in range(rows):
-            _places(moved[index], row, top, left, at)
+            _places(moved[index], row, top, left, across, down)
             for column in range(columns):
-                x, y = at[column, 0] + HALF, at[column, 1] + HALF
+                x, y = across[column] + HALF, down[column] + HALF
                 if x >= 0 and y >= 0 and x < width and y < height:
                     x0, y0 = np.uint32(x), np.uint32(y)
                     counts = np.float32(mark[y0, x0, 1])

@@ -8,6 +8,7 @@ Small pictures are (h, w, 3) bytes, `factor` times smaller than the frames; posi
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -127,7 +128,8 @@ class Scene:
 
     def without(self, barred: Sequence[Bool[np.ndarray, "h w"] | None]) -> "Scene":
         """The same, but what is marked in each frame is no source."""
-        other = Scene(self.smalls, self.motions, self.factor)
+        other = copy(self)
+        other.sources = self.sources.copy()
         for source, mask in zip(other.sources, barred, strict=True):
             if mask is not None:
                 source[..., 3][mask] = 0
