@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cleanplate.carry.belonging import Judge, Looked
+from cleanplate.carry.belonging import SHORT, Judge, Looked
 from cleanplate.carry.effects import UNKNOWN, _finding
 from cleanplate.carry.evidence import Evidence
 from cleanplate.carry.scene import Places, Scene, Small, distance_to
@@ -109,8 +109,31 @@ def test_a_dark_rim_all_around_is_a_thing_and_one_below_is_a_shadow() -> None:
     rim = small.distance == 1
     below = rim & (np.arange(SIZE[0]) >= 30)[:, None]
     judge = Judge(shot(), [], [], [one.distance for one in shot().smalls], EffectsConfig("shadows"), [None] * COUNT)
-    assert judge._missed(told, rim, rim & False, rim) == 1
-    assert judge._missed(told, below, rim, rim) == 0  # though it looks like a part of it
+    assert judge._missed(told, rim, small.distance) == 1
+    assert judge._missed(told, below, small.distance) == 0  # though it looks like a part of it
+
+
+@pytest.mark.parametrize(
+    ("where", "known", "short"),
+    [
+        ("at the rim", "ground", True),
+        ("all over", "ground", False),  # a crowd, leaves: it differs like this everywhere
+        ("at the rim", "a shadow", False),  # its edge beside the thing looks like a part of it
+        ("at the rim, and beyond it what was found", "ground", True),
+    ],
+)
+def test_a_mask_is_short_if_its_rim_differs_as_nothing_beside_it_does(where: str, known: str, short: bool) -> None:
+    small = shot().smalls[4]
+    now_and_then = np.random.default_rng(0).random(SIZE) < 0.3
+    beyond = (small.distance > 1) & ("beyond" in where)
+    beyond[: SIZE[0] // 2] = False
+    differs = now_and_then & ((small.distance == 1) | (where == "all over")) | beyond
+    dark = np.full(SIZE, 0.5 if known == "a shadow" else 0.0, np.float32)
+    told = replace(evidence_of(np.ones(SIZE, bool)), foreign=np.where(differs, 2, 0).astype(np.float32))
+    judge = Judge(shot(), [], [], [one.distance for one in shot().smalls], EffectsConfig("shadows"), [None] * COUNT)
+    missed = judge._missed(replace(told, dark_unmoved=dark), beyond, small.distance)
+    assert bool(missed > SHORT) is short
+    assert missed == 0 or missed == pytest.approx(now_and_then[small.distance == 1].mean())
 
 
 @pytest.mark.parametrize("short", [False, True])

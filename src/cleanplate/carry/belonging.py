@@ -81,7 +81,7 @@ class Looked:
     reach: Mask
     """The same, with edges that are rather too far out: what is no source for others."""
     missed: float
-    """Share of the rim of the hole that is the thing, away from shadows."""
+    """Share of the rim of the hole that is the thing, away from shadows; see `Judge`."""
     others: int
     """Pixels of the largest thing that is foreign too, but does not touch this one."""
     short: bool = False
@@ -169,17 +169,22 @@ class Judge:
         lit, thing = self._edges(found)
         reach = kept | grown(kept & thing, 1)
         both = [part | enclosed(part, hole, (GAP * self.height) ** 2) for part in (reach & ~lit, reach)]
-        missed = self._missed(found, kept, thing, small.distance[box] == 1)
+        missed = self._missed(found, kept, small.distance[box])
         return self._whole(one, both[0] & ~hole), self._whole(one, both[1] & ~hole), missed
 
-    def _missed(self, found: Evidence, kept: Mask, thing: Mask, rim: Mask) -> float:
-        """Share of the rim of the hole that is a part of the thing: all that was found of it, if that is nearly all."""
+    def _missed(self, found: Evidence, kept: Mask, distance: UInt8[np.ndarray, "h w"]) -> float:
+        """Share of the rim of the hole that is a part of the thing; 0 if as much around is of other colours by chance."""
+        rim = distance == 1
         if mostly(rim & kept & found.asked, rim & found.asked):  # no shadow lies all around
-            return float(np.count_nonzero(rim & kept) / np.count_nonzero(rim))
+            return share(rim & kept, rim)
         # Where a shadow begins, its deep edge beside the thing looks like a part of it.
-        shadow = kept & exceeds(found, WEAK, moved=False, foreign=False)
-        away = rim & ~grown(shadow, round(GAP * self.height))
-        return np.count_nonzero(away & kept & thing) / max(1, np.count_nonzero(away))
+        shadow = exceeds(found, WEAK, moved=False, foreign=False)
+        told = found.asked & ~grown(shadow, CLOSING_PX)
+        foreign = found.foreign > STRONG.foreign
+        near, far = (round(part * self.height) for part in BESIDE_RIM)
+        around = told & ~grown(kept, CLOSING_PX) & (distance > near) & (distance <= far)
+        here, usual = share(foreign, rim & told), share(foreign, around)
+        return here if here > MORE_THAN_AROUND * usual else 0.0
 
     def _edges(self, found: Evidence) -> tuple[Mask, Mask]:
         """What is lit beside a shadow, and what is a thing: of a thing the edge is missed.
@@ -277,14 +282,20 @@ class Judge:
         return out
 
 
-# Share of its rim that most frames around have seen to be the thing, if a mask is short.
-SHORT = 0.03
+# Share of its rim that most frames around have seen to be the thing, if a mask is short: so many times more than of what
+# is beside it, at so far from it, in shares of the frame's height.
+SHORT, MORE_THAN_AROUND, BESIDE_RIM = 0.1, 3.0, (0.025, 0.06)
 # Share of what can be told at a depth, from which on all of it is missed; the deepest there is.
 MOST, DEEPEST_PX = 0.75, 12
 # A shadow ends where less than this share of the light that is missing within so many pixels is missing.
 EDGE_OF_SHADOW, EDGE_PX = 0.15, 2
 # Share of the pixels around that must be kept for a gap to be closed.
 ENOUGH_AROUND = 0.3
+
+
+def share(found: Mask, of: Mask) -> float:
+    """How much of something is found; nothing, where there is nothing of it."""
+    return float(np.count_nonzero(found & of) / max(1, np.count_nonzero(of)))
 
 
 def mostly(found: Mask, told: Mask) -> bool:
