@@ -173,7 +173,7 @@ class Judge:
         return self._whole(one, both[0] & ~hole), self._whole(one, both[1] & ~hole), missed
 
     def _missed(self, found: Evidence, kept: Mask, distance: UInt8[np.ndarray, "h w"]) -> float:
-        """Share of the rim of the hole that is a part of the thing; 0 if as much around is of other colours by chance."""
+        """Share of the rim of the hole that is a part of the thing; 0 if what is beside it looks much the same."""
         rim = distance == 1
         if mostly(rim & kept & found.asked, rim & found.asked):  # no shadow lies all around
             return share(rim & kept, rim)
@@ -282,8 +282,8 @@ class Judge:
         return out
 
 
-# Share of its rim that most frames around have seen to be the thing, if a mask is short: so many times more than of what
-# is beside it, at so far from it, in shares of the frame's height.
+# Share of its rim that most frames around have seen to be the thing, if a mask is short; how many times more that is
+# than of what is beside the rim, so far from it, in shares of the frame's height.
 SHORT, MORE_THAN_AROUND, BESIDE_RIM = 0.1, 3.0, (0.025, 0.06)
 # Share of what can be told at a depth, from which on all of it is missed; the deepest there is.
 MOST, DEEPEST_PX = 0.75, 12

@@ -97,9 +97,13 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_to
     trusted = asked & (agreed | (seen.distance <= BESIDE * height))
     foreign = foreign_of(seen.shown, seen.picture, tolerance, trusted)
     dark = _dark(light, trusted if of_hole else asked, seen.picture)
-    if not of_hole:  # a shadow keeps the texture underneath
-        lit = np.clip((seen.picture + np.float32(DARK_LEVELS)) * np.exp(light) - DARK_LEVELS, 0, 255).astype(np.uint8)
-        other = cv2.GaussianBlur(foreign_of(seen.shown, lit, tolerance, asked), (0, 0), LIGHT_SIGMA_PX)
+    # A shadow keeps the texture underneath.
+    lit = np.clip((seen.picture + np.float32(DARK_LEVELS)) * np.exp(light) - DARK_LEVELS, 0, 255).astype(np.uint8)
+    other = cv2.GaussianBlur(foreign_of(seen.shown, lit, tolerance, asked), (0, 0), LIGHT_SIGMA_PX)
+    if of_hole:  # of what was carried lit it is the others that lie in a shadow, be they ever so many
+        lighter = (_dark(-light, asked, seen.shown) > 0) & (other < OTHER_TEXTURE)
+        foreign = np.where(lighter, np.float32(0), foreign)
+    else:
         dark = np.where(other < OTHER_TEXTURE, dark, np.float32(0))
         # Where the place lies in the shadow most of the time, the few that show it lit are right.
         brighter = _dark(light_of(seen.shown, seen.high, asked), asked, seen.high)

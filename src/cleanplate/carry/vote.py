@@ -31,6 +31,8 @@ from cleanplate.runtime.threads import in_order
 OFFSETS = (1, 3, 6, 11, 18, 30, 48)
 # What contradicts so much is replaced.
 WRONG = Thresholds(0.4, 0.045, 2.5)
+# By so many at least: of two, one is as likely to be right as the other.
+MAJORITY = 3
 # Around the hole, noise is measured in a ring, a share of the frame's height wide.
 RING = 0.1
 # To be averaged, frames must agree to within so many deviations of the noise.
@@ -80,7 +82,7 @@ def vote(
             return nothing
         ballot = _ballot(scene, number, frame, motions)
         averaged = _averaged(ballot)
-        wanted = averaged | exceeds(ballot.found, WRONG, moved=False) & ballot.found.sure
+        wanted = averaged | exceeds(ballot.found, WRONG, moved=False) & (ballot.seen.count >= MAJORITY)
         if not wanted.any():
             return nothing
         order = np.random.default_rng((seed, frame.index)) if config.grain else None

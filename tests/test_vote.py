@@ -1,0 +1,65 @@
+"""What was carried is put to the vote of the frames that show the place, if there are enough of them."""
+
+import numpy as np
+import pytest
+import torch
+
+from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
+from cleanplate.carry.vote import vote
+from cleanplate.config import CarryConfig
+from cleanplate.imaging.frame import CARRIED, Frame
+from tests.conftest import texture
+from tests.test_evidence import SIZE, pan_of
+
+HOLE = (slice(16, 30), slice(24, 40))
+HERE = 2
+
+
+def window(count: int, carried: str, others: float = 1.0) -> list[LinkedFrame]:
+    """A still picture. In one of its frames a place was hidden, where others show so much of its light."""
+    right, wrong = (torch.from_numpy(0.8 * texture(*SIZE, seed=seed)).permute(2, 0, 1) for seed in (0, 1))
+    frames = []
+    for index in range(count):
+        provenance, shown = torch.zeros(1, *SIZE, dtype=torch.uint8), right.clone()
+        if index == HERE:
+            provenance[:, *HOLE] = CARRIED
+            shown[:, *HOLE] = {"right": right, "wrong": wrong}[carried][:, *HOLE]
+        else:
+            shown[:, *HOLE] *= others
+        frames.append(Frame(index, shown, provenance))
+    return [LinkedFrame(frame, boundary_pixels(frame.hole)) for frame in frames]
+
+
+def outvoted_in(shot: list[LinkedFrame]) -> tuple[torch.Tensor, torch.Tensor]:
+    motions = [pan_of((0.0, 0.0))] * (len(shot) - 1)
+    ((pixels, colours),) = vote(shot, motions, range(HERE, HERE + 1), CarryConfig(), seed=0)
+    return pixels, colours
+
+
+@pytest.mark.parametrize("count", [4, 6])
+def test_what_most_frames_contradict_is_replaced(count: int) -> None:
+    shot = window(count, "wrong")
+    pixels, colours = outvoted_in(shot)
+    hidden = torch.nonzero(shot[HERE].frame.hole.flatten()).flatten()
+    assert set(pixels.tolist()) <= set(hidden.tolist())
+    assert len(pixels) > 0.7 * len(hidden)
+    np.testing.assert_allclose(colours, shot[0].frame.picture.flatten(1)[:, pixels].T, atol=1 / 255)
+
+
+@pytest.mark.parametrize(
+    ("count", "carried", "others"),
+    [
+        (3, "wrong", 1.0),  # of two, one is as likely to be right as the other
+        (3, "right", 1.0),
+        (6, "right", 1.0),
+        (6, "right", 0.75),  # the thing's shadow lies there in all others
+    ],
+)
+def test_nothing_is_replaced(count: int, carried: str, others: float) -> None:
+    assert not len(outvoted_in(window(count, carried, others))[0])
+
+
+def test_a_shadow_that_was_carried_is_replaced() -> None:
+    shot = window(6, "right")
+    shot[HERE].frame.picture[:, *HOLE] *= 0.75
+    assert len(outvoted_in(shot)[0]) > 0.7 * int(shot[HERE].frame.hole.sum())
