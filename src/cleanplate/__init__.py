@@ -40,8 +40,8 @@ __all__ = [
 ]
 
 # Torch's threads wait for each other busily (GNU OpenMP). Where another program computes, what they wait for may not be
-# running meanwhile: with one core of two busy, carrying took five times as long, and with so short a wait half as long
-# again; with both free it makes no difference. It is read when torch is loaded, and whoever has set it knows better.
+# running meanwhile: with one core of two busy, carrying took five times as long, and with so short a wait twice as
+# long; with both free it makes no difference. It is read when torch is loaded, and whoever has set it knows better.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 _LAZY = {

@@ -21,7 +21,7 @@ FAR_AWAY = np.float32(-99)
 PARTS = np.float32(255)
 
 # Numbers that leave others as short as they are.
-NONE, ONE, HALF, FULL = np.float32(0), np.float32(1), np.float32(0.5), np.float32(255)
+ZERO, ONE, HALF, FULL = np.float32(0), np.float32(1), np.float32(0.5), np.float32(255)
 
 Nodes = Float32[np.ndarray, "n r c 2"]
 
@@ -128,7 +128,7 @@ def _places(nodes, row, top, left, x, y):
     columns = len(x)
     for axis in range(2):
         out, start = (x, np.float32(left)) if axis == 0 else (y, np.float32(top + row))
-        along = ONE if axis == 0 else NONE
+        along = ONE if axis == 0 else ZERO
         for node in range((columns + NODE_PX - 1) // NODE_PX):
             after = min(node + 1, nodes.shape[1] - 1)
             first = nodes[above, node, axis] + (nodes[below, node, axis] - nodes[above, node, axis]) * share
