@@ -11,7 +11,7 @@ from cleanplate.carry.effects import Finding, settle
 from cleanplate.carry.evidence import evidence
 from cleanplate.carry.journal import pack, unpack
 from cleanplate.carry.motion import Field, Motion
-from cleanplate.carry.scene import Scene, Small, distance_to, factor_of
+from cleanplate.carry.scene import Scene, Small, distance_to, factor_of, small_of
 from cleanplate.carry.shapes import enclosed
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Frame
 from cleanplate.imaging.smooth import Cells
@@ -37,6 +37,32 @@ def smalls(count: int, step: int = 0) -> list[Small]:
     pictures = (panning(count, SIZE, (step, 0)) * 255).byte().permute(0, 2, 3, 1).numpy()
     hole = np.zeros(SIZE, bool)
     return [Small(index, one, hole, distance_to(hole)) for index, one in enumerate(pictures)]
+
+
+# Small pictures
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_a_rim_of_one_pixel_is_seen_in_a_small_picture(factor: int) -> None:
+    height, width = 5 * factor - 1, 6 * factor  # the last row of small pixels is not whole
+    picture, hole = torch.full((3, height, width), 40, dtype=torch.uint8), torch.zeros(1, height, width).bool()
+    hole[:, 2 * factor + 1 : 4 * factor, factor + 1 : 4 * factor] = True  # all but a column and a row of small pixels
+    picture[:, hole[0]] = 200
+    frame = Frame(0, picture, hole.byte() * CARRIED)
+    seen, blind = small_of(frame, factor, rim=True), small_of(frame, factor)
+    assert (seen.picture[~seen.hole] == 40).all()
+    assert seen.hole.sum() == 2 * 1
+    assert blind.hole.sum() == 3 * 2
+    assert (blind.distance >= 1).sum() == (~blind.hole).sum()
+    np.testing.assert_array_equal(seen.distance, distance_to(seen.hole))
+    np.testing.assert_array_equal(seen.picture[seen.hole], 200)
+
+
+def test_of_a_small_pixel_that_is_nearly_all_hole_too_little_is_known() -> None:
+    hole = torch.ones(1, 9, 9).bool()
+    hole[:, 0, :2] = False
+    frame = Frame(0, torch.zeros(3, 9, 9, dtype=torch.uint8), hole.byte() * CARRIED)
+    assert small_of(frame, 3, rim=True).hole.all()
 
 
 # Places

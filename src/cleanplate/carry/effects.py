@@ -91,7 +91,7 @@ class EffectsStage:
             if not self.waiting:
                 self.linked()  # nothing leads to the first frame, or what does was found by an earlier run
             self.waiting.append(one)
-            self.smalls.append(small_of(one.frame, factor_of(one.frame.size)))
+            self.smalls.append(small_of(one.frame, factor_of(one.frame.size), rim=True))
             window = self.linker.config.window(one.frame.size)
             if len(self.waiting) >= window:
                 yield from self._finish(window - max(1, min(AHEAD, int(AHEAD_SHARE * window))))
@@ -131,7 +131,7 @@ class EffectsStage:
 
     def _restore(self, one: LinkedFrame, kept: dict[str, Any]) -> LinkedFrame:
         """A frame that an earlier run was done with."""
-        small = small_of(one.frame, factor_of(one.frame.size))
+        small = small_of(one.frame, factor_of(one.frame.size), rim=True)
         finding = kept["finding"] and Finding.load(kept["finding"])
         motion = kept["motion"] and Motion.load(kept["motion"], one.frame.picture.device)
         self.smalls.append(small)

@@ -49,19 +49,35 @@ def factor_of(size: tuple[int, int]) -> int:
     return max(1, round(min(size) / WORK_PX))
 
 
-def small_of(frame: Frame, factor: int) -> Small:
-    """A frame that is `factor` times smaller. What is partly hole is hole."""
+def small_of(frame: Frame, factor: int, *, rim: bool = False) -> Small:
+    """A frame that is `factor` times smaller.
+
+    Args:
+        frame: at its size.
+        factor: how many times smaller.
+        rim: whether a pixel that is partly hole is what is known of it. Otherwise it is hole, with what that holds.
+    """
     picture = narrow(to_samples(frame.picture))
     hole = frame.hole[0].cpu().numpy().view(np.uint8)
-    if factor > 1:
-        height, width = -(-hole.shape[0] // factor), -(-hole.shape[1] // factor)
-        edge = (0, height * factor - hole.shape[0], 0, width * factor - hole.shape[1])
-        picture = cv2.copyMakeBorder(picture, *edge, cv2.BORDER_REPLICATE)
-        hole = cv2.copyMakeBorder(hole, *edge, cv2.BORDER_REPLICATE)
-        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-        hole = cv2.resize(hole * 255, (width, height), interpolation=cv2.INTER_AREA) > 0
-    hole = hole > 0
-    return Small(frame.index, picture, hole, distance_to(hole))
+    if factor == 1:
+        return Small(frame.index, picture, hole > 0, distance_to(hole > 0))
+    height, width = -(-hole.shape[0] // factor), -(-hole.shape[1] // factor)
+    edge = (0, height * factor - hole.shape[0], 0, width * factor - hole.shape[1])
+    large, hole = (cv2.copyMakeBorder(one, *edge, cv2.BORDER_REPLICATE) for one in (picture, hole))
+    picture = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
+    known = 1 - cv2.resize(hole.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    small = known < (LEAST_KNOWN if rim else 1)
+    if rim:
+        at = np.nonzero(~small & (known < 1))
+        colours, weights = (
+            one.reshape(height, factor, width, factor, -1)[at[0], :, at[1]] for one in (large, 1 - hole)
+        )
+        picture[at] = np.rint((colours * weights).sum((1, 2)) / weights.sum((1, 2), dtype=np.float32))
+    return Small(frame.index, picture, small, distance_to(small))
+
+
+# Share of a small pixel that must be known.
+LEAST_KNOWN = 0.25
 
 
 def halved(small: Small) -> Small:
