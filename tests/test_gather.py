@@ -56,6 +56,12 @@ def test_colours_between_pixels(sources: np.ndarray, moved: np.ndarray) -> None:
         assert not mine[outside].any()
 
 
+@pytest.mark.parametrize("size", [(0, 4), (4, 0)])
+def test_nothing_of_a_box_without_pixels(sources: np.ndarray, size: tuple[int, int]) -> None:
+    nodes = np.zeros((1, 2, 2, 2), np.float32)
+    assert colours_at(sources, np.array([1]), nodes, (0, 0), size).shape == (1, *size, 4)
+
+
 def test_a_place_in_the_last_row_and_column_is_inside(sources: np.ndarray) -> None:
     still = np.zeros((1, 2, 2, 2), np.float32)
     read = colours_at(sources, np.array([3]), still, (HEIGHT - 5, WIDTH - 6), (5, 6))

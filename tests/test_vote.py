@@ -7,7 +7,7 @@ import torch
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.carry.vote import vote
 from cleanplate.config import CarryConfig
-from cleanplate.imaging.frame import CARRIED, Frame
+from cleanplate.imaging.frame import CARRIED, KNOWN, Frame
 from tests.conftest import texture
 from tests.test_evidence import SIZE, pan_of
 
@@ -15,8 +15,8 @@ HOLE = (slice(16, 30), slice(24, 40))
 HERE = 2
 
 
-def window(count: int, carried: str, others: float = 1.0) -> list[LinkedFrame]:
-    """A still picture. In one of its frames a place was hidden, where others show so much of its light."""
+def window(count: int, carried: str, others: float = 1.0, hidden_from: int = 99) -> list[LinkedFrame]:
+    """A still picture. In one of its frames a place was hidden, where others show so much of its light, or nothing."""
     right, wrong = (torch.from_numpy(0.8 * texture(*SIZE, seed=seed)).permute(2, 0, 1) for seed in (0, 1))
     frames = []
     for index in range(count):
@@ -26,6 +26,7 @@ def window(count: int, carried: str, others: float = 1.0) -> list[LinkedFrame]:
             shown[:, *HOLE] = {"right": right, "wrong": wrong}[carried][:, *HOLE]
         else:
             shown[:, *HOLE] *= others
+            provenance[:, *HOLE] = CARRIED if index >= hidden_from else KNOWN
         frames.append(Frame(index, shown, provenance))
     return [LinkedFrame(frame, boundary_pixels(frame.hole)) for frame in frames]
 
@@ -47,16 +48,21 @@ def test_what_most_frames_contradict_is_replaced(count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "carried", "others"),
+    ("count", "carried", "others", "hidden_from"),
     [
-        (3, "wrong", 1.0),  # of two, one is as likely to be right as the other
-        (3, "right", 1.0),
-        (6, "right", 1.0),
-        (6, "right", 0.75),  # the thing's shadow lies there in all others
+        (3, "wrong", 1.0, 99),  # of two, one is as likely to be right as the other
+        (3, "right", 1.0, 99),
+        (6, "right", 1.0, 99),
+        (12, "right", 0.75, 5),  # the thing's shadow lies there in the few that do not hide it
     ],
 )
-def test_nothing_is_replaced(count: int, carried: str, others: float) -> None:
-    assert not len(outvoted_in(window(count, carried, others))[0])
+def test_nothing_is_replaced(count: int, carried: str, others: float, hidden_from: int) -> None:
+    assert not len(outvoted_in(window(count, carried, others, hidden_from))[0])
+
+
+def test_what_is_lighter_than_nearly_all_frames_show_is_replaced() -> None:  # the nearest was a flash
+    shot = window(12, "right", 0.75)
+    assert len(outvoted_in(shot)[0]) > 0.7 * int(shot[HERE].frame.hole.sum())
 
 
 def test_a_shadow_that_was_carried_is_replaced() -> None:

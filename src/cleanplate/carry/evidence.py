@@ -100,8 +100,9 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_to
     # A shadow keeps the texture underneath.
     lit = np.clip((seen.picture + np.float32(DARK_LEVELS)) * np.exp(light) - DARK_LEVELS, 0, 255).astype(np.uint8)
     other = cv2.GaussianBlur(foreign_of(seen.shown, lit, tolerance, asked), (0, 0), LIGHT_SIGMA_PX)
-    if of_hole:  # of what was carried lit it is the others that lie in a shadow, be they ever so many
+    if of_hole:  # what was carried may be lit, and the others lie in the thing's shadow, if most hide the place
         lighter = (_dark(-light, asked, seen.shown) > 0) & (other < OTHER_TEXTURE)
+        lighter &= seen.count <= len(seen.gains) / 2
         foreign = np.where(lighter, np.float32(0), foreign)
     else:
         dark = np.where(other < OTHER_TEXTURE, dark, np.float32(0))

@@ -43,6 +43,8 @@ def colours_at(
         size: of the box, rows and columns.
     """
     out = np.empty((len(numbers), *size, 4), np.uint8)
+    if 0 in size:  # OpenCV refuses to read nothing
+        return out
     x, y = np.empty((2, *size), np.float32)
     for number, nodes, read in zip(numbers, moved, out, strict=True):
         _places_inside(nodes, corner, sources.shape[1:3], x, y)

@@ -82,7 +82,8 @@ def vote(
             return nothing
         ballot = _ballot(scene, number, frame, motions)
         averaged = _averaged(ballot)
-        wanted = averaged | exceeds(ballot.found, WRONG, moved=False) & (ballot.seen.count >= MAJORITY)
+        asked = ballot.found.asked & (ballot.seen.count >= MAJORITY)
+        wanted = averaged | exceeds(ballot.found, WRONG, moved=False) & asked
         if not wanted.any():
             return nothing
         order = np.random.default_rng((seed, frame.index)) if config.grain else None
