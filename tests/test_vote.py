@@ -60,14 +60,6 @@ def test_nothing_is_replaced(count: int, carried: str, others: float, hidden_fro
     assert not len(outvoted_in(window(count, carried, others, hidden_from))[0])
 
 
-def test_frames_that_agree_on_nothing_outvote_nobody() -> None:
-    shot = window(9, "wrong")
-    for number, one in enumerate(shot):
-        if number != HERE:
-            one.frame.picture[:, *HOLE] = torch.from_numpy(texture(*SIZE, seed=number + 2)).permute(2, 0, 1)[:, *HOLE]
-    assert len(outvoted_in(shot)[0]) < 0.3 * int(shot[HERE].frame.hole.sum())
-
-
 def test_what_is_lighter_than_nearly_all_frames_show_is_replaced() -> None:  # the nearest was a flash
     shot = window(12, "right", 0.75)
     assert len(outvoted_in(shot)[0]) > 0.7 * int(shot[HERE].frame.hole.sum())

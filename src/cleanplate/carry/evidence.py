@@ -93,13 +93,18 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_to
     light = light_of(seen.shown, seen.picture, asked)
     around = light_of(seen.shown, seen.picture, far) if of_hole else light
     light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(mean_of(around)[far])))) if enough else 0.05
-    # Beside the hole it is the thing itself that they disagree about; in it, they do not know.
-    trusted = asked & (agreed | (seen.distance > 0) & (seen.distance <= BESIDE * height))
+    # Beside the hole it is the thing itself that they disagree about.
+    trusted = asked & (agreed | (seen.distance <= BESIDE * height))
     foreign = foreign_of(seen.shown, seen.picture, tolerance, trusted)
     dark = _dark(light, trusted if of_hole else asked, seen.picture)
-    if not of_hole:  # a shadow keeps the texture underneath
-        lit = np.clip((seen.picture + np.float32(DARK_LEVELS)) * np.exp(light) - DARK_LEVELS, 0, 255).astype(np.uint8)
-        other = cv2.GaussianBlur(foreign_of(seen.shown, lit, tolerance, asked), (0, 0), LIGHT_SIGMA_PX)
+    # A shadow keeps the texture underneath.
+    lit = np.clip((seen.picture + np.float32(DARK_LEVELS)) * np.exp(light) - DARK_LEVELS, 0, 255).astype(np.uint8)
+    other = cv2.GaussianBlur(foreign_of(seen.shown, lit, tolerance, asked), (0, 0), LIGHT_SIGMA_PX)
+    if of_hole:  # what was carried may be lit, and the others lie in the thing's shadow, if most hide the place
+        lighter = (_dark(-light, asked, seen.shown) > 0) & (other < OTHER_TEXTURE)
+        lighter &= seen.count <= len(seen.gains) / 2
+        foreign = np.where(lighter, np.float32(0), foreign)
+    else:
         dark = np.where(other < OTHER_TEXTURE, dark, np.float32(0))
         # Where the place lies in the shadow most of the time, the few that show it lit are right.
         brighter = _dark(light_of(seen.shown, seen.high, asked), asked, seen.high)

@@ -31,9 +31,8 @@ from cleanplate.runtime.threads import in_order
 OFFSETS = (1, 3, 6, 11, 18, 30, 48)
 # What contradicts so much is replaced.
 WRONG = Thresholds(0.4, 0.045, 2.5)
-# By so many frames at least, and most of those that are asked: the few that show what the thing nearly always hides may
-# all show its shadow, or a rim of it that the mask has missed.
-LEAST_VOTES = 3
+# By so many at least: of two, one is as likely to be right as the other.
+MAJORITY = 3
 # Around the hole, noise is measured in a ring, a share of the frame's height wide.
 RING = 0.1
 # To be averaged, frames must agree to within so many deviations of the noise.
@@ -83,8 +82,8 @@ def vote(
             return nothing
         ballot = _ballot(scene, number, frame, motions)
         averaged = _averaged(ballot)
-        told = ballot.found.asked & (ballot.seen.count >= max(LEAST_VOTES, len(ballot.places.moved) // 2 + 1))
-        wanted = averaged | exceeds(ballot.found, WRONG, moved=False) & told
+        asked = ballot.found.asked & (ballot.seen.count >= MAJORITY)
+        wanted = averaged | exceeds(ballot.found, WRONG, moved=False) & asked
         if not wanted.any():
             return nothing
         order = np.random.default_rng((seed, frame.index)) if config.grain else None
