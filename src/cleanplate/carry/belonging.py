@@ -81,7 +81,7 @@ class Looked:
     reach: Mask
     """The same, with edges that are rather too far out: what is no source for others."""
     missed: float
-    """Share of the rim of the hole that is the thing, away from shadows; see `Judge`."""
+    """Share of the rim of the hole that is the thing, away from shadows; 0 if what is beside it looks much the same."""
     others: int
     """Pixels of the largest thing that is foreign too, but does not touch this one."""
     short: bool = False

@@ -32,7 +32,7 @@ OFFSETS = (1, 3, 6, 11, 18, 30, 48)
 # What contradicts so much is replaced.
 WRONG = Thresholds(0.4, 0.045, 2.5)
 # By so many at least: of two, one is as likely to be right as the other.
-MAJORITY = 3
+LEAST_VOTES = 3
 # Around the hole, noise is measured in a ring, a share of the frame's height wide.
 RING = 0.1
 # To be averaged, frames must agree to within so many deviations of the noise.
@@ -82,7 +82,7 @@ def vote(
             return nothing
         ballot = _ballot(scene, number, frame, motions)
         averaged = _averaged(ballot)
-        asked = ballot.found.asked & (ballot.seen.count >= MAJORITY)
+        asked = ballot.found.asked & (ballot.seen.count >= LEAST_VOTES)
         wanted = averaged | exceeds(ballot.found, WRONG, moved=False) & asked
         if not wanted.any():
             return nothing
