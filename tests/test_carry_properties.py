@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cleanplate import METHODS, Clip, InputError, inpaint
-from cleanplate.carry.trajectories import FlowLink, boundary_pixels, follow, gather
+from cleanplate.carry.trajectories import boundary_pixels, follow, gather
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP
 from tests.conftest import texture
+from tests.motions import grid, of_each_pixel
 
 QUIET = settings(
     deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], derandomize=True
@@ -88,57 +89,56 @@ def test_any_clip_is_filled(clip: Clip, window: int, rounds: int, least_support:
     st.integers(2, 12), st.integers(2, 9), st.integers(2, 9), st.integers(0, 2**16), st.sampled_from((0.4, 3.0, 1e4))
 )
 def test_any_flow_is_followed(count: int, height: int, width: int, seed: int, speed: float) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    hole = torch.rand(count, 1, height, width, generator=generator) < 0.5
+    rng = np.random.default_rng(seed)
+    hole = rng.random((count, height, width)) < 0.5
     hole[0] = False  # everything may end there
     boundary = [boundary_pixels(one) for one in hole]
-    links = []
-    for pixels in boundary:
-        at = torch.stack((pixels % width, pixels // width), 1).float()
-        xy = at + speed * torch.randn(len(pixels), 2, generator=generator)
-        error = 2 * torch.rand(len(pixels), generator=generator).half()
-        links.append(FlowLink(xy, error, torch.zeros(len(pixels), 3).half()))
-    trajectories = follow(range(count), links, boundary, (height, width))
-    pictures = dict(enumerate(torch.rand(count, 3, height, width, generator=generator)))
+    motions = []
+    for _ in boundary:
+        flow = speed * rng.standard_normal((height, width, 2))
+        motions.append(of_each_pixel(flow, rng.standard_normal((height, width, 2)) - flow.mean((0, 1))))
+    trajectories = follow(range(count), motions, boundary, (height, width))
+    pictures = dict(enumerate(rng.random((count, height, width, 3)).astype(np.float32)))
     for index, (pixels, found) in enumerate(zip(boundary, trajectories, strict=True)):
         good = found.source >= 0
-        assert bool((found.source[good] < index).all())
-        wanted = hole[index].flatten()[pixels]
+        assert (found.source[good] < index).all()
+        wanted = hole[index].ravel()[pixels]
         reached, colours = gather(pictures, (found, found), wanted, CarryConfig())
-        assert bool(torch.isfinite(colours).all())
-        assert torch.equal(reached, wanted & good & (found.error <= CarryConfig().max_error_px))
+        assert np.isfinite(colours).all()
+        np.testing.assert_array_equal(reached, wanted & good & (found.error <= CarryConfig().max_error_px))
 
 
 @pytest.mark.parametrize("drift", [(-0.45, 0.0), (0.45, 0.0), (0.0, -0.45), (0.0, 0.45)])
 def test_a_position_that_drifts_out_of_the_picture_means_the_border(drift: tuple[float, float]) -> None:
     """Rounding errors of a zoom add up: half a pixel a frame, and after some frames they point out of the picture."""
     size, count = 12, 20
-    hole = torch.ones(count, 1, size, size, dtype=torch.bool)
+    hole = np.ones((count, size, size), bool)
     hole[0] = False
     boundary = [boundary_pixels(one) for one in hole]
-    at = torch.stack((boundary[1] % size, boundary[1] // size), 1).float()
-    link = FlowLink(
-        (at + torch.tensor(drift)).clamp(0, size - 1), torch.zeros(len(at)).half(), torch.zeros(len(at), 3).half()
-    )
-    found = follow(range(count), [link] * count, boundary, (size, size))[count - 1]
-    picture = torch.rand(3, size, size)
+    at = grid(size, size)
+    flow = (np.clip(at + np.array(drift, np.float32), 0, size - 1) - at).reshape(size, size, 2)
+    motion = of_each_pixel(flow, np.zeros_like(flow))
+    found = follow(range(count), [motion] * count, boundary, (size, size))[count - 1]
+    picture = np.random.default_rng(0).random((size, size, 3)).astype(np.float32)
     far = (found.xy < -2) | (found.xy > size + 1)
-    assert bool(far.any())
-    for rows in (torch.ones(len(at), dtype=torch.bool), far.any(1)):  # among others, and alone
-        reached, colours = gather({0: picture}, (found,), rows, CarryConfig(fade_frames=1e3))
-        assert torch.equal(reached, rows)
-        border = found.xy[rows].clamp(0, size - 1)
-        on_edge = (far[rows] & (border == border.round())).any(1) & (border == border.round()).all(1)
-        x, y = border[on_edge].long().unbind(1)
-        torch.testing.assert_close(colours[on_edge], picture[:, y, x].T, atol=1e-5, rtol=0)
+    assert far.any()
+    for dtype in (np.float32, np.float16):
+        shown = picture.astype(dtype)
+        for rows in (np.ones(len(at), bool), far[:, 0] | far[:, 1]):  # among others, and alone
+            reached, colours = gather({0: shown}, (found,), rows, CarryConfig(fade_frames=1e3))
+            np.testing.assert_array_equal(reached, rows)
+            border = np.clip(found.xy[rows], 0, size - 1)
+            on_edge = (far[rows] & (border == np.rint(border))).any(1) & (border == np.rint(border)).all(1)
+            x, y = border[on_edge].astype(int).T
+            np.testing.assert_allclose(colours[on_edge], shown[y, x], atol=1e-5)
 
 
 @pytest.mark.parametrize(("beyond", "lands"), [(0.4, True), (0.6, False)])
 def test_a_pixel_reaches_half_a_pixel_beyond_its_middle(beyond: float, lands: bool) -> None:
-    pixel = torch.zeros(1, dtype=torch.long)
+    pixel = np.zeros(1, int)
     for xy in ((-beyond, 0.0), (0.0, -beyond), (3 + beyond, 0.0), (0.0, 2 + beyond)):
-        link = FlowLink(torch.tensor([xy]), torch.zeros(1).half(), torch.zeros(1, 3).half())
-        found = follow([0, 1], [None, link], [pixel[:0], pixel], (3, 4))[1]
+        motion = of_each_pixel(np.broadcast_to(np.array(xy, np.float32), (3, 4, 2)))
+        found = follow([0, 1], [None, motion], [pixel[:0], pixel], (3, 4))[1]
         assert bool(found.source[0] == 0) == lands
 
 

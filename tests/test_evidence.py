@@ -1,5 +1,7 @@
 """What effects are found by: places in other frames, what most of these show, and what is put there in the end."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -9,13 +11,14 @@ from cleanplate.carry.consensus import Consensus, consensus, exposure, in_size_o
 from cleanplate.carry.cuts import LEFT, left_between
 from cleanplate.carry.effects import Finding, settle
 from cleanplate.carry.evidence import evidence
+from cleanplate.carry.fields import Field
 from cleanplate.carry.journal import pack, unpack
-from cleanplate.carry.motion import Field, Motion
+from cleanplate.carry.motion import Motion
 from cleanplate.carry.scene import Scene, Small, distance_to, factor_of, small_of
 from cleanplate.carry.shapes import enclosed
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Frame
-from cleanplate.imaging.smooth import Cells
 from tests.conftest import panning, texture
+from tests.motions import constant
 
 SIZE = (48, 64)
 BOX = slice(4, 40), slice(10, 50)
@@ -25,9 +28,8 @@ def pan_of(step: tuple[float, float], *, as_camera: bool = False) -> Motion:
     """Everything moves by that much in a frame."""
 
     def field(x: float, y: float) -> Field:
-        moved = torch.tensor([0.0, 0, 0, 0, 0] if as_camera else [x, y, 0, 0, 0]).view(5, 1, 1)
-        camera = torch.tensor([[1, 0, x], [0, 1, y], [0, 0, 1]]) if as_camera else None
-        return Field(camera, Cells(moved, 1))
+        camera = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]]) if as_camera else None
+        return replace(constant((0.0, 0.0) if as_camera else (x, y)), camera=camera)
 
     return Motion(field(*step), field(-step[0], -step[1]), (3, 5), SIZE)
 
@@ -201,9 +203,12 @@ def test_a_shadow_on_ground_of_a_deep_colour_is_dark() -> None:
 
 
 def left(one: torch.Tensor, other: torch.Tensor, flow: tuple[float, float] = (0.0, 0.0)) -> float:
-    there = torch.tensor(flow).view(2, 1, 1).expand(2, *one.shape[1:])
-    known = torch.ones(2, 1, *one.shape[1:], dtype=torch.bool)
-    return left_between(torch.stack((one, other)), torch.stack((there, -there)), known)
+    there = np.broadcast_to(np.array(flow, np.float32), (*one.shape[1:], 2))
+    return left_between(as_arrays(one, other), (there, -there), [np.ones(one.shape[1:], bool)] * 2)
+
+
+def as_arrays(*pictures: torch.Tensor) -> list[np.ndarray]:
+    return [picture.permute(1, 2, 0).numpy() for picture in pictures]
 
 
 def test_a_cut_is_told_by_what_the_best_motion_leaves() -> None:
@@ -214,8 +219,8 @@ def test_a_cut_is_told_by_what_the_best_motion_leaves() -> None:
     for seed in range(1, 6):
         assert left(one, panning(1, (64, 96), seed=seed)[0], (2.0, 1.0)) > LEFT
         assert left(one, 0.7 * panning(1, (64, 96), seed=seed)[0]) > LEFT
-    known = torch.zeros(2, 1, 64, 96, dtype=torch.bool)
-    assert left_between(torch.stack((one, other)), torch.zeros(2, 2, 64, 96), known) == 0  # nothing tells
+    known, still = [np.zeros((64, 96), bool)] * 2, [np.zeros((64, 96, 2), np.float32)] * 2
+    assert left_between(as_arrays(one, other), still, known) == 0  # nothing tells
 
 
 # What is put there

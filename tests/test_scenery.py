@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from cleanplate.carry.motion import Field, Matches, added, coarser, fit_parallax
+from cleanplate.carry.fields import Cells
+from cleanplate.carry.motion import Matches, added, coarser, fit_parallax
 from cleanplate.carry.scene import Places, Scene, Small, distance_to
 from cleanplate.carry.scenery import without_scenery
-from cleanplate.imaging.smooth import Cells
-from cleanplate.imaging.warp import pixel_grid
 from tests.conftest import texture
+from tests.motions import constant, grid
 from tests.test_belonging import looked_at
 from tests.test_evidence import pan_of
 
@@ -25,46 +25,41 @@ CORNERS = 0.15
 SETTINGS = {"size": (64, 96), "reach_px": 16.0, "tolerance_px": 0.25}
 
 
-def matches_of(moved: torch.Tensor) -> Matches:
-    """Every pixel, followed by (2, h, w)."""
-    xy = pixel_grid(64, 96).flatten(1).T.contiguous()
-    count = torch.ones(len(xy))
-    return Matches(xy, xy + moved.flatten(1).T, count, count > 0, torch.zeros(len(xy), 3), count)
-
-
-def pan(x: float) -> Field:
-    return Field(None, Cells(torch.tensor([x, 0.0, 0, 0, 0]).view(5, 1, 1), 1))
+def matches_of(moved: np.ndarray) -> Matches:
+    """Every pixel, followed by (h, w, 2)."""
+    xy = grid(64, 96)
+    count = np.ones(len(xy), np.float32)
+    return Matches(xy, xy + moved.reshape(-1, 2), count, count > 0, np.zeros((len(xy), 3), np.float32), count)
 
 
 def test_what_is_nearer_is_followed_by_its_own_motion() -> None:
-    moved = torch.zeros(2, 64, 96)
-    moved[0], moved[0, 40:] = 4.0, 5.0
-    found = fit_parallax(matches_of(moved), pan(4), torch.full((64 * 96,), 0.5), **SETTINGS)
-    far, near = found.at(torch.tensor([[48.0, 10], [48, 58]]))
-    torch.testing.assert_close(far, torch.zeros(2), atol=0.02, rtol=0)
-    torch.testing.assert_close(near, torch.tensor([0.8, 0]), atol=0.05, rtol=0)  # a part is not believed
+    moved = np.zeros((64, 96, 2), np.float32)
+    moved[..., 0], moved[40:, :, 0] = 4.0, 5.0
+    found = fit_parallax(matches_of(moved), constant((4, 0)), np.full(64 * 96, 0.5, np.float32), **SETTINGS)
+    far, near = found.at(np.array([[48.0, 10], [48, 58]]))
+    np.testing.assert_allclose(far, 0, atol=0.02)
+    np.testing.assert_allclose(near, [0.8, 0], atol=0.05)  # a part is not believed
 
 
 @pytest.mark.parametrize("case", ["near the hole", "as fast as the thing", "nothing agrees"])
 def test_there_is_no_parallax(case: str) -> None:
-    moved = torch.zeros(2, 64, 96)
-    moved[0], moved[0, 40:] = 4.0, 4.0 + (3.0 if case == "as fast as the thing" else 1.0)
+    moved = np.zeros((64, 96, 2), np.float32)
+    moved[..., 0], moved[40:, :, 0] = 4.0, 4.0 + (3.0 if case == "as fast as the thing" else 1.0)
     if case == "nothing agrees":
-        moved[0] = 4 + 1.2 * (2 * torch.rand(64, 96, generator=torch.Generator().manual_seed(0)) - 1)
-    away = torch.full((64 * 96,), 0.05 if case == "near the hole" else 0.5)
-    found = fit_parallax(matches_of(moved), pan(4), away, **SETTINGS)
-    assert float(found.values.abs().max()) < 0.25
+        moved[..., 0] = 4 + 1.2 * np.random.default_rng(0).uniform(-1, 1, (64, 96))
+    away = np.full(64 * 96, 0.05 if case == "near the hole" else 0.5, np.float32)
+    found = fit_parallax(matches_of(moved), constant((4, 0)), away, **SETTINGS)
+    assert float(np.abs(found.values).max()) < 0.25
 
 
 def test_cells_are_added_and_made_coarser() -> None:
-    y, x = torch.meshgrid(torch.arange(6.0), torch.arange(9.0), indexing="ij")
-    ramp = Cells(torch.stack((x, y)), 2)  # linear, so that nothing is lost
-    inner = torch.tensor([[7.0, 5], [9, 6]])
-    torch.testing.assert_close(coarser(ramp).at(inner), ramp.at(inner))
+    ramp = Cells(grid(6, 9).reshape(6, 9, 2), 2)  # linear, so that nothing is lost
+    inner = np.array([[7.0, 5], [9, 6]])
+    np.testing.assert_allclose(coarser(ramp).at(inner), ramp.at(inner), atol=1e-5)
     assert coarser(ramp).cell_px == 4
     both = added(coarser(ramp), ramp)
     assert both.cell_px == 2
-    torch.testing.assert_close(both.at(inner), 2 * ramp.at(inner))
+    np.testing.assert_allclose(both.at(inner), 2 * ramp.at(inner), atol=1e-5)
 
 
 def test_a_part_of_the_places_leads_to_the_same() -> None:

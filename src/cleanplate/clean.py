@@ -14,11 +14,12 @@ from jaxtyping import UInt8
 
 from cleanplate.config import DEFAULT_METHOD, Encoding, Method, find_method
 from cleanplate.errors import InputError
-from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame
+from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Frame
 from cleanplate.imaging.pixels import to_samples
 from cleanplate.imaging.visualise import provenance_to_grey
-from cleanplate.pipeline import describe, enough_memory, fill, find_device
+from cleanplate.pipeline import describe, enough_memory, fill
 from cleanplate.progress import tell
+from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.files import sha256
 from cleanplate.runtime.options import DEFAULT_RUN, RunOptions
 from cleanplate.video.images import image_files
@@ -80,12 +81,11 @@ def clean(
 
     def frames() -> Iterator[Frame]:
         for frame in shot.frames(run.on_step):
-            frame = frame.on(place)
             if on_frame is not None:
                 on_frame(frame)
             yield frame
 
-    counts, effects, left, number = torch.zeros(3, dtype=torch.long), 0, 0, 0
+    counts, pixels, effects, left, number = np.zeros(2, int), 0, 0, 0, 0
     with enough_memory(), ExitStack() as stack:
         like = {"like": shot.video, "span": shot.span, "fps": shot.fps}
         out = stack.enter_context(open_writer(output, encoding=encoding, **like))
@@ -94,19 +94,22 @@ def clean(
         for number, frame in enumerate(fill(frames(), method, run, total=shot.total), 1):
             whole = frame.pasted()
             out.write(to_samples(whole.picture, wide=whole.picture.dtype != torch.uint8), whole.hole[0].numpy())
-            changed = torch.zeros_like(whole.hole) if whole.effects is None else whole.effects.where
+            kind = whole.provenance[0].numpy()
+            changed = np.zeros(kind.shape, bool) if whole.effects is None else whole.effects.where[0].numpy()
             if kinds:
-                kinds.write(_as_picture(provenance_to_grey(whole.provenance[0].numpy(), changed[0].numpy())))
+                kinds.write(_as_picture(provenance_to_grey(kind, changed)))
             if found:
-                found.write(_as_picture(changed[0].numpy() * np.uint8(255)))
-            counts += torch.bincount(whole.provenance[~changed], minlength=3)
-            effects += int(changed.sum())
+                found.write(_as_picture(changed * np.uint8(255)))
+            masked = kind if whole.effects is None else np.where(changed, KNOWN, kind)
+            counts += [np.count_nonzero(masked == one) for one in (CARRIED, MADE_UP)]
+            pixels += kind.size
+            effects += np.count_nonzero(changed)
             left += 0 if whole.effects is None else whole.effects.left
             tell(run.on_step, "write", number, max(shot.total, number))
         if not number:
             raise InputError(f"{shot.video} has no frames", "at least one is needed", "check the file")
-    hidden, pixels = int(counts[1:].sum()), int(counts.sum()) + effects
-    carried, made_up = (int(counts[kind]) / max(1, hidden) for kind in (CARRIED, MADE_UP))
+    hidden = int(counts.sum())
+    carried, made_up = (counts / max(1, hidden)).tolist()
     elapsed_s = time.perf_counter() - started + run.work_dir.earlier_s
     return Cleaned(
         number,

@@ -19,6 +19,7 @@ from cleanplate.imaging.frame import MADE_UP, Frame
 from cleanplate.imaging.paint import painted
 from cleanplate.paper.methods import learn_all
 from cleanplate.progress import OnStep
+from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.options import RunOptions
 from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.unseen.learn import learn_unseen
@@ -78,11 +79,11 @@ def inpaint(
     nothing = torch.zeros_like(clip.hole)
     plate = Plate(clip.frames.clone(), nothing.to(torch.uint8), nothing, method, seed, 0.0)
     frames = (
-        Frame(index, picture.to(place, copy=True), (hole * MADE_UP).to(place, torch.uint8))
+        Frame(index, picture.clone(), (hole * MADE_UP).to(torch.uint8))
         for index, (picture, hole) in enumerate(zip(clip.frames, clip.hole, strict=True))
     )
     with enough_memory():
-        for frame in fill(frames, method, run, total=len(clip.frames)):
+        for frame in map(Frame.pasted, fill(frames, method, run, total=len(clip.frames))):
             plate.frames[frame.index], plate.provenance[frame.index] = frame.picture, frame.provenance
             if frame.effects is not None:
                 plate.effects[frame.index] = frame.effects.where
@@ -100,9 +101,9 @@ def fill(frames: Iterable[Frame], method: Method, run: RunOptions, *, total: int
         run: how; `begin` of its work folder was called.
         total: how many frames will come, if that is known.
     """
-    frames = painted(frames)
     if not method.carries:
-        return learn_all(frames, method, run)
+        place = find_device(run.device)
+        return learn_all(painted(frame.on(place) for frame in frames), method, run)
     carried = carry(frames, method.carry, run, effects=method.effects, total=total, to_be_learned=method.learns)
     if not method.learns:
         return (linked.frame for linked in carried)
@@ -118,7 +119,7 @@ def find_effects(frames: Iterable[Frame], method: Method, run: RunOptions, *, to
         run: who is told of every frame.
         total: how many frames will come, if that is known.
     """
-    return (linked.frame for linked in with_effects(painted(frames), method.carry, method.effects, run, total=total))
+    return (linked.frame for linked in with_effects(frames, method.carry, method.effects, run, total=total))
 
 
 @contextlib.contextmanager
@@ -166,14 +167,3 @@ def describe(clip: str, method: Method, run: RunOptions, device: torch.device) -
         "budget": f"{run.max_steps} {run.max_seconds}",
         "version": f"cleanplate {__version__}, torch {torch.__version__}",
     }
-
-
-def find_device(name: str) -> torch.device:
-    """The device of that name, if torch has it here."""
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        name = next(device for device in ("cuda", "mps", "cpu") if available[device])
-    if not available.get(name.partition(":")[0], False):
-        here = ", ".join(device for device, there in available.items() if there)
-        raise InputError(f"the device '{name}' is not available", f"there is {here} here", "choose one, or auto")
-    return torch.device(name)

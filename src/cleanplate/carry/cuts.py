@@ -4,12 +4,13 @@ Where the texture is scarce few matches agree, over no cut at all: so that hardl
 differ if even the best motion leaves as much between them as they hold.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
-from torch import Tensor
+from jaxtyping import Bool, Float32, Shaped
 
-from cleanplate.imaging.pixels import narrow, to_samples
+from cleanplate.carry.pictures import as_bytes
 
 # They are compared at about so many pixels a side.
 COMPARED_PX = 96
@@ -17,29 +18,34 @@ COMPARED_PX = 96
 LEFT = 0.4
 
 
-def differ(frames: Shaped[Tensor, "2 3 h w"], flow: Float[Tensor, "2 2 h w"], known: Bool[Tensor, "2 1 h w"]) -> bool:
+def differ(
+    pictures: Sequence[Shaped[np.ndarray, "h w 3"]],
+    flow: Sequence[Float32[np.ndarray, "h w 2"]],
+    known: Sequence[Bool[np.ndarray, "h w"]],
+) -> bool:
     """Whether no motion makes one picture of the other, whatever the exposure.
 
     Args:
-        frames: the two.
+        pictures: the two, in bytes or in floats 0..1.
         flow: between them, there and back.
         known: where they are compared.
     """
-    return left_between(frames, flow, known) > LEFT
+    return left_between(pictures, flow, known) > LEFT
 
 
 def left_between(
-    frames: Shaped[Tensor, "2 3 h w"], flow: Float[Tensor, "2 2 h w"], known: Bool[Tensor, "2 1 h w"]
+    pictures: Sequence[Shaped[np.ndarray, "h w 3"]],
+    flow: Sequence[Float32[np.ndarray, "h w 2"]],
+    known: Sequence[Bool[np.ndarray, "h w"]],
 ) -> float:
     """Mean difference that the better of no motion and flow leaves, in parts of the contrast of the first picture."""
-    here, there = (narrow(to_samples(frame)) for frame in frames)
+    here, there = (as_bytes(picture) for picture in pictures)
     step = max(1, min(here.shape[:2]) // COMPARED_PX)
     y, x = np.indices(here.shape[:2], np.float32)[:, ::step, ::step]
-    moved_x, moved_y = (x + flow[0, 0, ::step, ::step].cpu().numpy(), y + flow[0, 1, ::step, ::step].cpu().numpy())
+    moved_x, moved_y = x + flow[0][::step, ::step, 0], y + flow[0][::step, ::step, 1]
     here = cv2.blur(here, (step, step))[::step, ::step].astype(np.float32)
     there = cv2.blur(there, (step, step))
-    seen = known[0, 0, ::step, ::step].cpu().numpy()
-    theirs = known[1, 0].cpu().numpy().view(np.uint8)
+    seen, theirs = known[0][::step, ::step], known[1].view(np.uint8)
     left = []
     for at in ((x, y), (moved_x, moved_y)):
         other = cv2.remap(there, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)

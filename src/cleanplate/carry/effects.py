@@ -21,6 +21,7 @@ from cleanplate.carry.belonging import STRONG, WEAK, Looked, exceeds
 from cleanplate.carry.journal import Border, Journal, bits, mask_of
 from cleanplate.carry.linking import Linker
 from cleanplate.carry.motion import Motion
+from cleanplate.carry.pictures import hole_of
 from cleanplate.carry.scene import Scene, Small, factor_of, small_of
 from cleanplate.carry.shapes import grown
 from cleanplate.carry.suspects import OFFSETS, find
@@ -114,7 +115,7 @@ class EffectsStage:
             finding = None if seen is None or not seen.found.any() else _finding(seen, self.smalls[number].hole)
             motion = self.motions[number] if number < len(self.motions) else None
             block.append(_with(one.frame, finding, CUT if motion is None else motion))
-            kept.append({"finding": finding and finding.packed(), "motion": motion and asdict(motion.to("cpu"))})
+            kept.append({"finding": finding and finding.packed(), "motion": motion and asdict(motion)})
             self.before.append(nothing if finding is None else finding.found & ~self.smalls[number].hole)
         self.waiting = self.waiting[count:]
         self._forget()
@@ -133,7 +134,7 @@ class EffectsStage:
         """A frame that an earlier run was done with."""
         small = small_of(one.frame, factor_of(one.frame.size), rim=True)
         finding = kept["finding"] and Finding.load(kept["finding"])
-        motion = kept["motion"] and Motion.load(kept["motion"], one.frame.picture.device)
+        motion = kept["motion"] and Motion.load(kept["motion"])
         self.smalls.append(small)
         self.motions.append(motion)
         self.before.append(np.zeros_like(small.hole) if finding is None else finding.found & ~small.hole)
@@ -187,7 +188,7 @@ def _with(frame: Frame, finding: Finding | None, motion: Motion | Literal["cut"]
         if bool(where.any()):
             of_each = torch.from_numpy(light[:height, :width]).permute(2, 0, 1).to(device)[:, where[0]]
             frame.add_effects(where, of_each.half())
-    return LinkedFrame(frame, boundary_pixels(frame.hole), onward=motion)
+    return LinkedFrame(frame, boundary_pixels(hole_of(frame)), onward=motion)
 
 
 def settle(frame: Frame) -> None:

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 
-import torch
-from jaxtyping import Bool, Int
-from torch import Tensor
+import numpy as np
+from jaxtyping import Bool
 
-from cleanplate.carry.trajectories import FlowLink, LinkedFrame, Trajectories, boundary_pixels, follow, gather
+from cleanplate.carry.motion import Motion
+from cleanplate.carry.pictures import held_by, hole_of, put, unseen_of
+from cleanplate.carry.trajectories import LinkedFrame, Pixels, Trajectories, boundary_pixels, follow, gather
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.frame import CARRIED
 from cleanplate.runtime.threads import in_order
+
+Mask = Bool[np.ndarray, "H W"]
 
 
 def both_trajectories(
@@ -27,10 +30,10 @@ def both_trajectories(
         (window[:count], [one.backward for one in window[:count]], sources),
     ]
 
-    def followed(way: tuple[list[LinkedFrame], list[FlowLink | None], Trajectories | None]) -> list[Trajectories]:
-        chain, links, end = way
+    def followed(way: tuple[list[LinkedFrame], list[Motion | None], Trajectories | None]) -> list[Trajectories]:
+        chain, motions, end = way
         numbers, boundary = [one.frame.index for one in chain], [one.boundary for one in chain]
-        return follow(numbers, links, boundary, chain[0].frame.size, end)
+        return follow(numbers, motions, boundary, chain[0].frame.size, end)
 
     futures, pasts = in_order(followed, ways)
     return list(zip(futures[::-1][:count], pasts, strict=True))
@@ -40,25 +43,25 @@ def fuse(
     window: list[LinkedFrame],
     block: list[LinkedFrame],
     trajectories: list[tuple[Trajectories, Trajectories]],
-    wanted: Sequence[Bool[Tensor, "1 H W"]],
+    wanted: Sequence[Mask],
     config: CarryConfig,
-) -> list[Int[Tensor, " _"]]:
+) -> list[Pixels]:
     """Fill what is wanted of the frames of a block with colours from the window.
 
     Returns:
         the pixels of each that were reached, counted row by row.
     """
-    pictures = {one.frame.index: one.frame.picture for one in window}
+    pictures = {one.frame.index: held_by(one.frame) for one in window}
 
-    def find(job: tuple[LinkedFrame, tuple[Trajectories, Trajectories], Tensor]) -> tuple[Tensor, Tensor]:
+    def find(job: tuple[LinkedFrame, tuple[Trajectories, Trajectories], Mask]) -> tuple[Pixels, np.ndarray]:
         one, both, mine = job
-        reached, colours = gather(pictures, both, mine.flatten()[one.boundary], config)
+        reached, colours = gather(pictures, both, mine.reshape(-1)[one.boundary], config)
         return one.boundary[reached], colours
 
     # All colours first: sources lie beside holes, and must not change meanwhile.
     found = list(in_order(find, zip(block, trajectories, wanted, strict=True)))
     for one, (pixels, colours) in zip(block, found, strict=True):
-        one.frame.set_pixels(pixels, colours)
+        put(one.frame, pixels, colours)
     return [pixels for pixels, _ in found]
 
 
@@ -70,30 +73,26 @@ def second_choice(window: list[LinkedFrame], block: range, config: CarryConfig) 
         block: numbers of those to be filled.
         config: see CarryConfig.
     """
-    left = [one.at(torch.nonzero(one.frame.unseen.flatten()).flatten()) for one in window]
+    unseen = [unseen_of(one.frame) for one in window]
+    left = [one.at(np.flatnonzero(mine)) for one, mine in zip(window, unseen, strict=True)]
     if not any(len(left[number].boundary) for number in block):
         return
     trajectories = both_trajectories(left, block.stop)[block.start :]
     some = [left[number] for number in block]
-    reached = fuse(window, some, trajectories, [one.frame.unseen for one in some], config)
+    reached = fuse(window, some, trajectories, [unseen[number] for number in block], config)
     for one, pixels in zip(some, reached, strict=True):
-        one.frame.set_provenance(pixels, CARRIED)
+        hole_of(one.frame).reshape(-1)[pixels] = CARRIED
 
 
-def carry_on(window: list[LinkedFrame], left: Bool[Tensor, "T 1 H W"], config: CarryConfig) -> Bool[Tensor, "T 1 H W"]:
-    """Carry to what is left from what has been filled since, along the links of `carry`.
+def carry_on(window: list[LinkedFrame], left: Bool[np.ndarray, "T H W"], config: CarryConfig) -> None:
+    """Carry to what is left from what has been filled since, along the motion of `carry`.
 
     Args:
         window: frames that follow each other; everything but `left` counts as known.
-        left: what to fill; nothing that `carry` has reached.
+        left: what to fill; nothing that `carry` has reached. What is reached is taken out of it.
         config: see CarryConfig.
-
-    Returns:
-        the pixels that were reached.
     """
     some = [one.at(boundary_pixels(mine)) for one, mine in zip(window, left, strict=True)]
-    reached = torch.zeros_like(left)
     found = fuse(some, some, both_trajectories(some, len(some)), list(left), config)
-    for mine, pixels in zip(reached, found, strict=True):
-        mine.view(-1)[pixels] = True
-    return reached
+    for mine, pixels in zip(left, found, strict=True):
+        mine.reshape(-1)[pixels] = False

@@ -20,7 +20,9 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from cleanplate.carry.trajectories import FlowLink, LinkedFrame, boundary_pixels
+from cleanplate.carry.motion import Motion
+from cleanplate.carry.pictures import unseen_of
+from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.imaging.frame import Effects, Frame
 from cleanplate.runtime.work_dir import WorkDir
 
@@ -41,7 +43,7 @@ class Journal(Generic[B]):
         stage: what its files are called.
         load: makes what the stage knew at the end of a block of what `dataclasses.asdict` had made of it.
         after: the stage before, whose blocks are forgotten once this one has filled their frames.
-        links: keep also what leads from the unseen pixels to the neighbours.
+        links: keep also what leads to the neighbours.
         restore: gives a frame back what was kept of it; puts what its hole was filled with into it if not given.
     """
 
@@ -81,9 +83,8 @@ class Journal(Generic[B]):
         unpack(one.frame, kept["fill"])
         if not self.links:
             return one
-        device = one.frame.picture.device
-        forward, backward = (None if link is None else FlowLink(**link).to(device) for link in kept["links"])
-        return LinkedFrame(one.frame, boundary_pixels(one.frame.unseen), forward, backward)
+        forward, backward = (motion and Motion.load(motion) for motion in kept["links"])
+        return LinkedFrame(one.frame, boundary_pixels(unseen_of(one.frame)), forward, backward)
 
     def note(
         self,
@@ -106,13 +107,24 @@ class Journal(Generic[B]):
         first, self.count = self.count, self.count + len(block)
         if kept is None:
             kept = [{"fill": pack(one.frame)} | ({"links": _links(one)} if self.links else {}) for one in block]
-        self.work_dir.save_piece(f"{self.stage}-{first:07}-{self.count:07}", list(kept))
+        self.work_dir.save_piece(f"{self.stage}-{first:07}-{self.count:07}", saveable(list(kept)))
         # Copies: a slice would save the whole tensor.
         state = None if border is None else asdict(border)  # type: ignore[call-overload]
-        self.work_dir.save(self.stage, {"count": self.count, "border": state, "elapsed_s": elapsed_s})
+        self.work_dir.save(self.stage, {"count": self.count, "border": saveable(state), "elapsed_s": elapsed_s})
         for name, _, end in _blocks(self.work_dir, self.after) if self.after else ():
             if end <= self.count:
                 self.work_dir.forget(name)
+
+
+def saveable(kept: Any) -> Any:
+    """The same with tensors for arrays, of which a work folder holds none; `np.asarray` makes arrays of them again."""
+    if isinstance(kept, np.ndarray):
+        return torch.from_numpy(kept.copy())  # or the whole of what it is a part of would be saved
+    if isinstance(kept, dict):
+        return {name: saveable(value) for name, value in kept.items()}
+    if isinstance(kept, list | tuple):
+        return type(kept)(saveable(value) for value in kept)
+    return kept
 
 
 def _blocks(work_dir: WorkDir, stage: str) -> list[tuple[str, int, int]]:
@@ -121,10 +133,8 @@ def _blocks(work_dir: WorkDir, stage: str) -> list[tuple[str, int, int]]:
     return [(name, int(first), int(end)) for name, first, end in numbers]
 
 
-def _links(one: LinkedFrame) -> list[dict[str, Tensor] | None]:
-    """At unseen pixels."""
-    left = one.at(boundary_pixels(one.frame.unseen))
-    return [None if link is None else asdict(link.cpu()) for link in (left.forward, left.backward)]
+def _links(one: LinkedFrame) -> list[dict[str, Any] | None]:
+    return [motion and asdict(motion) for motion in (one.forward, one.backward)]
 
 
 def pack(frame: Frame) -> dict[str, Any]:

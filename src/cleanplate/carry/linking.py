@@ -1,41 +1,32 @@
-"""Link two neighbouring frames: where the boundary pixels of each land in the other.
+"""Link two neighbouring frames: how what is hidden in one moves to the other.
 
 Flow is estimated in a window around the holes, followed at scattered points, and completed in the hole (motion.py).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Float32, Shaped, UInt8
 from torch import Tensor
 
 from cleanplate.carry.cuts import differ
-from cleanplate.carry.motion import Field, Motion, corners, fit_both_ways, fit_parallax, match, spacing
-from cleanplate.carry.trajectories import CUT, FlowLink, LinkedFrame, link
+from cleanplate.carry.fields import Cells, Field
+from cleanplate.carry.motion import Flow, Motion, corners, fit_both_ways, fit_parallax, match, spacing
+from cleanplate.carry.pictures import as_bytes, box_of, hole_of, picture_of, square
+from cleanplate.carry.trajectories import CUT, LinkedFrame
 from cleanplate.config import CarryConfig
-from cleanplate.imaging.flow import LEAST_SIZE, both_ways, gray
-from cleanplate.imaging.frame import box_around
-from cleanplate.imaging.smooth import Cells, dilate
-from cleanplate.imaging.warp import pixel_grid, read
+from cleanplate.imaging.flow import LARGE_PX, LEAST_SIZE, PATCHES_APART_PX, both_ways, dis
 
 # Flow is estimated in a window around the holes that goes on for so many widths of the fit's own window.
 MARGIN = 2.0
+# On frames whose shorter side is about that; larger ones are made smaller.
+FLOW_PX = 480
 
 KnownPictures = Callable[[int], Float[Tensor, "3 H W"]]
 """The picture of a frame, by its index, as it would be if nothing were hidden in it."""
-
-
-class Links(NamedTuple):
-    """Between two neighbours."""
-
-    there: FlowLink
-    back: FlowLink
-    motion: Motion | None
-    """What they are made of; None over a cut."""
 
 
 @dataclass(frozen=True)
@@ -47,41 +38,41 @@ class Linker:
     """Weight of flow that was estimated on filled pixels; 0 where they are only painted over."""
     known_pictures: KnownPictures | None = None
     """Take the flow from these, and do not complete it: to measure what knowing the motion would give."""
+    quick: bool = False
+    """On pictures of half the size, if they are not small: good enough for what is estimated again."""
     parallax: bool = False
     """Whether what is known is followed closely too, not only what the holes hide."""
 
-    def __call__(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Links:
-        """The links of a frame to the next and back."""
+    def __call__(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Motion | None:
+        """The motion from a frame to the next; None over a cut, or where neither hides anything."""
         one, other = pair
-        motion = one.onward
-        if motion is None and len(one.boundary) + len(other.boundary):
-            motion = self.motion(pair)
-        if motion is None or motion == CUT:
-            return Links(nowhere(one.boundary), nowhere(other.boundary), None)
-        width = one.frame.size[1]
-        return Links(
-            link(one.boundary, width, motion.corner, motion.there, motion.back, motion.size),
-            link(other.boundary, width, motion.corner, motion.back, motion.there, motion.size),
-            motion,
-        )
+        if one.onward is not None:
+            return None if one.onward == CUT else one.onward
+        return self.motion(pair) if len(one.boundary) + len(other.boundary) else None
+
+    def _smaller(self, side_px: int) -> int:
+        """How many times smaller frames with that shorter side are made for the flow."""
+        smaller = max(1, round(side_px / FLOW_PX))
+        return 2 * smaller if self.quick and side_px / (2 * smaller) >= LARGE_PX else smaller
 
     def motion(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Motion | None:
         """The motion from a frame to the next, around their holes; None over a cut."""
         config, frames = self.config, [linked.frame for linked in pair]
-        hole = torch.stack([frame.hole for frame in frames])
+        holes = [hole_of(frame) for frame in frames]
         reach_px = config.reach * min(frames[0].size)  # of the frame, whatever the window
         margin_px = config.margin_px + max(LEAST_SIZE, round(MARGIN * reach_px))
-        rows, columns = box_around(hole.any(0)[0], margin_px)
-        pictures = seen = torch.stack([frame.picture[:, rows, columns] for frame in frames])
+        rows, columns = box_of(holes[0] | holes[1], margin_px)
+        pictures = seen = [picture_of(frame, rows, columns) for frame in frames]
         if self.known_pictures is not None:
-            seen = torch.stack([self.known_pictures(frame.index)[:, rows, columns] for frame in frames])
-        flow = both_ways(seen, config.estimator)
-        near = dilate(hole[..., rows, columns], config.margin_px)
-        points, texture = (one.to(flow.device) for one in corners(gray(seen[0]), spacing(reach_px)))
-        matches = match(pictures, flow, near, points, texture)
-        if matches.support < config.least_support and differ(pictures, flow, ~near):
+            seen = [self.known_pictures(frame.index).permute(1, 2, 0).numpy()[rows, columns] for frame in frames]
+        greys = [cv2.cvtColor(as_bytes(one), cv2.COLOR_RGB2GRAY) for one in seen]
+        flow = _estimated(seen, greys, config.estimator, self._smaller(min(frames[0].size)))
+        near = [cv2.dilate(hole[rows, columns], square(config.margin_px)) for hole in holes]
+        points, texture = corners(greys[0], spacing(reach_px))
+        matches = match((pictures[0], pictures[1]), flow, (near[0], near[1]), points, texture)
+        if matches.support < config.least_support and differ(pictures, flow, [one == 0 for one in near]):
             return None
-        size = (near.shape[2], near.shape[3])
+        size = near[0].shape
         *fields, still = fit_both_ways(
             matches,
             size,
@@ -98,27 +89,45 @@ class Linker:
         if still or not self.parallax:
             return motion
         away = [
-            read(distance(one[0])[None], at)[:, 0] for one, at in zip(near, (matches.start, matches.end), strict=True)
+            Cells(distance(one), 1).at(at)[:, 0] for one, at in zip(near, (matches.start, matches.end), strict=True)
         ]
         settings = {"size": size, "reach_px": reach_px, "tolerance_px": config.flow_tolerance_px}
-        shares = torch.minimum(*away) / min(frames[0].size)
+        shares = np.minimum(*away) / min(frames[0].size)
         parallax = [fit_parallax(*way, shares, **settings) for way in ((matches, there), (matches.back, back))]
         return replace(motion, parallax=(parallax[0], parallax[1]))
 
 
-def distance(mask: Bool[Tensor, "h w"]) -> Float[Tensor, "h w"]:
+def _estimated(
+    pictures: list[Shaped[np.ndarray, "h w 3"]], greys: list[UInt8[np.ndarray, "h w"]], estimator: str, smaller: int
+) -> tuple[Flow, Flow]:
+    """The flow from the first of two pictures to the second, and back; DIS on pictures that are so many times smaller.
+
+    DIS without refinement and with patches twice as far apart: faster, and better carried along.
+    """
+    if estimator != "dis" or min(greys[0].shape) < LEAST_SIZE * smaller:
+        stacked = torch.stack([torch.from_numpy(np.ascontiguousarray(one)).permute(2, 0, 1) for one in pictures])
+        there, back = np.ascontiguousarray(both_ways(stacked, estimator).permute(0, 2, 3, 1).numpy())
+        return there, back
+    height, width = greys[0].shape
+    size = (width // smaller, height // smaller)
+    if smaller > 1:
+        greys = [cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in greys]
+    stride_px = PATCHES_APART_PX if min(size) >= LARGE_PX else PATCHES_APART_PX - 2
+    there, back = (dis(*pair, refined=False, stride_px=stride_px) for pair in (greys, greys[::-1]))
+    if smaller > 1:
+        scale = np.array([width / size[0], height / size[1]], np.float32)
+        there, back = (cv2.resize(flow, (width, height)) * scale for flow in (there, back))
+    return there, back
+
+
+def distance(mask: UInt8[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w 1"]:
     """Of every pixel, from what is marked, in pixels."""
-    pixels = (~mask).cpu().numpy().astype(np.uint8)
-    return torch.from_numpy(cv2.distanceTransform(pixels, cv2.DIST_L2, 3)).to(mask.device)
+    return cv2.distanceTransform(np.asarray(mask == 0, np.uint8), cv2.DIST_L2, 3)[..., None]
 
 
-def known_motion(flow: Float[Tensor, "2 h w"], fitted: Field) -> Field:
+def known_motion(flow: Flow, fitted: Field) -> Field:
     """The flow as it is, and the brightness that was fitted."""
-    _, brightness = fitted.at(pixel_grid(flow.shape[1], flow.shape[2], flow.device).flatten(1).T)
-    return Field(None, Cells(torch.cat((flow, brightness.T.view(3, *flow.shape[1:]))), 1))
-
-
-def nowhere(boundary: Int[Tensor, " n"]) -> FlowLink:
-    """The link of a frame whose neighbour shows nothing of it."""
-    none = torch.zeros(len(boundary), 3, device=boundary.device)
-    return FlowLink(none[:, :2].contiguous(), torch.full_like(none[:, 0], torch.inf).half(), none.half())
+    height, width = flow.shape[:2]
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    _, brightness = fitted.at(np.stack((x, y), -1).reshape(-1, 2))
+    return Field(None, Cells(np.concatenate((flow, brightness.reshape(height, width, 3)), 2), 1))

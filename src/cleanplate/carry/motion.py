@@ -7,19 +7,15 @@ Letters: n points are matched from frame i to frame j of a pair.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, no_type_check
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float, Shaped, UInt8
-from torch import Tensor
+from jaxtyping import Bool, Float32, Float64, Shaped, UInt8
 
+from cleanplate.carry.fields import ONE, Cells, Field, between, camera_motion, cell_size, local_fit
 from cleanplate.imaging.homography import ransac_homography
-from cleanplate.imaging.pixels import to_float
-from cleanplate.imaging.smooth import Cells, cell_size, local_fit
-from cleanplate.imaging.warp import pixel_grid, read
+from cleanplate.runtime.compiled import compiled
 
 # A homography is fitted to so many matches at most, and believed if a third of them agree on it.
 HOMOGRAPHY_MOST, HOMOGRAPHY_LEAST, HOMOGRAPHY_TOLERANCE_PX, HOMOGRAPHY_SUPPORT = 1000, 50, 1.0, 1 / 3
@@ -44,21 +40,28 @@ MOST_PARALLAX = 0.3
 STILL_PX, STRAYS_PX, STRAYS_SHARE = 0.03, 0.35, 0.9
 # Colours are compared over squares of this side. Smaller than the margin that is kept from a hole.
 COLOUR_PX = 5
+# A pixel that a sample is made of for so little is none of it.
+SHARE = 1e-4
+# Noise is measured at every so many pixels along a row.
+NOISE_EVERY = 3
+
+Points = Float32[np.ndarray, "n 2"]
+Flow = Float32[np.ndarray, "h w 2"]
 
 
 @dataclass(frozen=True)
 class Matches:
     """Points of frame i, and where they are in frame j."""
 
-    start: Float[Tensor, "n 2"]
-    end: Float[Tensor, "n 2"]
-    confidence: Float[Tensor, " n"]
+    start: Points
+    end: Points
+    confidence: Float32[np.ndarray, " n"]
     """0..1, falling with the forward-backward error; 0 if it leaves the picture."""
-    known: Bool[Tensor, " n"]
+    known: Bool[np.ndarray, " n"]
     """Neither end is near a hole."""
-    brightness: Float[Tensor, "n 3"]
+    brightness: Float32[np.ndarray, "n 3"]
     """By how much i is brighter than j there."""
-    texture: Float[Tensor, " n"]
+    texture: Float32[np.ndarray, " n"]
     """0..1: how much there is to hold on to at the start, beside the noise."""
 
     @property
@@ -67,9 +70,8 @@ class Matches:
 
         Above 0.5 within a shot, near 0 over a cut. Where nothing has texture nothing disagrees.
         """
-        texture = self.texture * self.known
-        total = float(texture.sum())
-        return float((self.confidence * self.known).sum()) / total if total >= LEAST_KNOWN else 1.0
+        total = float(self.texture[self.known].sum())
+        return float(self.confidence[self.known].sum()) / total if total >= LEAST_KNOWN else 1.0
 
     @property
     def back(self) -> "Matches":
@@ -77,7 +79,7 @@ class Matches:
         return replace(self, start=self.end, end=self.start, brightness=-self.brightness)
 
 
-def corners(gray: UInt8[np.ndarray, "h w"], spacing_px: int) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
+def corners(gray: UInt8[np.ndarray, "h w"], spacing_px: int) -> tuple[Points, Float32[np.ndarray, " n"]]:
     """In every square of that side, the pixel with the most texture around it (Shi & Tomasi 1994).
 
     Returns:
@@ -85,82 +87,47 @@ def corners(gray: UInt8[np.ndarray, "h w"], spacing_px: int) -> tuple[Float[Tens
         rises by g levels a pixel tells its shift to within sqrt(2 / m) s / g pixels.
     """
     height, width = gray.shape
-    rows, columns = -(-height // spacing_px), -(-width // spacing_px)
-    score = np.full((rows * spacing_px, columns * spacing_px), -1, np.float32)
-    score[:height, :width] = cv2.cornerMinEigenVal(gray, 5)
-    squares = score.reshape(rows, spacing_px, columns, spacing_px).transpose(0, 2, 1, 3).reshape(rows, columns, -1)
-    best = squares.argmax(-1)
+    squares = -(-height // spacing_px) * -(-width // spacing_px)
+    xy, score = np.empty((squares, 2), np.float32), np.empty(squares, np.float32)
+    _best_of_squares(cv2.cornerMinEigenVal(gray, 5), spacing_px, xy, score)
     # OpenCV sums (Sobel / 4 / block / 255)^2 over a block, and Sobel is 8 times the rise.
-    rise_sq = np.maximum(squares.max(-1), 0) * (4 * 255 / 8) ** 2
+    rise_sq = np.maximum(score, 0) * (4 * 255 / 8) ** 2
     error_sq = 2 / PATCH_PX**2 * noise_level(gray) ** 2 / np.maximum(rise_sq, 1e-9)
-    y, x = np.divmod(best, spacing_px)
-    y, x = y + spacing_px * np.arange(rows)[:, None], x + spacing_px * np.arange(columns)
-    xy = np.stack((x, y), -1).reshape(-1, 2).astype(np.float32)
-    return torch.from_numpy(xy), torch.from_numpy((1 / (1 + error_sq / TEXTURE_SCALE_PX**2)).ravel().astype(np.float32))
+    return xy, (1 / (1 + error_sq / TEXTURE_SCALE_PX**2)).astype(np.float32)
 
 
 def noise_level(gray: UInt8[np.ndarray, "h w"]) -> float:
     """Standard deviation of the noise of a picture, in levels (Immerkaer 1996, with a median for its mean)."""
-    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
-    return 1.4826 * float(np.median(np.abs(cv2.filter2D(gray, cv2.CV_32F, kernel))))
+    counts = np.zeros(16 * 256, np.int64)
+    _count_noise(gray, counts)
+    return 1.4826 * float(np.searchsorted(np.cumsum(counts), counts.sum() / 2)) / 6
 
 
 def match(
-    frames: Shaped[Tensor, "2 3 h w"],
-    flow: Float[Tensor, "2 2 h w"],
-    near: Bool[Tensor, "2 1 h w"],
-    points: Float[Tensor, "n 2"],
-    texture: Float[Tensor, " n"],
+    pictures: tuple[Shaped[np.ndarray, "h w 3"], Shaped[np.ndarray, "h w 3"]],
+    flow: tuple[Flow, Flow],
+    near: tuple[UInt8[np.ndarray, "h w"], UInt8[np.ndarray, "h w"]],
+    points: Points,
+    texture: Float32[np.ndarray, " n"],
 ) -> Matches:
     """Follow points along the flow of a pair of frames, both ways.
 
     Args:
-        frames: the pair.
+        pictures: the pair, in bytes or in floats 0..1.
         flow: from the first to the second, and back.
         near: hole, grown to where flow has seen what was painted into it.
         points: in the first.
         texture: how well they can be followed (`corners`).
     """
-    end = points + read(flow[0], points)
-    error = (end + read(flow[1], end) - points).norm(dim=1)
-    last = end.new_tensor([flow.shape[3] - 1, flow.shape[2] - 1])
-    inside = ((end >= 0) & (end <= last)).all(1)
-    touches = (read(near[0].float(), points) > 1e-4) | (read(near[1].float(), end) > 1e-4)
-    first, second = (to_float(_local_means(frame)) for frame in frames)
-    return Matches(
-        start=points,
-        end=end,
-        confidence=texture * inside * torch.exp(-(error / CONFIDENCE_SCALE_PX).square()),
-        known=~touches[:, 0],
-        brightness=read(first, points) - read(second, end),
-        texture=texture,
-    )
-
-
-def _local_means(picture: Shaped[Tensor, "3 h w"]) -> Shaped[Tensor, "3 h w"]:
-    """Means over small squares."""
-    pixels = picture if picture.dtype == torch.uint8 else picture.float()  # OpenCV blurs no half floats
-    pixels = np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())
-    return torch.from_numpy(cv2.blur(pixels, (COLOUR_PX, COLOUR_PX))).permute(2, 0, 1).to(picture.device)
-
-
-@dataclass(frozen=True)
-class Field:
-    """What was fitted, from a frame to its neighbour, anywhere."""
-
-    camera: Float[Tensor, "3 3"] | None
-    rest: Cells
-    """The motion beside that of the camera, and the difference in brightness: 5 channels."""
-
-    def at(self, xy: Float[Tensor, "n 2"]) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 3"]]:
-        """The motion in pixels, and what is to be added to the colours of the neighbour."""
-        rest = self.rest.at(xy)
-        return camera_motion(self.camera, xy) + rest[:, :2], rest[:, 2:]
-
-    def to(self, device: torch.device | str) -> "Field":
-        """On a device."""
-        camera = None if self.camera is None else self.camera.to(device)
-        return Field(camera, Cells(self.rest.values.to(device), self.rest.cell_px))
+    count = len(points)
+    end, error_sq = np.empty((count, 2), np.float32), np.empty(count, np.float32)
+    known, light = np.empty(count, bool), np.empty((count, 3), np.float32)
+    scale = 1 / 255 if pictures[0].dtype == np.uint8 else 1.0
+    # Means over small squares.
+    one, other = (cv2.blur(np.ascontiguousarray(picture), (COLOUR_PX, COLOUR_PX)) for picture in pictures)
+    _match(one, other, *flow, *near, points, scale, end, error_sq, known, light)
+    confidence = texture * np.exp(-error_sq / np.float32(CONFIDENCE_SCALE_PX**2))
+    return Matches(points, end, confidence, known, light, texture)
 
 
 @dataclass(frozen=True)
@@ -178,17 +145,24 @@ class Motion:
     parallax: tuple[Cells, Cells] | None = None
     """By how much what is known, away from the holes, moves otherwise than was fitted: to the next, and back."""
 
-    def to(self, device: torch.device | str) -> "Motion":
-        """On a device. The parallax is only used on the CPU."""
-        return replace(self, there=self.there.to(device), back=self.back.to(device))
+    @property
+    def reversed(self) -> "Motion":
+        """From the next to the frame."""
+        parallax = self.parallax and self.parallax[::-1]
+        return replace(self, there=self.back, back=self.there, parallax=parallax)
 
     @classmethod
-    def load(cls, state: dict[str, Any], device: torch.device) -> "Motion":
+    def load(cls, state: dict[str, Any]) -> "Motion":
         """Of what `dataclasses.asdict` had made of it."""
-        there, back = (Field(way["camera"], Cells(**way["rest"])).to(device) for way in (state["there"], state["back"]))
-        parallax = state["parallax"]
-        if parallax is not None:
-            parallax = Cells(**parallax[0]), Cells(**parallax[1])
+
+        def cells(held: dict[str, Any]) -> Cells:
+            return Cells(np.asarray(held["values"]), held["cell_px"])
+
+        def field(held: dict[str, Any]) -> Field:
+            return Field(None if held["camera"] is None else np.asarray(held["camera"]), cells(held["rest"]))
+
+        there, back = field(state["there"]), field(state["back"])
+        parallax = state["parallax"] and (cells(state["parallax"][0]), cells(state["parallax"][1]))
         return cls(there, back, state["corner"], state["size"], state["still"], parallax)
 
 
@@ -217,36 +191,37 @@ def fit_both_ways(
         brightness_tolerance: the same from the local brightness change.
     """
     known = matches.confidence * matches.known
-    weight = torch.maximum(known, filled_weight * matches.confidence)
+    weight = np.maximum(known, np.float32(filled_weight) * matches.confidence)
     still = stands_still(matches, known)
     camera = None if still else fit_homography(matches.start, matches.end, known > VOTES_FROM, size)
 
-    def fit(way: Matches, camera: Tensor | None) -> Field:
+    def fit(way: Matches, camera: Float64[np.ndarray, "3 3"] | None) -> Field:
         options = {"size": size, "sigma_px": reach_px}
         brightness = local_fit(
             way.brightness, way.start, known, tolerance=brightness_tolerance, iterations=3, **options
         )
         if still:  # what was measured is noise
-            return Field(camera, Cells(torch.cat((brightness.values[:2] * 0, brightness.values)), brightness.cell_px))
+            none = np.zeros_like(brightness.values[..., :2])
+            return Field(camera, Cells(np.concatenate((none, brightness.values), 2), brightness.cell_px))
         rest = way.end - way.start - camera_motion(camera, way.start)
-        middles = cell_middles(size, cell_size(reach_px), rest)
+        middles = cell_middles(size, cell_size(reach_px))
         motion = local_fit(
-            torch.cat((rest, torch.zeros_like(middles))),
-            torch.cat((way.start, middles)),
-            torch.cat((weight, torch.full_like(middles[:, 0], CAMERA_WEIGHT))),
+            np.concatenate((rest, np.zeros_like(middles))),
+            np.concatenate((way.start, middles)),
+            np.concatenate((weight, np.full(len(middles), CAMERA_WEIGHT, np.float32))),
             tolerance=flow_tolerance_px,
             **options,
         )
-        return Field(camera, Cells(torch.cat((motion.values, brightness.values)), motion.cell_px))
+        return Field(camera, Cells(np.concatenate((motion.values, brightness.values), 2), motion.cell_px))
 
-    back = None if camera is None else torch.linalg.inv(camera)
+    back = None if camera is None else np.linalg.inv(camera)
     return fit(matches, camera), fit(matches.back, back), still
 
 
 def fit_parallax(
     matches: Matches,
     fitted: Field,
-    away: Float[Tensor, " n"],
+    away: Float32[np.ndarray, " n"],
     size: tuple[int, int],
     *,
     reach_px: float,
@@ -266,16 +241,16 @@ def fit_parallax(
     """
     motion, _ = fitted.at(matches.start)
     measured = matches.end - matches.start - motion
-    counts = ((away - PARALLAX_FROM) / (PARALLAX_FULL - PARALLAX_FROM)).clamp(0, 1)
+    counts = np.clip((away - PARALLAX_FROM) / (PARALLAX_FULL - PARALLAX_FROM), 0, 1)
     # A shadow goes with the thing, which is seldom so near to the motion of the ground.
-    counts = counts * (measured.norm(dim=1) <= MOST_PARALLAX * motion.norm(dim=1))
+    counts = counts * (np.hypot(*measured.T) <= MOST_PARALLAX * np.hypot(*motion.T))
     sigma_px = PARALLAX_REACH * reach_px
-    middles = cell_middles(size, cell_size(sigma_px), measured)
-    none = torch.full_like(middles[:, 0], NO_PARALLAX * len(measured) / len(middles))
+    middles = cell_middles(size, cell_size(sigma_px))
+    none = np.full(len(middles), NO_PARALLAX * len(measured) / len(middles), np.float32)
     fine = local_fit(
-        torch.cat((measured, torch.zeros_like(middles))),
-        torch.cat((matches.start, middles)),
-        torch.cat((matches.confidence * matches.known * counts, none)),
+        np.concatenate((measured, np.zeros_like(middles))),
+        np.concatenate((matches.start, middles)),
+        np.concatenate(((matches.confidence * matches.known * counts).astype(np.float32), none)),
         size,
         sigma_px=sigma_px,
         tolerance=tolerance_px,
@@ -286,25 +261,27 @@ def fit_parallax(
 
 def coarser(field: Cells) -> Cells:
     """The same in cells of twice the side."""
-    odd = [side % 2 for side in field.values.shape[1:]]
-    whole = F.pad(field.values[None], (0, odd[1], 0, odd[0]), mode="replicate")
-    return Cells(F.avg_pool2d(whole, 2)[0], 2 * field.cell_px)
+    odd = [(0, side % 2) for side in field.values.shape[:2]]
+    whole = np.pad(field.values, (*odd, (0, 0)), mode="edge")
+    rows, columns = whole.shape[0] // 2, whole.shape[1] // 2
+    return Cells(whole.reshape(rows, 2, columns, 2, -1).mean((1, 3), dtype=np.float32), 2 * field.cell_px)
 
 
 def added(field: Cells, finer: Cells) -> Cells:
     """The sum of two fields, in the cells of the second."""
-    rows, columns = finer.values.shape[1:]
-    middles = (pixel_grid(rows, columns, finer.values.device).flatten(1).T + 0.5) * finer.cell_px - 0.5
-    return Cells(field.at(middles).T.reshape(finer.values.shape) + finer.values, finer.cell_px)
+    rows, columns = finer.values.shape[:2]
+    x, y = np.meshgrid(np.arange(columns), np.arange(rows))
+    middles = (np.stack((x, y), -1).reshape(-1, 2) + 0.5) * finer.cell_px - 0.5
+    return Cells(field.at(middles).reshape(finer.values.shape) + finer.values, finer.cell_px)
 
 
-def cell_middles(size: tuple[int, int], cell_px: int, like: Tensor) -> Float[Tensor, "c 2"]:
+def cell_middles(size: tuple[int, int], cell_px: int) -> Points:
     """X and y of the middle of every cell."""
-    y, x = (torch.arange(cell_px / 2, side, cell_px, device=like.device, dtype=like.dtype) for side in size)
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
+    y, x = (np.arange(cell_px / 2, side, cell_px, dtype=np.float32) for side in size)
+    return np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
 
 
-def stands_still(matches: Matches, known: Float[Tensor, " n"]) -> bool:
+def stands_still(matches: Matches, known: Float32[np.ndarray, " n"]) -> bool:
     """Whether nothing moves but what hardly any of the matches follow. Where nothing has texture nothing disagrees.
 
     Args:
@@ -315,8 +292,8 @@ def stands_still(matches: Matches, known: Float[Tensor, " n"]) -> bool:
     if int(votes.sum()) < LEAST_VOTES:
         return True
     moved, weight = (matches.end - matches.start)[votes], known[votes]
-    near = weight * (moved.norm(dim=1) < STRAYS_PX)
-    middle = float(moved.median(0).values.abs().max())
+    near = weight[np.hypot(*moved.T) < STRAYS_PX]
+    middle = float(np.abs(np.median(moved, 0)).max())
     return middle < STILL_PX and float(near.sum()) >= STRAYS_SHARE * float(weight.sum())
 
 
@@ -324,43 +301,104 @@ LEAST_VOTES = 12
 
 
 def fit_homography(
-    start: Float[Tensor, "n 2"], end: Float[Tensor, "n 2"], confident: Bool[Tensor, " n"], size: tuple[int, int]
-) -> Float[Tensor, "3 3"] | None:
+    start: Points, end: Points, confident: Bool[np.ndarray, " n"], size: tuple[int, int]
+) -> Float64[np.ndarray, "3 3"] | None:
     """The homography that most confident matches agree on (RANSAC), None if there is none.
 
     It is the exact motion of a plane, and of anything under a camera that only turns (Hartley & Zisserman, Sec. 8.4).
     """
-    at = torch.nonzero(confident).flatten()
+    at = np.flatnonzero(confident)
     at = at[:: max(1, len(at) // HOMOGRAPHY_MOST)]
     if len(at) < HOMOGRAPHY_LEAST:
         return None
-    from_, to = start[at].cpu().numpy(), end[at].cpu().numpy()
-    found = ransac_homography(from_, to, tolerance_px=HOMOGRAPHY_TOLERANCE_PX, max_iters=500)
+    found = ransac_homography(start[at], end[at], tolerance_px=HOMOGRAPHY_TOLERANCE_PX, max_iters=500)
     if found is None:
         return None
-    matrix, agree = found
-    if agree.mean() < HOMOGRAPHY_SUPPORT or abs(np.linalg.det(matrix)) < 1e-6:
+    camera, agree = found
+    if agree.mean() < HOMOGRAPHY_SUPPORT or abs(np.linalg.det(camera)) < 1e-6:
         return None
-    camera = torch.from_numpy(matrix).float().to(start.device)
     # Far from the points it was fitted to, a plane may be seen edge on, and its motion has no bound.
     height, width = size
-    rim = start.new_tensor([[0, 0], [width, 0], [0, height], [width, height]])
-    for way in (camera, torch.linalg.inv(camera)):
-        depth = way[2] @ torch.cat((rim, torch.ones_like(rim[:, :1])), 1).T
-        bounded = (depth * depth[0] > 0).all() and (camera_motion(way, rim).abs() < height + width).all()
-        if not bool(bounded):
+    rim = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
+    for way in (camera, np.linalg.inv(camera)):
+        depth = rim @ way[2, :2] + way[2, 2]
+        if not ((depth * depth[0] > 0).all() and (np.abs(camera_motion(way, rim)) < height + width).all()):
             return None
     return camera
-
-
-def camera_motion(camera: Float[Tensor, "3 3"] | None, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
-    """How far a homography moves each position; not at all if there is none."""
-    if camera is None:
-        return torch.zeros_like(xy)
-    moved = torch.addmm(camera[:, 2], xy, camera[:, :2].T)
-    return moved[:, :2] / moved[:, 2:] - xy
 
 
 def spacing(reach_px: float) -> int:
     """Side of the squares that `corners` are looked for in."""
     return max(1, cell_size(reach_px) // POINTS_PER_CELL)
+
+
+@compiled
+@no_type_check
+def _best_of_squares(score, side, xy, best):
+    height, width = score.shape
+    index = 0
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            most, x, y = np.float32(-1), left, top
+            for row in range(top, min(top + side, height)):
+                for column in range(left, min(left + side, width)):
+                    if score[row, column] > most:
+                        most, x, y = score[row, column], column, row
+            xy[index, 0], xy[index, 1], best[index] = x, y, most
+            index += 1
+
+
+@compiled
+@no_type_check
+def _count_noise(gray, counts):
+    """How often each size of what a Laplacian of Laplacians leaves is met; it is 6 times what it would be of noise."""
+    height, width = gray.shape
+    for row in range(1, height - 1):
+        for column in range(1, width - 1, NOISE_EVERY):
+            total = 0
+            for offset, factor in ((-1, 1), (0, -2), (1, 1)):
+                line = gray[row + offset]
+                total += factor * (np.int64(line[column - 1]) - 2 * np.int64(line[column]) + np.int64(line[column + 1]))
+            counts[abs(total)] += 1
+
+
+@compiled
+@no_type_check
+def _four(height, width, x, y):
+    """The four pixels that a position is between, (row, row, column, column), and what each counts; see `between`."""
+    across, down = min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
+    x0, y0 = int(across), int(down)
+    across, down = np.float32(across - x0), np.float32(down - y0)
+    above, before = ONE - down, ONE - across
+    at = (y0, min(y0 + 1, height - 1), x0, min(x0 + 1, width - 1))
+    return at, (before * above, across * above, before * down, across * down)
+
+
+@compiled
+@no_type_check
+def _touches(mask, at, shares):
+    """Whether a sample is made of anything that is marked."""
+    y0, y1, x0, x1 = at
+    if (shares[0] > SHARE and mask[y0, x0]) or (shares[1] > SHARE and mask[y0, x1]):
+        return True
+    return (shares[2] > SHARE and mask[y1, x0] > 0) or (shares[3] > SHARE and mask[y1, x1] > 0)
+
+
+@compiled
+@no_type_check
+def _match(one, other, there, back, near, near_too, points, scale, end, error_sq, known, light):
+    height, width = there.shape[:2]
+    for index in range(len(points)):
+        x, y = np.float64(points[index, 0]), np.float64(points[index, 1])
+        at, shares = _four(height, width, x, y)
+        dx, dy = between(there, 0, at, shares), between(there, 1, at, shares)
+        u, v = x + dx, y + dy
+        at_end, shares_at_end = _four(height, width, u, v)
+        ex, ey = between(back, 0, at_end, shares_at_end), between(back, 1, at_end, shares_at_end)
+        end[index, 0], end[index, 1] = u, v
+        inside = u >= 0 and v >= 0 and u <= width - 1 and v <= height - 1
+        error_sq[index] = (dx + ex) ** 2 + (dy + ey) ** 2 if inside else np.inf
+        known[index] = not (_touches(near, at, shares) or _touches(near_too, at_end, shares_at_end))
+        for channel in range(3):
+            here, away = between(one, channel, at, shares), between(other, channel, at_end, shares_at_end)
+            light[index, channel] = scale * (here - away)

@@ -23,19 +23,31 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from jaxtyping import Float32
 
 from cleanplate.carry.effects import EffectsStage, settle
 from cleanplate.carry.fuse import both_trajectories, fuse, second_choice
 from cleanplate.carry.journal import Border, Journal, pack, unpack
-from cleanplate.carry.linking import KnownPictures, Linker, Links
+from cleanplate.carry.linking import KnownPictures, Linker
 from cleanplate.carry.motion import Motion
-from cleanplate.carry.trajectories import FlowLink, LinkedFrame, Trajectories, boundary_pixels
+from cleanplate.carry.painting import fill_smoothly, painted
+from cleanplate.carry.pictures import hole_of, unseen_of
+from cleanplate.carry.trajectories import (
+    DISTANCE,
+    ERROR,
+    RED,
+    SOURCE,
+    LinkedFrame,
+    Trajectories,
+    X,
+    Y,
+    boundary_pixels,
+)
 from cleanplate.carry.vote import vote
 from cleanplate.config import NO_EFFECTS, CarryConfig, EffectsConfig
 from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame
-from cleanplate.imaging.paint import fill_smoothly
 from cleanplate.progress import tell
 from cleanplate.runtime.options import DEFAULT_RUN, RunOptions
 from cleanplate.runtime.threads import in_order
@@ -54,8 +66,7 @@ def carry(
     """Fill the holes from the frames that show what they hide.
 
     Args:
-        frames: their holes painted over (`painted`); what was under them is never read. Their pictures are changed in
-            place.
+        frames: what is under their holes is never read. Their pictures are changed in place.
         config: see CarryConfig.
         run: where to keep what is filled, what to go on from, and who is told of every frame of every round.
         effects: what else to take out with the thing.
@@ -70,7 +81,7 @@ def carry(
     """
     sweeps = config.rounds + (effects.find != "off")
     linked = counted(run, "carry", sweeps * total)
-    passing: Iterable[LinkedFrame] = (LinkedFrame(frame, boundary_pixels(frame.hole)) for frame in frames)
+    passing: Iterable[LinkedFrame] = (LinkedFrame(frame, boundary_pixels(hole_of(frame))) for frame in painted(frames))
     if effects.find != "off":
         follower = Linker(config, 0.0, known_pictures, parallax=True)
         passing = EffectsStage(follower, effects, run.work_dir, linked).find(passing)
@@ -83,20 +94,20 @@ def carry(
             after=stage(number - 1) if number else None,
             links=last and to_be_learned,
         )
-        linker = Linker(config, config.filled_weight if number > 0 else 0.0, known_pictures)
+        linker = Linker(config, config.filled_weight if number else 0.0, known_pictures, quick=not last)
         votes = known_pictures is None
         round_ = Round(linker, journal, linked, first=number == 0, last=last, votes=votes, seed=run.seed)
         passing = round_.fill(passing)
     for linked_frame in passing:
         settle(linked_frame.frame)
-        yield linked_frame.at(boundary_pixels(linked_frame.frame.unseen))
+        yield linked_frame.at(boundary_pixels(unseen_of(linked_frame.frame)))
 
 
 def with_effects(
     frames: Iterable[Frame], config: CarryConfig, effects: EffectsConfig, run: RunOptions, *, total: int = 0
 ) -> Iterator[LinkedFrame]:
     """Find what goes with the thing outside its mask, and carry nothing; see `carry`."""
-    passing = (LinkedFrame(frame, boundary_pixels(frame.hole)) for frame in frames)
+    passing = (LinkedFrame(frame, boundary_pixels(hole_of(frame))) for frame in painted(frames))
     if effects.find == "off":
         return passing
     linker, linked = Linker(config, 0.0, parallax=True), counted(run, "find", total)
@@ -124,23 +135,17 @@ def stage(number: int) -> str:
 class CarryBorder(Border):
     """What a round must know to go on after the frames that are done."""
 
-    last: dict[str, Tensor]
+    last: dict[str, Any]
     """What the hole of the last one holds (`journal.pack`)."""
-    trajectories: Tensor
+    trajectories: Float32[np.ndarray, "n 8"]
     """What its pixels count for as sources: rows of `Trajectories`."""
-    forward: FlowLink
-    """From it to the next."""
-    backward: FlowLink
-    """From the next one back to it."""
     motion: Motion | None
-    """That they are made of."""
+    """From it to the next."""
 
     @classmethod
     def load(cls, state: dict[str, Any]) -> "CarryBorder":
         """From what was saved."""
-        forward, backward = FlowLink(**state["forward"]), FlowLink(**state["backward"])
-        motion = state["motion"] and Motion.load(state["motion"], torch.device("cpu"))
-        return cls(state["last"], state["trajectories"], forward, backward, motion)
+        return cls(state["last"], np.asarray(state["trajectories"]), state["motion"] and Motion.load(state["motion"]))
 
 
 class Round:
@@ -172,8 +177,8 @@ class Round:
         self.waiting: list[LinkedFrame] = []
         # The last frame that is done, and what its pixels count for as sources.
         self.before: tuple[LinkedFrame, Trajectories] | None = None
-        # To the next frame and back, of each pair of neighbours in the window; the frame before belongs to it.
-        self.links: list[Links] = []
+        # Of each pair of neighbours in the window, to which the frame before belongs; None over a cut.
+        self.motions: list[Motion | None] = []
 
     @torch.no_grad()
     def fill(self, frames: Iterable[LinkedFrame]) -> Iterator[LinkedFrame]:
@@ -186,8 +191,8 @@ class Round:
             self._go_on_after(one.frame, self.journal.border)
         for linked_frame in passing:
             if not self.first:  # what the round before has reached, this one has not yet
-                frame = linked_frame.frame
-                frame.provenance.copy_(frame.hole * MADE_UP)
+                provenance = hole_of(linked_frame.frame)
+                provenance[provenance > 0] = MADE_UP
             onward = linked_frame.onward if self.first else None
             self.waiting.append(LinkedFrame(linked_frame.frame, linked_frame.boundary, onward=onward))
             window = self.config.window(linked_frame.frame.size, last=self.last)
@@ -203,28 +208,26 @@ class Round:
         window = self._link([*earlier, *self.waiting])
         block, self.waiting = window[len(earlier) :][:count], self.waiting[count:]
         trajectories = both_trajectories(window, len(earlier) + count, sources)[len(earlier) :]
-        reached = fuse(window, block, trajectories, [one.frame.hole for one in block], self.config)
+        reached = fuse(window, block, trajectories, [hole_of(one.frame) > 0 for one in block], self.config)
         for one, pixels in zip(block, reached, strict=True):
-            one.frame.set_provenance(pixels, CARRIED)
+            hole_of(one.frame).reshape(-1)[pixels] = CARRIED
         second_choice(window, range(len(earlier), len(earlier) + count), self.config)
         if self.last:
             self._vote(window, range(len(earlier), len(earlier) + count))
-        for _ in in_order(lambda one: fill_smoothly(one.frame, one.frame.unseen), block):
+        for _ in in_order(lambda one: fill_smoothly(one.frame, unseen_of(one.frame)), block):
             pass
         last = replace(block[-1], frame=block[-1].frame.copy())
         self.before = last, self._as_source(last, trajectories[-1])
-        self.links = self.links[len(earlier) + count - 1 :]
+        self.motions = self.motions[len(earlier) + count - 1 :]
         border = None
         if self.waiting:
-            there, back, motion = self.links[0]
-            rows, motion = self.before[1].rows.cpu(), motion and motion.to("cpu")
-            border = CarryBorder(pack(last.frame), rows, there.cpu(), back.cpu(), motion)
+            border = CarryBorder(pack(last.frame), self.before[1].rows, self.motions[0])
         self.journal.note(block, border)
         return block
 
     def _vote(self, window: list[LinkedFrame], block: range) -> None:
         """Replace what most frames that show the place contradict."""
-        motions = [one.motion for one in self.links]
+        motions = self.motions
         found = any(one.frame.effects is not None for one in window)
         if not self.votes or not (found or all(motion is None or motion.still for motion in motions)):
             return  # masks are right, and the nearest frame is as good as any
@@ -237,10 +240,10 @@ class Round:
         """The frames with what leads from each to its neighbours; what is not known of that yet is found."""
         if self.before is None:
             self.linked()  # nothing leads back from the first frame
-        for links in in_order(self.linker, list(pairwise(window))[len(self.links) :]):
-            self.links.append(links)
+        for motion in in_order(self.linker, list(pairwise(window))[len(self.motions) :]):
+            self.motions.append(motion)
             self.linked()
-        forward, backward = [*(one.there for one in self.links), None], [None, *(one.back for one in self.links)]
+        forward, backward = [*self.motions, None], [None, *(one and one.reversed for one in self.motions)]
         return [LinkedFrame(one.frame, one.boundary, *to) for one, *to in zip(window, forward, backward, strict=True)]
 
     def _go_on_after(self, done: Frame, border: CarryBorder) -> None:
@@ -248,19 +251,17 @@ class Round:
         self.linked()  # the next one was
         frame = done.copy()
         unpack(frame, border.last)
-        device = frame.picture.device
-        self.before = LinkedFrame(frame, boundary_pixels(frame.hole)), Trajectories(border.trajectories.to(device))
-        motion = border.motion and border.motion.to(device)
-        self.links = [Links(border.forward.to(device), border.backward.to(device), motion)]
+        self.before = LinkedFrame(frame, boundary_pixels(hole_of(frame))), Trajectories(border.trajectories)
+        self.motions = [border.motion]
 
     def _as_source(self, done: LinkedFrame, both: tuple[Trajectories, Trajectories]) -> Trajectories:
         """What the pixels of a frame that is done count for: as far away and as uncertain as what they were made of."""
         frame, boundary, (future, past) = done.frame, done.boundary, both
-        provenance, width = frame.provenance.flatten()[boundary], frame.size[1]
+        provenance, width = hole_of(frame).reshape(-1)[boundary], frame.size[1]
         nearer = future.weight(self.config) > past.weight(self.config)
-        rows = torch.where(nearer[:, None], future.rows, past.rows)
-        rows[:, 0] = torch.where(provenance == MADE_UP, -1, frame.index)
-        rows[:, 1], rows[:, 2] = boundary % width, boundary // width
-        rows[:, 3:5] = torch.where((provenance == CARRIED)[:, None], rows[:, 3:5], 0.0)
-        rows[:, 5:] = 0
+        rows = np.where(nearer[:, None], future.rows, past.rows)
+        rows[:, SOURCE] = np.where(provenance == MADE_UP, -1, frame.index)
+        rows[:, X], rows[:, Y] = boundary % width, boundary // width
+        rows[provenance != CARRIED, DISTANCE : ERROR + 1] = 0
+        rows[:, RED:] = 0
         return Trajectories(rows)

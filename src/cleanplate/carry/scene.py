@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from cleanplate.carry.fields import NO_CAMERA, Cells, Field
 from cleanplate.carry.gather import NODE_PX, colours_at, shares_at, step
-from cleanplate.carry.motion import Field, Motion, added
+from cleanplate.carry.motion import Motion, added
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import narrow, to_samples
-from cleanplate.imaging.smooth import Cells
 
 # Shorter side of a small picture, at most.
 WORK_PX = 270
@@ -108,12 +108,12 @@ class Steps:
         top, left = corner
         # From small pixels to those of the field's window, and back: a scale and a shift.
         self.scale, self.left, self.top = factor, (factor - 1) / 2 - float(left), (factor - 1) / 2 - float(top)
-        self.camera = np.eye(3) if field.camera is None else field.camera.double().cpu().numpy()
-        rest = Cells(field.rest.values[:2].cpu(), field.rest.cell_px)
+        self.camera = NO_CAMERA if field.camera is None else field.camera
+        rest = Cells(np.ascontiguousarray(field.rest.values[..., :2]), field.rest.cell_px)
         if parallax is not None:
             rest = added(rest, parallax)
         self.cell_px = rest.cell_px
-        self.rest = np.ascontiguousarray(rest.values.permute(1, 2, 0).numpy())
+        self.rest = rest.values
 
     def __call__(self, x: Grid, y: Grid) -> tuple[Grid, Grid]:
         """Where these positions are in the next frame."""

@@ -151,20 +151,20 @@ class Mask:
 
         from cleanplate.imaging.frame import MADE_UP, Frame
         from cleanplate.imaging.pixels import narrow
-        from cleanplate.pipeline import find_device, find_effects
+        from cleanplate.pipeline import find_effects
         from cleanplate.runtime.options import RunOptions
         from cleanplate.video.masks import grow
         from cleanplate.video.reader import stream_frames
 
-        place, waiting = find_device(self.device), deque[np.ndarray]()
+        waiting = deque[np.ndarray]()
 
         def frames() -> Iterator[Frame]:
             pictures = islice(stream_frames(self.video), part.start, part.stop)
             for index, (picture, mask) in enumerate(zip(pictures, masks, strict=False)):  # a fixed one never ends
                 waiting.append(mask)
-                channels = torch.from_numpy(np.ascontiguousarray(narrow(picture).transpose(2, 0, 1)))
+                channels = torch.from_numpy(narrow(picture).copy()).permute(2, 0, 1)
                 hole = torch.from_numpy(grow(mask, DILATE_PX))[None] * MADE_UP
-                yield Frame(index, channels, hole.to(torch.uint8)).on(place)
+                yield Frame(index, channels, hole.to(torch.uint8))
 
         method = replace(METHODS["carry"], effects=EffectsConfig(self.effects))
         run = RunOptions(self.seed, self.device, on_step=on_step)

@@ -20,7 +20,7 @@ from cleanplate.experiments.plan import SCALES, Cell
 from cleanplate.experiments.results import Line, key_of, load_plate, plate_path, save_plate, settings_of
 from cleanplate.experiments.sources import measuring_digest
 from cleanplate.metrics import EXACT_DB, Comparison, complexity, measure, psnr_db, ssim
-from cleanplate.pipeline import find_device
+from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.version import __version__
 

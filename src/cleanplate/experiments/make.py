@@ -20,8 +20,9 @@ from cleanplate.imaging.frame import KNOWN, MADE_UP
 from cleanplate.imaging.pixels import all_samples, to_tensor
 from cleanplate.paper.fit import fit
 from cleanplate.paper.methods import known_flows
-from cleanplate.pipeline import find_device, inpaint
+from cleanplate.pipeline import inpaint
 from cleanplate.progress import Step
+from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.files import writing
 from cleanplate.runtime.options import RunOptions
 from cleanplate.runtime.work_dir import WorkDir

@@ -26,8 +26,8 @@ from cleanplate.experiments.results import (
     plate_path,
     read_results,
 )
-from cleanplate.pipeline import find_device
 from cleanplate.progress import OnStep, tell
+from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.processes import Report, here
 from cleanplate.runtime.ray import on_ray
 from cleanplate.runtime.records import sole_run, write_records

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from cleanplate.commands.inpaint import Inpaint
 from cleanplate.commands.mask import write_masks
 from cleanplate.config import DEFAULT_METHOD, METHODS
-from cleanplate.pipeline import enough_memory, find_device, find_effects
+from cleanplate.pipeline import enough_memory, find_effects
 from cleanplate.progress import OnStep
 from cleanplate.runtime.options import RunOptions
 from cleanplate.studio import thumbnails
@@ -44,12 +44,12 @@ def find_shown(video: Path, folder: Path, mask: Path, total: int, *, on_step: On
         on_step: told of every frame.
     """
     run = RunOptions(on_step=on_step)
-    place, count = find_device(run.device), 0
+    count = 0
     pictures = emptied(folder / EFFECTS)
 
     def found() -> Iterator[Bool[np.ndarray, "H W"]]:
         nonlocal count
-        frames = (frame.on(place) for frame in open_shot(video, (mask,)).frames(on_step))
+        frames = open_shot(video, (mask,)).frames(on_step)
         for frame in find_effects(frames, METHODS[DEFAULT_METHOD], run, total=total):
             effects = frame.effects
             where = np.zeros(frame.size, bool) if effects is None else effects.where[0].cpu().numpy()

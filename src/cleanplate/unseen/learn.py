@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cleanplate.carry.fuse import carry_on
 from cleanplate.carry.journal import Border, Journal
+from cleanplate.carry.pictures import unseen_of
 from cleanplate.carry.rounds import stage
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.config import CarryConfig, Method
@@ -25,6 +26,7 @@ from cleanplate.imaging.pixels import to_like
 from cleanplate.imaging.smooth import dilate, paint, shrink
 from cleanplate.paper.budget import Budget, part_of
 from cleanplate.paper.fit import fit
+from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.options import RunOptions
 from cleanplate.unseen.patches import add_detail
 
@@ -60,7 +62,7 @@ def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions,
         before = linked
         yield linked.frame
     if before is not None:
-        before = LinkedFrame(before.frame.copy(), boundary_pixels(before.frame.unseen))
+        before = LinkedFrame(before.frame.copy(), boundary_pixels(unseen_of(before.frame)))
     border = journal.border or LearnBorder(0, Budget(run.max_steps, run.max_seconds))
     number, budget = border.number, border.budget
     while block := budget.waited(lambda: window_of(passing, method.carry)):
@@ -69,7 +71,7 @@ def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions,
         left[: len(earlier)] = False  # what was made up there is a source now
         most = float(left.sum())
         if earlier and most:
-            left &= ~carry_on(earlier + block, left, method.carry)
+            carry_on(earlier + block, left[:, 0].numpy(), method.carry)
         while most and not budget.spent and (key := key_frame(left, method.learn.thin_px)) is not None:
             frame = (earlier + block)[key].frame
             shares = [1 - float(left.sum()) / most, 1 - float(left.sum() - left[key].sum()) / most]
@@ -81,7 +83,7 @@ def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions,
             number += 1
             left[key] = False
             if bool(left.any()):
-                left &= ~carry_on(earlier + block, left, method.carry)
+                carry_on(earlier + block, left[:, 0].numpy(), method.carry)
         before = LinkedFrame(block[-1].frame.copy(), block[-1].boundary, backward=block[-1].backward)
         more = len(block) == method.carry.window(block[-1].frame.size)
         journal.note(block, LearnBorder(number, budget) if more else None, elapsed_s=budget.learned_s)
@@ -127,9 +129,10 @@ def learn_frame(
     made = paint(small, small_hole)
     if int(unseen.sum()) >= config.min_area_share * unseen.numel():
         many, known = (one.expand(config.ensemble_size, -1, -1, -1).contiguous() for one in (small, ~small_hole))
+        many, known = (one.to(find_device(run.device)) for one in (many, known))
         done = fit(many, known, {}, method, budget.share(run, 1), name=name)
         budget.spend(done)
-        made = torch.lerp(made, done.frames.mean(0, keepdim=True), config.network_blend)
+        made = torch.lerp(made, done.frames.mean(0, keepdim=True).cpu(), config.network_blend)
     if config.patch_px:
         settings = {
             "patch_px": config.patch_px,

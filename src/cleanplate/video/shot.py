@@ -15,7 +15,7 @@ from jaxtyping import Bool, Shaped
 
 from cleanplate.config import DILATE_PX
 from cleanplate.errors import InputError
-from cleanplate.imaging.frame import KNOWN, MADE_UP, Frame, Region
+from cleanplate.imaging.frame import MADE_UP, Frame, Region
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import stamp
 from cleanplate.video.images import is_image
@@ -141,11 +141,13 @@ def _check_region(region: Region, shape: tuple[int, int]) -> None:
 
 
 def _frame(index: int, picture: Shaped[np.ndarray, "H W 3"], hole: Bool[np.ndarray, "H W"]) -> Frame:
-    channels = np.ascontiguousarray(picture.transpose(2, 0, 1))
-    if channels.dtype == np.uint16:
-        channels = (channels.astype(np.float32) / 65535).astype(np.float16)  # 11 bits: enough for video of 10
-    provenance = torch.from_numpy(np.where(hole, MADE_UP, KNOWN).astype(np.uint8)[None])
-    return Frame(index, torch.from_numpy(channels), provenance)
+    # Channels come first, and lie last: as files and OpenCV have them, so that nothing is copied to and fro.
+    if picture.dtype == np.uint16:
+        picture = (picture.astype(np.float32) / 65535).astype(np.float16)  # 11 bits: enough for video of 10
+    elif not (picture.flags.writeable and picture.flags.owndata):
+        picture = picture.copy()
+    provenance = torch.from_numpy(hole.astype(np.uint8)[None] * np.uint8(MADE_UP))
+    return Frame(index, torch.from_numpy(picture).permute(2, 0, 1), provenance)
 
 
 def _unequal(mask: Path, video: Path, span: Span) -> InputError:

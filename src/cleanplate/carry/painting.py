@@ -1,0 +1,33 @@
+"""Paint over holes smoothly from their surroundings: before anything is carried, and where nothing was."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import numpy as np
+from jaxtyping import Bool
+
+from cleanplate.carry.fields import pull_push
+from cleanplate.carry.pictures import box_of, held_by, hole_of, picture_of
+from cleanplate.imaging.frame import Frame
+from cleanplate.runtime.threads import in_order
+
+# A hole is painted over from what is in a box around it, larger than it by so many pixels.
+MARGIN_PX = 32
+AT_ONCE = 8
+
+
+def painted(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """The frames, with their holes painted over from the surroundings."""
+    passing = iter(frames)
+    while some := list(islice(passing, AT_ONCE)):
+        yield from list(in_order(lambda frame: fill_smoothly(frame, hole_of(frame) > 0), some))
+
+
+def fill_smoothly(frame: Frame, where: Bool[np.ndarray, "H W"]) -> Frame:
+    """Paint over a part of a frame from around it, in place; a frame that is all hole becomes black."""
+    if where.any():
+        rows, columns = box_of(where, MARGIN_PX)
+        part, held = where[rows, columns], held_by(frame)[rows, columns]
+        smooth = pull_push(picture_of(frame, rows, columns), (~part).astype(np.float32))[part]
+        held[part] = np.clip(np.rint(smooth), 0, 255) if held.dtype == np.uint8 else smooth
+    return frame
