@@ -20,14 +20,14 @@ LEFT = 0.4
 
 def differ(
     pictures: Sequence[Shaped[np.ndarray, "h w 3"]],
-    flow: Sequence[Float32[np.ndarray, "h w 2"]],
+    flow: Sequence[Float32[np.ndarray, "r c 2"]],
     known: Sequence[Bool[np.ndarray, "h w"]],
 ) -> bool:
     """Whether no motion makes one picture of the other, whatever the exposure.
 
     Args:
         pictures: the two, in bytes or in floats 0..1.
-        flow: between them, there and back.
+        flow: between them, there and back, in their pixels; it may be held at fewer of them.
         known: where they are compared.
     """
     return left_between(pictures, flow, known) > LEFT
@@ -35,14 +35,15 @@ def differ(
 
 def left_between(
     pictures: Sequence[Shaped[np.ndarray, "h w 3"]],
-    flow: Sequence[Float32[np.ndarray, "h w 2"]],
+    flow: Sequence[Float32[np.ndarray, "r c 2"]],
     known: Sequence[Bool[np.ndarray, "h w"]],
 ) -> float:
     """Mean difference that the better of no motion and flow leaves, in parts of the contrast of the first picture."""
     here, there = (as_bytes(picture) for picture in pictures)
     step = max(1, min(here.shape[:2]) // COMPARED_PX)
     y, x = np.indices(here.shape[:2], np.float32)[:, ::step, ::step]
-    moved_x, moved_y = x + flow[0][::step, ::step, 0], y + flow[0][::step, ::step, 1]
+    moved = cv2.resize(flow[0], here.shape[1::-1])[::step, ::step]
+    moved_x, moved_y = x + moved[..., 0], y + moved[..., 1]
     here = cv2.blur(here, (step, step))[::step, ::step].astype(np.float32)
     there = cv2.blur(there, (step, step))
     seen, theirs = known[0][::step, ::step], known[1].view(np.uint8)

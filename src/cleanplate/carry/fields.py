@@ -237,19 +237,19 @@ def _refitted(sums, scale, down, across, tolerance, iterations):
 def _blurred(planes, down, across, out):
     channels, rows, columns = planes.shape
     line = np.empty(columns, np.float32)
+    radius_down, radius_across = np.count_nonzero(down[0]) - 1, np.count_nonzero(across[0]) - 1
     for channel in range(channels):
         for row in range(rows):
             line[:] = 0
-            for other in range(rows):
+            for other in range(max(0, row - radius_down), min(rows, row + radius_down + 1)):
                 share = down[row, other]
-                if share > 0:
-                    for column in range(columns):
-                        line[column] += share * planes[channel, other, column]
+                for column in range(columns):
+                    line[column] += share * planes[channel, other, column]
             for column in range(columns):
                 out[channel, row, column] = 0
             for other in range(columns):
                 value = line[other]
-                for column in range(columns):
+                for column in range(max(0, other - radius_across), min(columns, other + radius_across + 1)):
                     out[channel, row, column] += across[other, column] * value
 
 

@@ -82,6 +82,7 @@ class Linker:
             brightness_tolerance=config.brightness_tolerance,
         )
         if self.known_pictures is not None:
+            flow = [cv2.resize(way, size[::-1]) for way in flow]
             fields = [known_motion(way, fitted) for way, fitted in zip(flow, fields, strict=True)]
             still = False
         there, back = fields
@@ -100,9 +101,9 @@ class Linker:
 def _estimated(
     pictures: list[Shaped[np.ndarray, "h w 3"]], greys: list[UInt8[np.ndarray, "h w"]], estimator: str, smaller: int
 ) -> tuple[Flow, Flow]:
-    """The flow from the first of two pictures to the second, and back; DIS on pictures that are so many times smaller.
+    """The flow from the first of two pictures to the second, and back, in their pixels.
 
-    DIS without refinement and with patches twice as far apart: faster, and better carried along.
+    DIS on pictures that are so many times smaller, and held at their pixels; without refinement and with patches twice as far apart: faster, and better carried along.
     """
     if estimator != "dis" or min(greys[0].shape) < LEAST_SIZE * smaller:
         stacked = torch.stack([torch.from_numpy(np.ascontiguousarray(one)).permute(2, 0, 1) for one in pictures])
@@ -116,7 +117,7 @@ def _estimated(
     there, back = (dis(*pair, refined=False, stride_px=stride_px) for pair in (greys, greys[::-1]))
     if smaller > 1:
         scale = np.array([width / size[0], height / size[1]], np.float32)
-        there, back = (cv2.resize(flow, (width, height)) * scale for flow in (there, back))
+        there, back = there * scale, back * scale
     return there, back
 
 

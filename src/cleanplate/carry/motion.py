@@ -46,7 +46,7 @@ SHARE = 1e-4
 NOISE_EVERY = 3
 
 Points = Float32[np.ndarray, "n 2"]
-Flow = Float32[np.ndarray, "h w 2"]
+Flow = Float32[np.ndarray, "_ _ 2"]
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def match(
 
     Args:
         pictures: the pair, in bytes or in floats 0..1.
-        flow: from the first to the second, and back.
+        flow: from the first to the second, and back, in their pixels; it may be held at fewer of them.
         near: hole, grown to where flow has seen what was painted into it.
         points: in the first.
         texture: how well they can be followed (`corners`).
@@ -387,14 +387,18 @@ def _touches(mask, at, shares):
 @compiled
 @no_type_check
 def _match(one, other, there, back, near, near_too, points, scale, end, error_sq, known, light):
-    height, width = there.shape[:2]
+    height, width = near.shape
+    rows, columns = there.shape[:2]
+    down, across = rows / height, columns / width
     for index in range(len(points)):
         x, y = np.float64(points[index, 0]), np.float64(points[index, 1])
-        at, shares = _four(height, width, x, y)
+        at, shares = _four(rows, columns, (x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5)
         dx, dy = between(there, 0, at, shares), between(there, 1, at, shares)
         u, v = x + dx, y + dy
+        at, shares = _four(rows, columns, (u + 0.5) * across - 0.5, (v + 0.5) * down - 0.5)
+        ex, ey = between(back, 0, at, shares), between(back, 1, at, shares)
+        at, shares = _four(height, width, x, y)
         at_end, shares_at_end = _four(height, width, u, v)
-        ex, ey = between(back, 0, at_end, shares_at_end), between(back, 1, at_end, shares_at_end)
         end[index, 0], end[index, 1] = u, v
         inside = u >= 0 and v >= 0 and u <= width - 1 and v <= height - 1
         error_sq[index] = (dx + ex) ** 2 + (dy + ey) ** 2 if inside else np.inf

@@ -3,11 +3,14 @@
 Frames are carried to on the CPU, where a tensor and an array share what they hold.
 """
 
+from typing import no_type_check
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, Shaped, UInt8
 
 from cleanplate.imaging.frame import MADE_UP, Frame
+from cleanplate.runtime.compiled import compiled
 
 Picture = Shaped[np.ndarray, "_ _ 3"]
 
@@ -44,8 +47,9 @@ def put(frame: Frame, pixels: Int64[np.ndarray, " n"], colours: Float32[np.ndarr
     """Give these pixels, counted row by row, their colours, 0..1."""
     held = held_by(frame)
     if held.dtype == np.uint8:
-        colours = np.clip(np.rint(colours * np.float32(255)), 0, 255)
-    held[pixels // held.shape[1], pixels % held.shape[1]] = colours
+        _put_bytes(held, pixels, colours)
+    else:
+        held[pixels // held.shape[1], pixels % held.shape[1]] = colours
 
 
 def square(radius_px: int) -> UInt8[np.ndarray, "s s"]:
@@ -67,3 +71,14 @@ def box_of(mask: Shaped[np.ndarray, "H W"], margin_px: int) -> tuple[slice, slic
 def pixels_of(mask: Shaped[np.ndarray, "H W"]) -> Int64[np.ndarray, " n"]:
     """What is marked, counted row by row."""
     return np.flatnonzero(mask)
+
+
+@compiled
+@no_type_check
+def _put_bytes(picture, pixels, colours):
+    width = picture.shape[1]
+    for index in range(len(pixels)):
+        pixel = picture[pixels[index] // width, pixels[index] % width]
+        for channel in range(3):
+            value = min(max(colours[index, channel], np.float32(0)), np.float32(1))
+            pixel[channel] = np.uint8(np.rint(value * np.float32(255)))

@@ -166,15 +166,17 @@ def gather(
             if start == stop:
                 continue
             some = by_source[start:stop]
-            picture, corner = _read_from(pictures[source], trajectory.rows[some])
+            picture, corner = _read_from(pictures[source], trajectory.rows, some)
             scale = np.float32(1 / 255 if picture.dtype == np.uint8 else 1)
             _add_colours(picture, *corner, scale, trajectory.rows, some, weight, total)
         weights += weight
     reached = weights > 0
-    return reached, np.clip(total[reached] / weights[reached, None], 0, 1)
+    return reached, _means(total, weights)
 
 
-def _read_from(picture: Picture, rows: Float32[np.ndarray, "m 8"]) -> tuple[Picture, tuple[int, int]]:
+def _read_from(
+    picture: Picture, rows: Float32[np.ndarray, "n 8"], some: Pixels
+) -> tuple[Picture, tuple[int, int]]:
     """What compiled loops read: of short floats, which they do not know, the part that is read made longer.
 
     And the top and left of it.
@@ -182,7 +184,7 @@ def _read_from(picture: Picture, rows: Float32[np.ndarray, "m 8"]) -> tuple[Pict
     if picture.dtype != np.float16:
         return picture, (0, 0)
     height, width = picture.shape[:2]
-    x, y = (np.clip(rows[:, column], 0, side - 1) for column, side in ((X, width), (Y, height)))
+    x, y = (np.clip(rows[some, column], 0, side - 1) for column, side in ((X, width), (Y, height)))
     top, left = (max(0, int(at.min()) - BOUNDARY_PX) for at in (y, x))
     bottom, right = (int(at.max()) + 2 + BOUNDARY_PX for at in (y, x))
     return picture[top:bottom, left:right].astype(np.float32), (top, left)
@@ -223,6 +225,20 @@ def _by_source(rows, weight):
             pixels[free[source]] = index
             free[source] += 1
     return first, starts, pixels
+
+
+@compiled
+@no_type_check
+def _means(total, weights):
+    """Of what has weight, within 0..1."""
+    out, count = np.empty((len(weights), 3), np.float32), 0
+    for index in range(len(weights)):
+        if weights[index] > 0:
+            for channel in range(3):
+                value = total[index, channel] / weights[index]
+                out[count, channel] = min(max(value, np.float32(0)), np.float32(1))
+            count += 1
+    return out[:count]
 
 
 @compiled
