@@ -103,7 +103,10 @@ def test_a_window_of_the_motion_is_that_of_the_frame() -> None:
     np.testing.assert_allclose(led_to(slice(8, 30), slice(4, 40)), led_to(slice(None), slice(None)), atol=1e-5)
 
 
-def test_the_fit_reaches_over_a_share_of_the_frame_whatever_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("flow_px", "reach_px"), [(480, 20.0), (100, 40.0)])
+def test_the_fit_reaches_as_far_as_it_is_told_whatever_the_window(
+    monkeypatch: pytest.MonkeyPatch, flow_px: int, reach_px: float
+) -> None:
     reaches: set[float] = set()
 
     def spy(matches: Matches, size: tuple[int, int], *, reach_px: float, **more: object) -> tuple[Field, Field, bool]:
@@ -111,10 +114,11 @@ def test_the_fit_reaches_over_a_share_of_the_frame_whatever_the_window(monkeypat
         return constant((0.0, 0.0)), constant((0.0, 0.0)), False
 
     monkeypatch.setattr("cleanplate.carry.linking.fit_both_ways", spy)
+    monkeypatch.setattr("cleanplate.carry.linking.FLOW_PX", flow_px)
     hole = torch.zeros(2, 1, 200, 240, dtype=torch.bool)
     hole[:, 0, 4:8, 4:8] = True  # the window ends long before the frame
-    list(carry(moving(panning(2, (200, 240)), hole), CarryConfig(reach=0.1)))
-    assert reaches == {20.0}
+    list(carry(moving(panning(2, (200, 240)), hole), CarryConfig(reach_px=20)))
+    assert reaches == {reach_px}  # more where flow is estimated on smaller pictures
 
 
 def moving(frames: torch.Tensor, hole: torch.Tensor) -> Iterator[Frame]:
@@ -263,7 +267,13 @@ def test_motion_in_the_hole_is_completed_from_around_it_both_ways() -> None:
     truth = np.array([2.5, -0.5], np.float32)
     flow = np.broadcast_to(np.stack((truth, -truth))[:, None, None], (2, 64, 96, 2)).copy()
     flow[near > 0] = 11.0
-    settings = {"filled_weight": 0.0, "reach_px": 11, "flow_tolerance_px": 0.25, "brightness_tolerance": 0.025}
+    settings = {
+        "filled_weight": 0.0,
+        "camera_weight": 0.1,
+        "reach_px": 11,
+        "flow_tolerance_px": 0.25,
+        "brightness_tolerance": 0.025,
+    }
     there, back, still = fit_both_ways(matched((flow[0], flow[1]), near), (64, 96), **settings)
     assert not still
     hidden = np.argwhere(near[0] > 0)[:, ::-1].astype(np.float32)

@@ -518,7 +518,13 @@ def test_effects_are_one_word_wherever_options_are_named(tmp_path: Path) -> None
 
 
 def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
-    settings = {"video": 'a "shot" \u00e9\\.mp4', "seed": 3, "invert-mask": True, "carry.reach": 0.25, "size": (64, 96)}
+    settings = {
+        "video": 'a "shot" \u00e9\\.mp4',
+        "seed": 3,
+        "invert-mask": True,
+        "carry.reach-px": 25.0,
+        "size": (64, 96),
+    }
     write_settings(tmp_path / "set.toml", settings)
     assert read_settings(tmp_path / "set.toml") == settings
     assert to_words({"a.b-c": False, "d": True, "e": (1, 2)}) == ["--a.no-b-c", "--d", "--e", "1", "2"]

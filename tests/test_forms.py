@@ -40,7 +40,7 @@ def test_the_controls_of_another_method_set_nothing_of_this_one() -> None:
 def test_each_kind_of_control_is_read_back() -> None:
     command, settings = read(
         seed=7.0,
-        carry__reach=0.25,
+        carry__reach_px=25.0,
         invert_mask=True,
         schedule__each_frame_alone=True,
         codec="h265",
@@ -59,13 +59,13 @@ def test_each_kind_of_control_is_read_back() -> None:
         "max-steps": 5,
         "codec": "h265",
         "quality": 20,
-        "carry.reach": 0.25,
+        "carry.reach-px": 25.0,
         "network.channels": (8, 16),
         "schedule.each-frame-alone": True,
     }
     assert (command.seed, command.size, command.invert_mask, command.start) == (7, (64, 96), True, "0:01.5")
     assert (command.encoding.codec, command.encoding.quality, command.max_steps) == ("h265", 20, 5)
-    assert (command.settings.carry.reach, command.settings.network.channels) == (0.25, (8, 16))
+    assert (command.settings.carry.reach_px, command.settings.network.channels) == (25.0, (8, 16))
     assert read("dip", schedule__each_frame_alone=False)[0].settings.schedule.each_frame_alone is False
     assert read(network__channels="8")[0].settings.network.channels == (8,)
     assert read(max_steps=None)[1] == {"method": "carry-learn"}  # an empty control

@@ -33,11 +33,12 @@ class CarryConfig:
     """Times flow is estimated: first on the painted-over frames, then again on the filled ones."""
     margin_px: int = 3
     """Flow this near to a hole has seen what was painted into it, and is not used."""
-    reach: float = 0.17
-    """Width (sigma) of the window that motion is completed from, as a share of the frame's shorter side."""
+    reach_px: float = 30.0
+    """Width (sigma) of the window that motion is completed from, in pixels of the picture that flow is estimated on:
+    of frames with far more than 480 lines, a smaller one."""
     flow_tolerance_px: float = 0.25
     """Residual from the local motion at which the weight of a flow vector halves (Cauchy scale)."""
-    filled_weight: float = 0.2
+    filled_weight: float = 0.05
     """Weight of a flow vector estimated on filled pixels, beside 1 on known pixels (rounds after the first)."""
     brightness_tolerance: float = 0.025
     """Residual from the local change of brightness at which the weight of a match halves (Cauchy scale)."""
@@ -67,7 +68,14 @@ class CarryConfig:
         _check("carry.rounds", self.rounds, 1 <= self.rounds <= MOST_ROUNDS, f"1 to {MOST_ROUNDS}")
         for name, least in (("margin_px", 0), ("window_frames", 2)):
             _check(f"carry.{name}", getattr(self, name), getattr(self, name) >= least, f"at least {least}")
-        for name in ("reach", "flow_tolerance_px", "brightness_tolerance", "max_error_px", "fade_frames", "window_mpx"):
+        for name in (
+            "reach_px",
+            "flow_tolerance_px",
+            "brightness_tolerance",
+            "max_error_px",
+            "fade_frames",
+            "window_mpx",
+        ):
             _check(f"carry.{name}", getattr(self, name), getattr(self, name) > 0, "a number above 0")
 
 

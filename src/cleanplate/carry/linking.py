@@ -21,9 +21,13 @@ from cleanplate.config import CarryConfig
 from cleanplate.imaging.flow import LARGE_PX, LEAST_SIZE, PATCHES_APART_PX, both_ways, dis
 
 # Flow is estimated in a window around the holes that goes on for so many widths of the fit's own window.
-MARGIN = 2.0
+MARGIN = 2.5
 # On frames whose shorter side is about that; larger ones are made smaller.
 FLOW_PX = 480
+# Beside 1 of a match: that the motion is the camera's, once in every cell.
+CAMERA_WEIGHT = 0.1
+# Where what is known is followed too, the window is that share of the frame's shorter side, and the camera counts less.
+WIDE_REACH, WIDE_CAMERA_WEIGHT = 0.17, 0.02
 
 KnownPictures = Callable[[int], Float[Tensor, "3 H W"]]
 """The picture of a frame, by its index, as it would be if nothing were hidden in it."""
@@ -50,16 +54,20 @@ class Linker:
             return None if one.onward == CUT else one.onward
         return self.motion(pair) if len(one.boundary) + len(other.boundary) else None
 
+    def _reach_px(self, side_px: int) -> float:
+        """The width of the window of the fit, in pixels of frames with that shorter side."""
+        return WIDE_REACH * side_px if self.parallax else self.config.reach_px * smaller_for_flow(side_px)
+
     def _smaller(self, side_px: int) -> int:
-        """How many times smaller frames with that shorter side are made for the flow."""
-        smaller = max(1, round(side_px / FLOW_PX))
+        """How many times smaller frames are made for the flow."""
+        smaller = smaller_for_flow(side_px)
         return 2 * smaller if self.quick and side_px / (2 * smaller) >= LARGE_PX else smaller
 
     def motion(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Motion | None:
         """The motion from a frame to the next, around their holes; None over a cut."""
         config, frames = self.config, [linked.frame for linked in pair]
         holes = [hole_of(frame) for frame in frames]
-        reach_px = config.reach * min(frames[0].size)  # of the frame, whatever the window
+        reach_px = self._reach_px(min(frames[0].size))
         margin_px = config.margin_px + max(LEAST_SIZE, round(MARGIN * reach_px))
         rows, columns = box_of(holes[0] | holes[1], margin_px)
         pictures = seen = [picture_of(frame, rows, columns) for frame in frames]
@@ -77,6 +85,7 @@ class Linker:
             matches,
             size,
             filled_weight=self.filled_weight,
+            camera_weight=WIDE_CAMERA_WEIGHT if self.parallax else CAMERA_WEIGHT,
             reach_px=reach_px,
             flow_tolerance_px=config.flow_tolerance_px,
             brightness_tolerance=config.brightness_tolerance,
@@ -98,12 +107,18 @@ class Linker:
         return replace(motion, parallax=(parallax[0], parallax[1]))
 
 
+def smaller_for_flow(side_px: int) -> int:
+    """How many times smaller frames with that shorter side are made."""
+    return max(1, round(side_px / FLOW_PX))
+
+
 def _estimated(
     pictures: list[Shaped[np.ndarray, "h w 3"]], greys: list[UInt8[np.ndarray, "h w"]], estimator: str, smaller: int
 ) -> tuple[Flow, Flow]:
     """The flow from the first of two pictures to the second, and back, in their pixels.
 
-    DIS on pictures that are so many times smaller, and held at their pixels; without refinement and with patches twice as far apart: faster, and better carried along.
+    DIS on pictures that are so many times smaller, and held at their pixels; without refinement and with patches twice
+    as far apart: faster, and better carried along.
     """
     if estimator != "dis" or min(greys[0].shape) < LEAST_SIZE * smaller:
         stacked = torch.stack([torch.from_numpy(np.ascontiguousarray(one)).permute(2, 0, 1) for one in pictures])

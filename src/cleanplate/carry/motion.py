@@ -29,8 +29,6 @@ LEAST_KNOWN = 50
 POINTS_PER_CELL = 2
 # Side of the patches that flow is estimated by, and the error in pixels at which a match counts half.
 PATCH_PX, TEXTURE_SCALE_PX = 8, 0.5
-# Beside 1 of a match: that the motion is the camera's where nothing is measured, once in every cell.
-CAMERA_WEIGHT = 0.02
 # The window of the parallax, as a share of that of the fit; beside 1 of a match, that there is none, as often as there
 # are matches. From how far from a hole on it is measured, and in full: the first fit is for what is nearer.
 PARALLAX_REACH, NO_PARALLAX, PARALLAX_FROM, PARALLAX_FULL = 0.25, 0.25, 0.05, 0.15
@@ -171,6 +169,7 @@ def fit_both_ways(
     size: tuple[int, int],
     *,
     filled_weight: float,
+    camera_weight: float,
     reach_px: float,
     flow_tolerance_px: float,
     brightness_tolerance: float,
@@ -186,6 +185,7 @@ def fit_both_ways(
         matches: from the first to the second.
         size: height and width of both.
         filled_weight: weight of a match whose end is not known, beside 1 of one that is.
+        camera_weight: of that the motion is the camera's, once in every cell: for where little is measured.
         reach_px: width of the window of the local fits.
         flow_tolerance_px: deviation from the local motion at which the weight of a match halves (Cauchy scale).
         brightness_tolerance: the same from the local brightness change.
@@ -208,7 +208,7 @@ def fit_both_ways(
         motion = local_fit(
             np.concatenate((rest, np.zeros_like(middles))),
             np.concatenate((way.start, middles)),
-            np.concatenate((weight, np.full(len(middles), CAMERA_WEIGHT, np.float32))),
+            np.concatenate((weight, np.full(len(middles), camera_weight, np.float32))),
             tolerance=flow_tolerance_px,
             **options,
         )

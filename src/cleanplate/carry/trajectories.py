@@ -174,9 +174,7 @@ def gather(
     return reached, _means(total, weights)
 
 
-def _read_from(
-    picture: Picture, rows: Float32[np.ndarray, "n 8"], some: Pixels
-) -> tuple[Picture, tuple[int, int]]:
+def _read_from(picture: Picture, rows: Float32[np.ndarray, "n 8"], some: Pixels) -> tuple[Picture, tuple[int, int]]:
     """What compiled loops read: of short floats, which they do not know, the part that is read made longer.
 
     And the top and left of it.
