@@ -4,9 +4,12 @@ Motion, blur and parallax are the shot's own; what the thing itself hides stays 
 looked for beside the holes: the thing's shadow is a part of the truth.
 """
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -17,7 +20,10 @@ from torch import Tensor
 from benchmarks.carry import machine, peak_memory_mb
 from benchmarks.hard import HARD
 from cleanplate import Clip, InputError, inpaint
-from cleanplate.config import NO_EFFECTS, Method
+from cleanplate.carry import rounds
+from cleanplate.carry.pictures import held_by
+from cleanplate.carry.trajectories import LinkedFrame, gather
+from cleanplate.config import NO_EFFECTS, CarryConfig, Method
 from cleanplate.imaging.frame import CARRIED
 from cleanplate.metrics import psnr_db
 from cleanplate.video.masks import grow
@@ -29,6 +35,7 @@ GROWN_PX = 4
 COLUMNS = {
     "all": ".2f",
     "carried": ".2f",
+    "oracle": ".2f",
     "share": ".1%",
     "sharpness": ".2f",
     "worst": ".2f",
@@ -61,17 +68,47 @@ def measured(data: Path, name: str, method: Method, frames: int) -> dict:
     truth = torch.from_numpy(np.ascontiguousarray(np.stack(list(pictures)).transpose(0, 3, 1, 2))).float() / 255
     thing, twin = (torch.from_numpy(part)[:, None] for part in (hole, moved(hole, aside)))
     every = thing | twin
-    plate = inpaint(Clip(torch.where(every, 0.0, truth), every, 24.0), method, device="cpu")
+    with best_candidates(truth) as best:
+        plate = inpaint(Clip(torch.where(every, 0.0, truth), every, 24.0), method, device="cpu")
+    best = torch.where(best.isnan(), plate.frames, best)
     judged = twin & ~thing
     row = {
         "shot": name,
         "frames": len(truth),
         "moved_px": aside,
         **figures(plate.frames, truth, judged, plate.provenance == CARRIED),
+        "oracle": psnr_db(best, truth, judged & (plate.provenance == CARRIED)),
         "s_per_frame": plate.elapsed_s / len(truth),
     }
     show(row)
     return row
+
+
+@contextlib.contextmanager
+def best_candidates(truth: Float[Tensor, "T 3 H W"]) -> Iterator[Float[Tensor, "T 3 H W"]]:
+    """Frames that hold, of what carrying has looked at for each pixel, what is nearest to the truth: the limit of any
+    choice between them; NaN where it has looked at nothing. What carrying makes of it stays the same.
+    """
+    best, fuse = torch.full_like(truth, torch.nan), rounds.fuse
+
+    def look(
+        window: list[LinkedFrame], block: list[LinkedFrame], trajectories: list, wanted: list, config: CarryConfig
+    ) -> list[np.ndarray]:
+        pictures = {one.frame.index: held_by(one.frame) for one in window}
+        for one, both, mine in zip(block, trajectories, wanted, strict=True):
+            true = truth[one.frame.index].flatten(1).numpy()[:, one.boundary].T
+            nearest, error = np.full(true.shape, np.nan, np.float32), np.full(len(true), np.inf, np.float32)
+            for way in both:
+                reached, colours = gather(pictures, (way,), mine.reshape(-1)[one.boundary], config)
+                apart = ((colours - true[reached]) ** 2).sum(1)
+                better = apart < error[reached]
+                at = np.flatnonzero(reached)[better]
+                error[at], nearest[at] = apart[better], colours[better]
+            best[one.frame.index].view(3, -1)[:, one.boundary] = torch.from_numpy(nearest.T.copy())
+        return fuse(window, block, trajectories, wanted, config)
+
+    with mock.patch.object(rounds, "fuse", look):
+        yield best
 
 
 def show(row: dict) -> None:

@@ -1,5 +1,6 @@
 """What the benchmarks are made of."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,10 +9,14 @@ import pytest
 import torch
 from benchmarks.edit import EDIT, edit_of_ten, hole_of_edit
 from benchmarks.effects import CONDITIONS, EXPOSURES, cases, exposed, mean, share
-from benchmarks.twins import beside, figures, moved
+from benchmarks.twins import beside, best_candidates, figures, moved
 
+from cleanplate import METHODS, Clip, inpaint
+from cleanplate.config import NO_EFFECTS
 from cleanplate.data.compose import read_composed
 from cleanplate.data.pairs import read_pairs
+from cleanplate.imaging.frame import CARRIED
+from tests.conftest import panning, walking_hole
 
 
 def test_a_mean_is_over_the_rows_that_have_the_figure() -> None:
@@ -89,3 +94,20 @@ def test_figures_of_a_twin_are_of_what_is_judged() -> None:
     assert figures(truth, truth, judged, carried)["sharpness"] == 1
     flat = figures(truth * 0.5, truth, judged, carried)
     assert flat["sharpness"] == pytest.approx(0.25, abs=1e-4)
+
+
+def test_the_best_of_what_was_looked_at_is_between_the_plate_and_the_truth() -> None:
+    """A step of light half-way: what is before it and what comes after differ, and one of them is right."""
+    frames, hole = 0.8 * panning(10, step=(2, 0)), walking_hole(10)
+    frames[5:] *= 1.2
+    spoilt = Clip(torch.where(hole, 0.0, frames), hole, 24.0)
+    method = replace(METHODS["carry"], effects=NO_EFFECTS)
+    with best_candidates(frames) as best:
+        plate = inpaint(spoilt, method, device="cpu")
+    assert torch.equal(plate.frames, inpaint(spoilt, method, device="cpu").frames)
+    looked = ~best.isnan().any(1, keepdim=True)
+    assert not (looked & ~hole).any()
+    carried = hole & (plate.provenance == CARRIED)
+    assert float((looked & carried).sum() / carried.sum()) > 0.99
+    errors = [(one - frames).square().sum(1, keepdim=True)[looked & carried] for one in (best, plate.frames)]
+    assert float(errors[0].mean()) < 0.9 * float(errors[1].mean())
