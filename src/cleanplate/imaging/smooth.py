@@ -74,6 +74,9 @@ def shrink(
     return sums / count.clamp(min=1), count < 0.5 * _halve(torch.ones_like(known))
 
 
+# What follows down to `_gaussian` has moved to carry/fields.py, and `read_sharply` of imaging/warp.py to
+# carry/trajectories.py. It stays here until the next change that voids the results of docs/results/medium/ anyway: they
+# name the code that they were made by, of which this file is a part.
 @dataclass(frozen=True)
 class Cells:
     """A smooth field, held as its values in the middles of square cells."""
