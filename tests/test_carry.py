@@ -9,6 +9,7 @@ import torch
 
 from cleanplate import METHODS, Clip, inpaint
 from cleanplate.carry.fields import Cells, Field
+from cleanplate.carry.linking import Linker
 from cleanplate.carry.motion import Matches, Motion, corners, fit_both_ways, fit_homography, match, noise_level
 from cleanplate.carry.rounds import carry
 from cleanplate.carry.trajectories import LinkedFrame, Trajectories, boundary_pixels, follow, gather
@@ -103,7 +104,7 @@ def test_a_window_of_the_motion_is_that_of_the_frame() -> None:
     np.testing.assert_allclose(led_to(slice(8, 30), slice(4, 40)), led_to(slice(None), slice(None)), atol=1e-5)
 
 
-@pytest.mark.parametrize(("flow_px", "reach_px"), [(480, 20.0), (100, 40.0)])
+@pytest.mark.parametrize(("flow_px", "reach_px"), [(480, 10.0), (100, 20.0)])
 def test_the_fit_reaches_as_far_as_it_is_told_whatever_the_window(
     monkeypatch: pytest.MonkeyPatch, flow_px: int, reach_px: float
 ) -> None:
@@ -117,8 +118,13 @@ def test_the_fit_reaches_as_far_as_it_is_told_whatever_the_window(
     monkeypatch.setattr("cleanplate.carry.linking.FLOW_PX", flow_px)
     hole = torch.zeros(2, 1, 200, 240, dtype=torch.bool)
     hole[:, 0, 4:8, 4:8] = True  # the window ends long before the frame
-    list(carry(moving(panning(2, (200, 240)), hole), CarryConfig(reach_px=20)))
+    list(carry(moving(panning(2, (200, 240)), hole), CarryConfig(reach_px=10)))
     assert reaches == {reach_px}  # more where flow is estimated on smaller pictures
+
+
+def test_the_fit_reaches_over_a_share_of_a_small_frame_at_most() -> None:
+    linker = Linker(CarryConfig(reach_px=30), 0.0)
+    assert [linker._reach_px(side) for side in (64, 192, 480, 1080)] == pytest.approx([10.88, 30, 30, 60])
 
 
 def moving(frames: torch.Tensor, hole: torch.Tensor) -> Iterator[Frame]:

@@ -1,15 +1,14 @@
 """Make hole of what goes with the thing, before anything is carried, and see at the end what can be put in its place.
 
-What is found comes with the motion that it was found along, which the first round of carrying uses too. When all is
-carried, a soft edge is blended by the strength of the shadow: where it is faint, the frame's own texture is lit again,
-where it is deep, what was carried stands. Ground that no frame shows lit keeps its texture and is lit again if the
-shadow around it tells by how much; otherwise it stays as it is, and is said to.
+When all is carried, a soft edge is blended by the strength of the shadow: where it is faint, the frame's own texture is
+lit again, where it is deep, what was carried stands. Ground that no frame shows lit keeps its texture and is lit again
+if the shadow around it tells by how much; otherwise it stays as it is, and is said to.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +24,7 @@ from cleanplate.carry.pictures import hole_of
 from cleanplate.carry.scene import Scene, Small, factor_of, small_of
 from cleanplate.carry.shapes import grown
 from cleanplate.carry.suspects import OFFSETS, find
-from cleanplate.carry.trajectories import CUT, LinkedFrame, boundary_pixels
+from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.config import EffectsConfig
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Effects, Frame
 from cleanplate.imaging.pixels import to_float, to_like
@@ -62,7 +61,7 @@ class Finding:
 
 
 class EffectsStage:
-    """Finds effects: frames come as they were read, and go on with what was found, and with their motion.
+    """Finds effects: frames come as they were read, and go on with what was found.
 
     Args:
         linker: finds the motion between neighbours.
@@ -104,7 +103,7 @@ class EffectsStage:
             return []
         done = len(self.before)
         pairs = list(pairwise(self.waiting))[len(self.motions) - done :]
-        for motion in in_order(self._motion, pairs):
+        for motion in in_order(self.linker, pairs):
             self.motions.append(motion)
             self.linked()
         scene = Scene(self.smalls, self.motions, factor_of(self.waiting[0].frame.size))
@@ -114,16 +113,13 @@ class EffectsStage:
         for number, (one, seen) in enumerate(zip(self.waiting, looked, strict=False), done):
             finding = None if seen is None or not seen.found.any() else _finding(seen, self.smalls[number].hole)
             motion = self.motions[number] if number < len(self.motions) else None
-            block.append(_with(one.frame, finding, CUT if motion is None else motion))
+            block.append(_with(one.frame, finding))
             kept.append({"finding": finding and finding.packed(), "motion": motion and asdict(motion)})
             self.before.append(nothing if finding is None else finding.found & ~self.smalls[number].hole)
         self.waiting = self.waiting[count:]
         self._forget()
         self.journal.note(block, Border() if self.waiting else None, kept=kept)
         return block
-
-    def _motion(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Motion | None:
-        return self.linker.motion(pair) if any(len(one.boundary) for one in pair) else None
 
     def _forget(self) -> None:
         """What is too long ago to be asked."""
@@ -139,7 +135,7 @@ class EffectsStage:
         self.motions.append(motion)
         self.before.append(np.zeros_like(small.hole) if finding is None else finding.found & ~small.hole)
         self._forget()
-        return _with(one.frame, finding, CUT if motion is None else motion)
+        return _with(one.frame, finding)
 
 
 def _finding(seen: Looked, hole: Bool[np.ndarray, "h w"]) -> Finding:
@@ -174,8 +170,8 @@ UNKNOWN = -1.0  # share of the light, where nobody has seen the place lit, nor a
 AROUND, LEAST_TOLD, LEAST_LIGHT = 0.03, 0.02, -1.6
 
 
-def _with(frame: Frame, finding: Finding | None, motion: Motion | Literal["cut"]) -> LinkedFrame:
-    """A frame whose effects are hole, and that knows where it goes on to."""
+def _with(frame: Frame, finding: Finding | None) -> LinkedFrame:
+    """A frame whose effects are hole."""
     if finding is not None:
         height, width = frame.size
         factor = factor_of(frame.size)
@@ -188,7 +184,7 @@ def _with(frame: Frame, finding: Finding | None, motion: Motion | Literal["cut"]
         if bool(where.any()):
             of_each = torch.from_numpy(light[:height, :width]).permute(2, 0, 1).to(device)[:, where[0]]
             frame.add_effects(where, of_each.half())
-    return LinkedFrame(frame, boundary_pixels(hole_of(frame)), onward=motion)
+    return LinkedFrame(frame, boundary_pixels(hole_of(frame)))
 
 
 def settle(frame: Frame) -> None:

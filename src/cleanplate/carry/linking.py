@@ -16,17 +16,18 @@ from cleanplate.carry.cuts import differ
 from cleanplate.carry.fields import Cells, Field
 from cleanplate.carry.motion import Flow, Motion, corners, fit_both_ways, fit_parallax, match, spacing
 from cleanplate.carry.pictures import as_bytes, box_of, hole_of, picture_of, square
-from cleanplate.carry.trajectories import CUT, LinkedFrame
+from cleanplate.carry.trajectories import LinkedFrame
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.flow import LARGE_PX, LEAST_SIZE, PATCHES_APART_PX, both_ways, dis
 
 # Flow is estimated in a window around the holes that goes on for so many widths of the fit's own window.
-MARGIN = 2.5
+MARGIN = 2.0
 # On frames whose shorter side is about that; larger ones are made smaller.
 FLOW_PX = 480
 # Beside 1 of a match: that the motion is the camera's, once in every cell.
 CAMERA_WEIGHT = 0.1
-# Where what is known is followed too, the window is that share of the frame's shorter side, and the camera counts less.
+# The window is never wider than that share of the frame's shorter side. Where what is known is followed too, it is as
+# wide as that, and the camera counts less.
 WIDE_REACH, WIDE_CAMERA_WEIGHT = 0.17, 0.02
 
 KnownPictures = Callable[[int], Float[Tensor, "3 H W"]]
@@ -49,14 +50,12 @@ class Linker:
 
     def __call__(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Motion | None:
         """The motion from a frame to the next; None over a cut, or where neither hides anything."""
-        one, other = pair
-        if one.onward is not None:
-            return None if one.onward == CUT else one.onward
-        return self.motion(pair) if len(one.boundary) + len(other.boundary) else None
+        return self.motion(pair) if any(len(one.boundary) for one in pair) else None
 
     def _reach_px(self, side_px: int) -> float:
         """The width of the window of the fit, in pixels of frames with that shorter side."""
-        return WIDE_REACH * side_px if self.parallax else self.config.reach_px * smaller_for_flow(side_px)
+        wide_px = WIDE_REACH * side_px
+        return wide_px if self.parallax else min(wide_px, self.config.reach_px * smaller_for_flow(side_px))
 
     def _smaller(self, side_px: int) -> int:
         """How many times smaller frames are made for the flow."""

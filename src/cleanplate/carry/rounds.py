@@ -193,8 +193,7 @@ class Round:
             if not self.first:  # what the round before has reached, this one has not yet
                 provenance = hole_of(linked_frame.frame)
                 provenance[provenance > 0] = MADE_UP
-            onward = linked_frame.onward if self.first else None
-            self.waiting.append(LinkedFrame(linked_frame.frame, linked_frame.boundary, onward=onward))
+            self.waiting.append(LinkedFrame(linked_frame.frame, linked_frame.boundary))
             window = self.config.window(linked_frame.frame.size, last=self.last)
             if len(self.waiting) >= window:
                 yield from self._finish(window // 2)

@@ -10,7 +10,7 @@ Letters: a frame has n boundary pixels.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, no_type_check
+from typing import no_type_check
 
 import cv2
 import numpy as np
@@ -25,8 +25,6 @@ from cleanplate.runtime.compiled import compiled
 
 # A cubic sample reads two pixels around it; so near to a hole it would read the fill.
 BOUNDARY_PX = 2
-CUT: Literal["cut"] = "cut"
-"""Instead of a motion: the next frame shows something else."""
 
 Pixels = Int64[np.ndarray, " _"]
 """Counted row by row."""
@@ -92,8 +90,6 @@ class LinkedFrame:
     """To the next frame; None if it leads nowhere."""
     backward: Motion | None = None
     """To the one before."""
-    onward: Motion | Literal["cut"] | None = None
-    """The motion to the next frame, if somebody has found it already."""
 
     def at(self, boundary: Pixels) -> "LinkedFrame":
         """The same with other boundary pixels."""
