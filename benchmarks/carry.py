@@ -19,7 +19,6 @@ from cleanplate.carry.rounds import carry
 from cleanplate.data.compose import read_composed
 from cleanplate.data.pairs import read_pairs
 from cleanplate.imaging.frame import MADE_UP, Frame
-from cleanplate.imaging.paint import painted
 from cleanplate.metrics import psnr_db, warp_error
 from cleanplate.version import __version__
 
@@ -80,7 +79,7 @@ def oracle_plate(seen: Tensor, hole: Tensor, truth: Tensor) -> Tensor:
         for index, (picture, hidden) in enumerate(zip(seen, hole, strict=True))
     )
     config = replace(METHODS["carry"].carry, rounds=1)
-    return torch.stack([one.frame.picture for one in carry(painted(known), config, known_pictures=truth.__getitem__)])
+    return torch.stack([one.frame.picture for one in carry(known, config, known_pictures=truth.__getitem__)])
 
 
 def show(row: dict) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from cleanplate import METHODS, Clip
 from cleanplate.carry.linking import Linker
 from cleanplate.carry.painting import painted
-from cleanplate.carry.pictures import hole_of
+from cleanplate.carry.pictures import provenance_of
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.data.pairs import FRAMES
 from cleanplate.imaging.frame import MADE_UP, Frame
@@ -76,6 +76,6 @@ def cuts_found(clip: Clip) -> list[int]:
         Frame(index, picture.clone(), (hidden * MADE_UP).byte())
         for index, (picture, hidden) in enumerate(zip(clip.frames, clip.hole, strict=True))
     )
-    linked = [LinkedFrame(frame, boundary_pixels(hole_of(frame))) for frame in frames]
+    linked = [LinkedFrame(frame, boundary_pixels(provenance_of(frame))) for frame in frames]
     linker = Linker(METHODS["carry"].carry, 0.0)
     return [index for index, pair in enumerate(pairwise(linked), 1) if linker.motion(pair) is None]

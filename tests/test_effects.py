@@ -12,7 +12,6 @@ from cleanplate.carry.rounds import carry
 from cleanplate.config import NO_EFFECTS, EffectsConfig, Method
 from cleanplate.errors import Cancelled
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Frame
-from cleanplate.imaging.paint import painted
 from cleanplate.metrics import psnr_db
 from cleanplate.progress import Step
 from cleanplate.runtime.work_dir import WorkDir
@@ -264,7 +263,7 @@ def test_off_is_as_if_there_were_no_such_stage(monkeypatch: pytest.MonkeyPatch) 
     assert not off.effects.any()
     pairs = enumerate(zip(it.frames, it.mask, strict=True))
     frames = (Frame(index, frame.clone(), (hole * MADE_UP).byte()) for index, (frame, hole) in pairs)
-    alone = carry(painted(frames), QUICK.carry)
+    alone = carry(frames, QUICK.carry)
     for one, frame, provenance in zip(alone, off.frames, off.provenance, strict=True):
         assert torch.equal(one.frame.picture, frame)
         assert torch.equal(one.frame.provenance, provenance)

@@ -2,9 +2,11 @@
 
 import random
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -15,9 +17,11 @@ from cleanplate.carry.rounds import CarryBorder
 from cleanplate.carry.trajectories import LinkedFrame
 from cleanplate.config import LEAST_WINDOW
 from cleanplate.errors import Cancelled
+from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame
 from cleanplate.progress import Step
 from cleanplate.runtime.work_dir import WorkDir
 from tests.conftest import panning, to_bytes, walking_hole
+from tests.motions import pan
 from tests.running import Running
 
 SIZE, COUNT, WINDOW = (48, 64), 84, 40
@@ -186,3 +190,35 @@ def test_the_command_killed_and_resumed(clip: Clip, tmp_path: Path) -> None:
         assert (tmp_path / "alone" / where.name).read_bytes() == where.read_bytes()
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"alone", "alone.mp4", "killed", "killed.mp4", "mask", "shot.mkv"}
+
+
+def test_what_leads_from_frame_to_frame_is_kept_and_only_where_something_is_left(tmp_path: Path) -> None:
+    """Of six frames in blocks of two, the first of which is forgotten, the last two show all that they hid."""
+
+    def frame(index: int) -> Frame:
+        provenance = torch.zeros(1, *SIZE, dtype=torch.uint8)
+        provenance[:, 10:20, 10:20] = MADE_UP if index < 4 else CARRIED
+        return Frame(index, torch.zeros(3, *SIZE), provenance)
+
+    motions = [pan((float(index), 1.0), SIZE) for index in range(5)]
+    shot = [
+        LinkedFrame(frame(index), np.zeros(0, int), onward, before and before.reversed)
+        for index, (before, onward) in enumerate(pairwise([None, *motions, None]))
+    ]
+    border = CarryBorder({}, np.zeros((0, 8), np.float32), None)
+    work = WorkDir(tmp_path, every_s=0)
+    journal = Journal(work, "carry-1", CarryBorder.load, links=True)
+    for start in (0, 2, 4):
+        journal.note(shot[start : start + 2], border)
+    work.forget("carry-1-0000000-0000002")
+    kept = list(
+        Journal(work, "carry-1", CarryBorder.load, links=True).replay(
+            LinkedFrame(frame(i), np.zeros(0, int)) for i in range(6)
+        )
+    )
+
+    def steps(one: LinkedFrame) -> list[float | None]:
+        return [way and float(way.there.rest.values[0, 0, 0]) for way in (one.forward, one.backward)]
+
+    assert [steps(one) for one in kept[2:]] == [[2.0, -1.0], [3.0, -2.0], [None, -3.0], [None, None]]
+    assert [len(one.boundary) for one in kept[2:]] == [14 * 14, 14 * 14, 0, 0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cleanplate.carry.pictures import hole_of
+from cleanplate.carry.pictures import provenance_of
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.carry.vote import vote
 from cleanplate.config import CarryConfig
@@ -29,7 +29,7 @@ def window(count: int, carried: str, others: float = 1.0, hidden_from: int = 99)
             shown[:, *HOLE] *= others
             provenance[:, *HOLE] = CARRIED if index >= hidden_from else KNOWN
         frames.append(Frame(index, shown, provenance))
-    return [LinkedFrame(frame, boundary_pixels(hole_of(frame))) for frame in frames]
+    return [LinkedFrame(frame, boundary_pixels(provenance_of(frame))) for frame in frames]
 
 
 def outvoted_in(shot: list[LinkedFrame]) -> tuple[torch.Tensor, torch.Tensor]:

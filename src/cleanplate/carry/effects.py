@@ -20,7 +20,7 @@ from cleanplate.carry.belonging import STRONG, WEAK, Looked, exceeds
 from cleanplate.carry.journal import Border, Journal, bits, mask_of
 from cleanplate.carry.linking import Linker
 from cleanplate.carry.motion import Motion
-from cleanplate.carry.pictures import hole_of
+from cleanplate.carry.pictures import provenance_of
 from cleanplate.carry.scene import Scene, Small, factor_of, small_of
 from cleanplate.carry.shapes import grown
 from cleanplate.carry.suspects import OFFSETS, find
@@ -184,7 +184,7 @@ def _with(frame: Frame, finding: Finding | None) -> LinkedFrame:
         if bool(where.any()):
             of_each = torch.from_numpy(light[:height, :width]).permute(2, 0, 1).to(device)[:, where[0]]
             frame.add_effects(where, of_each.half())
-    return LinkedFrame(frame, boundary_pixels(hole_of(frame)))
+    return LinkedFrame(frame, boundary_pixels(provenance_of(frame)))
 
 
 def settle(frame: Frame) -> None:

@@ -26,10 +26,15 @@ class Cells:
     values: Float32[np.ndarray, "h w C"]
     cell_px: int
 
+    @property
+    def sides_px(self) -> tuple[float, float]:
+        """Height and width of a cell, for compiled loops."""
+        return float(self.cell_px), float(self.cell_px)
+
     def at(self, xy: Float[np.ndarray, "n 2"]) -> Float32[np.ndarray, "n C"]:
         """Its values at some positions, bilinearly; beyond the outermost middles, theirs."""
         out = np.empty((len(xy), self.values.shape[2]), np.float32)
-        _read_cells(self.values, float(self.cell_px), xy.astype(np.float64), out)
+        _read_cells(self.values, self.sides_px, xy.astype(np.float64), out)
         return out
 
 
@@ -47,9 +52,9 @@ class Field:
         return camera_motion(self.camera, xy) + rest[:, :2], rest[:, 2:]
 
     @property
-    def parts(self) -> tuple[Float64[np.ndarray, "3 3"], Float32[np.ndarray, "h w 5"], float]:
-        """The camera, or one that does nothing; the values of the cells, and their side: for compiled loops."""
-        return NO_CAMERA if self.camera is None else self.camera, self.rest.values, float(self.rest.cell_px)
+    def parts(self) -> tuple[Float64[np.ndarray, "3 3"], Float32[np.ndarray, "h w 5"], tuple[float, float]]:
+        """The camera, or one that does nothing; the values of the cells, and their sides: for compiled loops."""
+        return NO_CAMERA if self.camera is None else self.camera, self.rest.values, self.rest.sides_px
 
 
 def camera_motion(camera: Float[np.ndarray, "3 3"] | None, xy: Float[np.ndarray, "n 2"]) -> Float32[np.ndarray, "n 2"]:
@@ -132,10 +137,17 @@ def pull_push(values: Shaped[np.ndarray, "h w C"], weight: Float32[np.ndarray, "
 @compiled
 @no_type_check
 def cells_around(shape, cell_px, x, y):
-    """The four cells that a position is between, (row, row, column, column), and what each counts."""
+    """The four cells that a position is between, (row, row, column, column), and what each counts.
+
+    Args:
+        shape: rows and columns of the cells.
+        cell_px: height and width of a cell.
+        x: of the position, in pixels.
+        y: the same.
+    """
     rows, columns = shape
-    across = min(max((x + 0.5) / cell_px - 0.5, 0.0), columns - 1.0)
-    down = min(max((y + 0.5) / cell_px - 0.5, 0.0), rows - 1.0)
+    across = min(max((x + 0.5) / cell_px[1] - 0.5, 0.0), columns - 1.0)
+    down = min(max((y + 0.5) / cell_px[0] - 0.5, 0.0), rows - 1.0)
     x0, y0 = int(across), int(down)
     across, down = np.float32(across - x0), np.float32(down - y0)
     above, before = ONE - down, ONE - across
@@ -164,18 +176,10 @@ def moved_by(camera, x, y):
 @compiled
 @no_type_check
 def _read_cells(values, cell_px, xy, out):
-    rows, columns, channels = values.shape
     for index in range(len(xy)):
-        across = min(max((xy[index, 0] + 0.5) / cell_px - 0.5, 0.0), columns - 1.0)
-        down = min(max((xy[index, 1] + 0.5) / cell_px - 0.5, 0.0), rows - 1.0)
-        x0, y0 = int(across), int(down)
-        x1, y1 = min(x0 + 1, columns - 1), min(y0 + 1, rows - 1)
-        across -= x0
-        down -= y0
-        for channel in range(channels):
-            above = values[y0, x0, channel] * (1 - across) + values[y0, x1, channel] * across
-            below = values[y1, x0, channel] * (1 - across) + values[y1, x1, channel] * across
-            out[index, channel] = above * (1 - down) + below * down
+        at, shares = cells_around(values.shape[:2], cell_px, xy[index, 0], xy[index, 1])
+        for channel in range(values.shape[2]):
+            out[index, channel] = between(values, channel, at, shares)
 
 
 @compiled

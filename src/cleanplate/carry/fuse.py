@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from cleanplate.carry.motion import Motion
-from cleanplate.carry.pictures import held_by, hole_of, put, unseen_of
+from cleanplate.carry.pictures import held_by, provenance_of, put, unseen_of
 from cleanplate.carry.trajectories import LinkedFrame, Pixels, Trajectories, boundary_pixels, follow, gather
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.frame import CARRIED
@@ -81,7 +81,7 @@ def second_choice(window: list[LinkedFrame], block: range, config: CarryConfig) 
     some = [left[number] for number in block]
     reached = fuse(window, some, trajectories, [unseen[number] for number in block], config)
     for one, pixels in zip(some, reached, strict=True):
-        hole_of(one.frame).reshape(-1)[pixels] = CARRIED
+        provenance_of(one.frame).reshape(-1)[pixels] = CARRIED
 
 
 def carry_on(window: list[LinkedFrame], left: Bool[np.ndarray, "T H W"], config: CarryConfig) -> None:

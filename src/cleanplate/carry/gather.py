@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
+from cleanplate.carry.fields import between, cells_around, moved_by
 from cleanplate.runtime.compiled import compiled
 
 # Motion is smooth: it is followed at nodes so far apart, in pixels of the small picture.
@@ -95,29 +96,19 @@ def step(x, y, camera, rest, cell_px, scale, left, top, out):
         y: the same.
         camera: (3, 3), what moves all of them.
         rest: (r, c, 2), what is added, x and y, by cells.
-        cell_px: how wide a cell is.
+        cell_px: height and width of a cell.
         scale: pixels of the field in one of the positions.
         left: x in the field of position 0.
         top: y in the field of position 0.
         out: (2, h, w), the new x and y.
     """
-    rows, columns = rest.shape[:2]
     for row in range(x.shape[0]):
         for column in range(x.shape[1]):
             u, v = x[row, column] * scale + left, y[row, column] * scale + top
-            across = min(max((u + 0.5) / cell_px - 0.5, 0.0), columns - 1.0)
-            down = min(max((v + 0.5) / cell_px - 0.5, 0.0), rows - 1.0)
-            x0, y0 = int(across), int(down)
-            x1, y1 = min(x0 + 1, columns - 1), min(y0 + 1, rows - 1)
-            across -= x0
-            down -= y0
-            depth = camera[2, 0] * u + camera[2, 1] * v + camera[2, 2]
-            for axis in range(2):
-                above = rest[y0, x0, axis] * (1 - across) + rest[y0, x1, axis] * across
-                below = rest[y1, x0, axis] * (1 - across) + rest[y1, x1, axis] * across
-                moved = (camera[axis, 0] * u + camera[axis, 1] * v + camera[axis, 2]) / depth
-                moved += above * (1 - down) + below * down
-                out[axis, row, column] = (moved - (left if axis == 0 else top)) / scale
+            at, shares = cells_around(rest.shape[:2], cell_px, u, v)
+            moved_x, moved_y = moved_by(camera, u, v)
+            out[0, row, column] = (moved_x + between(rest, 0, at, shares) - left) / scale
+            out[1, row, column] = (moved_y + between(rest, 1, at, shares) - top) / scale
 
 
 @compiled

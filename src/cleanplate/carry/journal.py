@@ -12,7 +12,7 @@ unseen/learn.py. The files lie in the work folder (runtime/work_dir.py).
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -43,7 +43,7 @@ class Journal(Generic[B]):
         stage: what its files are called.
         load: makes what the stage knew at the end of a block of what `dataclasses.asdict` had made of it.
         after: the stage before, whose blocks are forgotten once this one has filled their frames.
-        links: keep also what leads to the neighbours.
+        links: keep also the motion that what is unseen is led along to the neighbours.
         restore: gives a frame back what was kept of it; puts what its hole was filled with into it if not given.
     """
 
@@ -59,6 +59,7 @@ class Journal(Generic[B]):
     ):
         self.work_dir, self.stage, self.after, self.links = work_dir, stage, after, links
         self.restore = restore or self._refill
+        self._onward: Motion | None = None  # from the frame that was put back last
         kept = work_dir.load(stage)
         work_dir.resumed(kept["elapsed_s"] if kept else 0.0)
         self.count: int = kept["count"] if kept else 0
@@ -83,8 +84,12 @@ class Journal(Generic[B]):
         unpack(one.frame, kept["fill"])
         if not self.links:
             return one
-        forward, backward = (motion and Motion.load(motion) for motion in kept["links"])
-        return LinkedFrame(one.frame, boundary_pixels(unseen_of(one.frame)), forward, backward)
+        led_here = self._onward
+        if "led_here" in kept:  # the first of a block: the block before may be forgotten
+            led_here = kept["led_here"] and Motion.load(kept["led_here"])
+        self._onward = kept["onward"] and Motion.load(kept["onward"])
+        boundary = boundary_pixels(unseen_of(one.frame))
+        return LinkedFrame(one.frame, boundary, self._onward, led_here and led_here.reversed)
 
     def note(
         self,
@@ -106,24 +111,26 @@ class Journal(Generic[B]):
             return
         first, self.count = self.count, self.count + len(block)
         if kept is None:
-            kept = [{"fill": pack(one.frame)} | ({"links": _links(one)} if self.links else {}) for one in block]
-        self.work_dir.save_piece(f"{self.stage}-{first:07}-{self.count:07}", saveable(list(kept)))
+            kept = [{"fill": pack(one.frame)} for one in block]
+            for part, motions in zip(kept, motions_of(block) if self.links else (), strict=False):
+                part |= {name: motion and asdict(motion) for name, motion in motions.items()}
+        self.work_dir.save_piece(f"{self.stage}-{first:07}-{self.count:07}", _saveable(list(kept)))
         # Copies: a slice would save the whole tensor.
         state = None if border is None else asdict(border)  # type: ignore[call-overload]
-        self.work_dir.save(self.stage, {"count": self.count, "border": saveable(state), "elapsed_s": elapsed_s})
+        self.work_dir.save(self.stage, {"count": self.count, "border": _saveable(state), "elapsed_s": elapsed_s})
         for name, _, end in _blocks(self.work_dir, self.after) if self.after else ():
             if end <= self.count:
                 self.work_dir.forget(name)
 
 
-def saveable(kept: Any) -> Any:
+def _saveable(kept: Any) -> Any:
     """The same with tensors for arrays, of which a work folder holds none; `np.asarray` makes arrays of them again."""
     if isinstance(kept, np.ndarray):
         return torch.from_numpy(kept.copy())  # or the whole of what it is a part of would be saved
     if isinstance(kept, dict):
-        return {name: saveable(value) for name, value in kept.items()}
+        return {name: _saveable(value) for name, value in kept.items()}
     if isinstance(kept, list | tuple):
-        return type(kept)(saveable(value) for value in kept)
+        return type(kept)(_saveable(value) for value in kept)
     return kept
 
 
@@ -133,8 +140,16 @@ def _blocks(work_dir: WorkDir, stage: str) -> list[tuple[str, int, int]]:
     return [(name, int(first), int(end)) for name, first, end in numbers]
 
 
-def _links(one: LinkedFrame) -> list[dict[str, Any] | None]:
-    return [motion and asdict(motion) for motion in (one.forward, one.backward)]
+def motions_of(block: Sequence[LinkedFrame]) -> list[dict[str, Motion | None]]:
+    """Of each frame of a block the motion onward, and of the first the motion that led to it.
+
+    None also where nothing that is left unseen would be led along it.
+    """
+    left = [bool(unseen_of(one.frame).any()) for one in block] + [True]  # of the next block nothing is known
+    onward = [one.forward if here or there else None for one, (here, there) in zip(block, pairwise(left), strict=True)]
+    motions: list[dict[str, Motion | None]] = [{"onward": motion} for motion in onward]
+    motions[0]["led_here"] = block[0].backward and block[0].backward.reversed
+    return motions
 
 
 def pack(frame: Frame) -> dict[str, Any]:

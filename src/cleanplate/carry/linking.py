@@ -15,7 +15,7 @@ from torch import Tensor
 from cleanplate.carry.cuts import differ
 from cleanplate.carry.fields import Cells, Field
 from cleanplate.carry.motion import Flow, Motion, corners, fit_both_ways, fit_parallax, match, spacing
-from cleanplate.carry.pictures import as_bytes, box_of, hole_of, picture_of, square
+from cleanplate.carry.pictures import as_bytes, box_of, picture_of, provenance_of, square
 from cleanplate.carry.trajectories import LinkedFrame
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.flow import LARGE_PX, LEAST_SIZE, PATCHES_APART_PX, both_ways, dis
@@ -65,7 +65,7 @@ class Linker:
     def motion(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Motion | None:
         """The motion from a frame to the next, around their holes; None over a cut."""
         config, frames = self.config, [linked.frame for linked in pair]
-        holes = [hole_of(frame) for frame in frames]
+        holes = [provenance_of(frame) for frame in frames]
         reach_px = self._reach_px(min(frames[0].size))
         margin_px = config.margin_px + max(LEAST_SIZE, round(MARGIN * reach_px))
         rows, columns = box_of(holes[0] | holes[1], margin_px)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Shaped, UInt8
 
-from cleanplate.carry.fields import ONE, Cells, Field, between, camera_motion, cell_size, local_fit
+from cleanplate.carry.fields import Cells, Field, between, camera_motion, cell_size, cells_around, local_fit
 from cleanplate.imaging.homography import ransac_homography
 from cleanplate.runtime.compiled import compiled
 
@@ -364,18 +364,6 @@ def _count_noise(gray, counts):
 
 @compiled
 @no_type_check
-def _four(height, width, x, y):
-    """The four pixels that a position is between, (row, row, column, column), and what each counts; see `between`."""
-    across, down = min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
-    x0, y0 = int(across), int(down)
-    across, down = np.float32(across - x0), np.float32(down - y0)
-    above, before = ONE - down, ONE - across
-    at = (y0, min(y0 + 1, height - 1), x0, min(x0 + 1, width - 1))
-    return at, (before * above, across * above, before * down, across * down)
-
-
-@compiled
-@no_type_check
 def _touches(mask, at, shares):
     """Whether a sample is made of anything that is marked."""
     y0, y1, x0, x1 = at
@@ -388,17 +376,16 @@ def _touches(mask, at, shares):
 @no_type_check
 def _match(one, other, there, back, near, near_too, points, scale, end, error_sq, known, light):
     height, width = near.shape
-    rows, columns = there.shape[:2]
-    down, across = rows / height, columns / width
+    held_px = height / there.shape[0], width / there.shape[1]
     for index in range(len(points)):
         x, y = np.float64(points[index, 0]), np.float64(points[index, 1])
-        at, shares = _four(rows, columns, (x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5)
+        at, shares = cells_around(there.shape[:2], held_px, x, y)
         dx, dy = between(there, 0, at, shares), between(there, 1, at, shares)
         u, v = x + dx, y + dy
-        at, shares = _four(rows, columns, (u + 0.5) * across - 0.5, (v + 0.5) * down - 0.5)
+        at, shares = cells_around(back.shape[:2], held_px, u, v)
         ex, ey = between(back, 0, at, shares), between(back, 1, at, shares)
-        at, shares = _four(height, width, x, y)
-        at_end, shares_at_end = _four(height, width, u, v)
+        at, shares = cells_around(near.shape, (1.0, 1.0), x, y)
+        at_end, shares_at_end = cells_around(near.shape, (1.0, 1.0), u, v)
         end[index, 0], end[index, 1] = u, v
         inside = u >= 0 and v >= 0 and u <= width - 1 and v <= height - 1
         error_sq[index] = (dx + ex) ** 2 + (dy + ey) ** 2 if inside else np.inf

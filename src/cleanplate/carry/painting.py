@@ -1,4 +1,8 @@
-"""Paint over holes smoothly from their surroundings: before anything is carried, and where nothing was."""
+"""Paint over holes smoothly from their surroundings: before anything is carried, and where nothing was.
+
+In compiled loops, in place, for what is carried. imaging/paint.py does the same in torch, on any device, for what is
+only learned.
+"""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -7,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from cleanplate.carry.fields import pull_push
-from cleanplate.carry.pictures import box_of, held_by, hole_of, picture_of
+from cleanplate.carry.pictures import box_of, held_by, picture_of, provenance_of
 from cleanplate.imaging.frame import Frame
 from cleanplate.runtime.threads import in_order
 
@@ -20,7 +24,7 @@ def painted(frames: Iterable[Frame]) -> Iterator[Frame]:
     """The frames, with their holes painted over from the surroundings."""
     passing = iter(frames)
     while some := list(islice(passing, AT_ONCE)):
-        yield from list(in_order(lambda frame: fill_smoothly(frame, hole_of(frame) > 0), some))
+        yield from list(in_order(lambda frame: fill_smoothly(frame, provenance_of(frame) > 0), some))
 
 
 def fill_smoothly(frame: Frame, where: Bool[np.ndarray, "H W"]) -> Frame:

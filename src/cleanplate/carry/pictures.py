@@ -33,14 +33,14 @@ def as_bytes(picture: Shaped[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]
     return np.clip(np.rint(picture * np.float32(255)), 0, 255).astype(np.uint8)
 
 
-def hole_of(frame: Frame) -> UInt8[np.ndarray, "H W"]:
-    """Not 0 where it is to be filled."""
+def provenance_of(frame: Frame) -> UInt8[np.ndarray, "H W"]:
+    """Where its pixels come from: KNOWN, which is 0, CARRIED or MADE_UP; to be changed in place."""
     return frame.provenance[0].numpy()
 
 
 def unseen_of(frame: Frame) -> Bool[np.ndarray, "H W"]:
     """What no frame shows."""
-    return hole_of(frame) == MADE_UP
+    return provenance_of(frame) == MADE_UP
 
 
 def put(frame: Frame, pixels: Int64[np.ndarray, " n"], colours: Float32[np.ndarray, "n 3"]) -> None:

@@ -33,7 +33,7 @@ from cleanplate.carry.journal import Border, Journal, pack, unpack
 from cleanplate.carry.linking import KnownPictures, Linker
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.painting import fill_smoothly, painted
-from cleanplate.carry.pictures import hole_of, unseen_of
+from cleanplate.carry.pictures import provenance_of, unseen_of
 from cleanplate.carry.trajectories import (
     DISTANCE,
     ERROR,
@@ -81,7 +81,7 @@ def carry(
     """
     sweeps = config.rounds + (effects.find != "off")
     linked = counted(run, "carry", sweeps * total)
-    passing: Iterable[LinkedFrame] = (LinkedFrame(frame, boundary_pixels(hole_of(frame))) for frame in painted(frames))
+    passing: Iterable[LinkedFrame] = entering(frames)
     if effects.find != "off":
         follower = Linker(config, 0.0, known_pictures, parallax=True)
         passing = EffectsStage(follower, effects, run.work_dir, linked).find(passing)
@@ -107,11 +107,16 @@ def with_effects(
     frames: Iterable[Frame], config: CarryConfig, effects: EffectsConfig, run: RunOptions, *, total: int = 0
 ) -> Iterator[LinkedFrame]:
     """Find what goes with the thing outside its mask, and carry nothing; see `carry`."""
-    passing = (LinkedFrame(frame, boundary_pixels(hole_of(frame))) for frame in painted(frames))
+    passing = entering(frames)
     if effects.find == "off":
         return passing
     linker, linked = Linker(config, 0.0, parallax=True), counted(run, "find", total)
     return EffectsStage(linker, effects, run.work_dir, linked).find(passing)
+
+
+def entering(frames: Iterable[Frame]) -> Iterator[LinkedFrame]:
+    """Frames as they are before anything is known: painted over, and with their boundary pixels."""
+    return (LinkedFrame(frame, boundary_pixels(provenance_of(frame))) for frame in painted(frames))
 
 
 def counted(run: RunOptions, stage: str, total: int) -> Callable[[], None]:
@@ -191,7 +196,7 @@ class Round:
             self._go_on_after(one.frame, self.journal.border)
         for linked_frame in passing:
             if not self.first:  # what the round before has reached, this one has not yet
-                provenance = hole_of(linked_frame.frame)
+                provenance = provenance_of(linked_frame.frame)
                 provenance[provenance > 0] = MADE_UP
             self.waiting.append(LinkedFrame(linked_frame.frame, linked_frame.boundary))
             window = self.config.window(linked_frame.frame.size, last=self.last)
@@ -207,9 +212,9 @@ class Round:
         window = self._link([*earlier, *self.waiting])
         block, self.waiting = window[len(earlier) :][:count], self.waiting[count:]
         trajectories = both_trajectories(window, len(earlier) + count, sources)[len(earlier) :]
-        reached = fuse(window, block, trajectories, [hole_of(one.frame) > 0 for one in block], self.config)
+        reached = fuse(window, block, trajectories, [provenance_of(one.frame) > 0 for one in block], self.config)
         for one, pixels in zip(block, reached, strict=True):
-            hole_of(one.frame).reshape(-1)[pixels] = CARRIED
+            provenance_of(one.frame).reshape(-1)[pixels] = CARRIED
         second_choice(window, range(len(earlier), len(earlier) + count), self.config)
         if self.last:
             self._vote(window, range(len(earlier), len(earlier) + count))
@@ -250,13 +255,13 @@ class Round:
         self.linked()  # the next one was
         frame = done.copy()
         unpack(frame, border.last)
-        self.before = LinkedFrame(frame, boundary_pixels(hole_of(frame))), Trajectories(border.trajectories)
+        self.before = LinkedFrame(frame, boundary_pixels(provenance_of(frame))), Trajectories(border.trajectories)
         self.motions = [border.motion]
 
     def _as_source(self, done: LinkedFrame, both: tuple[Trajectories, Trajectories]) -> Trajectories:
         """What the pixels of a frame that is done count for: as far away and as uncertain as what they were made of."""
         frame, boundary, (future, past) = done.frame, done.boundary, both
-        provenance, width = hole_of(frame).reshape(-1)[boundary], frame.size[1]
+        provenance, width = provenance_of(frame).reshape(-1)[boundary], frame.size[1]
         nearer = future.weight(self.config) > past.weight(self.config)
         rows = np.where(nearer[:, None], future.rows, past.rows)
         rows[:, SOURCE] = np.where(provenance == MADE_UP, -1, frame.index)

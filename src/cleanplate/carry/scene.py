@@ -112,13 +112,13 @@ class Steps:
         rest = Cells(np.ascontiguousarray(field.rest.values[..., :2]), field.rest.cell_px)
         if parallax is not None:
             rest = added(rest, parallax)
-        self.cell_px = rest.cell_px
+        self.cell_px = rest.sides_px
         self.rest = rest.values
 
     def __call__(self, x: Grid, y: Grid) -> tuple[Grid, Grid]:
         """Where these positions are in the next frame."""
         out = np.empty((2, *x.shape), np.float32)
-        step(x, y, self.camera, self.rest, float(self.cell_px), float(self.scale), self.left, self.top, out)
+        step(x, y, self.camera, self.rest, self.cell_px, float(self.scale), self.left, self.top, out)
         return out[0], out[1]
 
 

@@ -128,8 +128,8 @@ def learn_frame(
         small, small_hole = shrink(small, small_hole)
     made = paint(small, small_hole)
     if int(unseen.sum()) >= config.min_area_share * unseen.numel():
-        many, known = (one.expand(config.ensemble_size, -1, -1, -1).contiguous() for one in (small, ~small_hole))
-        many, known = (one.to(find_device(run.device)) for one in (many, known))
+        place, copies = find_device(run.device), (config.ensemble_size, -1, -1, -1)
+        many, known = (one.expand(copies).contiguous().to(place) for one in (small, ~small_hole))
         done = fit(many, known, {}, method, budget.share(run, 1), name=name)
         budget.spend(done)
         made = torch.lerp(made, done.frames.mean(0, keepdim=True).cpu(), config.network_blend)
