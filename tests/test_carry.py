@@ -11,8 +11,19 @@ from cleanplate import METHODS, Clip, inpaint
 from cleanplate.carry.fields import Cells, Field
 from cleanplate.carry.linking import Linker
 from cleanplate.carry.motion import Matches, Motion, corners, fit_both_ways, fit_homography, match, noise_level
+from cleanplate.carry.pictures import put
 from cleanplate.carry.rounds import carry
-from cleanplate.carry.trajectories import LinkedFrame, Trajectories, boundary_pixels, follow, gather
+from cleanplate.carry.trajectories import (
+    SOURCE,
+    LinkedFrame,
+    Trajectories,
+    X,
+    Y,
+    boundary_pixels,
+    follow,
+    gather,
+    no_trajectories,
+)
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame, box_around
 from cleanplate.imaging.smooth import dilate
@@ -65,7 +76,8 @@ def test_positions_add_up_between_the_pixels() -> None:
     np.testing.assert_allclose(futures[0].xy, np.stack((x + 0.6, y - 0.8), 1), atol=1e-4)
 
 
-def test_the_worst_error_on_the_way_counts_and_leaving_the_picture_ends_it() -> None:
+@pytest.mark.parametrize(("first", "then"), [(2.0, 1.0), (1.0, 2.0)])
+def test_the_worst_error_on_the_way_counts_and_leaving_the_picture_ends_it(first: float, then: float) -> None:
     """Pixels 5 and 6 of a row go one to the right; the way back differs from that."""
     boundary = [np.array([5]), np.array([5, 6]), np.array([], int)]
     right = np.zeros((4, 16, 2))
@@ -77,11 +89,34 @@ def test_the_worst_error_on_the_way_counts_and_leaving_the_picture_ends_it() -> 
             out[0, at, 0] += error
         return out
 
-    ways = [of_each_pixel(right, back(2.0)), of_each_pixel(right, back(0.5, 1.0)), None]
+    ways = [of_each_pixel(right, back(first)), of_each_pixel(right, back(0.5, then)), None]
     far = follow((2, 1, 0), ways[::-1], boundary[::-1], (4, 16))[-1]
     assert (far.source.tolist(), far.error.tolist(), far.distance.tolist()) == ([2.0], [2.0], [2.0])
     out = of_each_pixel(20 * right)
     assert follow((2, 1, 0), [None, out, ways[0]], boundary[::-1], (4, 16))[-1].source.tolist() == [-1.0]
+
+
+def test_colours_of_short_floats_are_read_where_they_are() -> None:
+    rng = np.random.default_rng(0)
+    picture, ends = rng.random((40, 60, 3)).astype(np.float16), no_trajectories(50)
+    ends.rows[:, SOURCE], ends.rows[:, X], ends.rows[:, Y] = 0, rng.uniform(20, 50, 50), rng.uniform(15, 35, 50)
+    everywhere = np.ones(50, bool)
+    short, long = (
+        gather({0: shown}, (ends,), everywhere, CarryConfig())[1] for shown in (picture, picture.astype(np.float32))
+    )
+    np.testing.assert_allclose(short, long, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32])
+def test_colours_are_put_where_they_belong_in_what_the_frame_holds(dtype: torch.dtype) -> None:
+    frame = Frame(0, torch.zeros(3, 4, 5, dtype=dtype), torch.zeros(1, 4, 5, dtype=torch.uint8))
+    levels = np.array([[0.6, 99.4, 254.7], [12.5, 3.2, 300.0]], np.float32)
+    put(frame, np.array([7, 19]), levels / 255)
+    scale = 1 if dtype == torch.uint8 else 255
+    wanted = np.clip(np.rint(levels), 0, 255) if dtype == torch.uint8 else levels
+    for row, (y, x) in zip(wanted, ((1, 2), (3, 4)), strict=True):
+        np.testing.assert_allclose(frame.picture[:, y, x].float() * scale, row, atol=0 if scale == 1 else 0.2)
+    assert int((frame.picture != 0).any(0).sum()) == 2
 
 
 def test_a_box_is_around_what_is_marked_and_stays_in_the_picture() -> None:
