@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32, Float64, Shaped
 
 from cleanplate.runtime.compiled import compiled
 
-CELLS_PER_SIGMA = 4
+CELLS_PER_SIGMA = 2
 ENOUGH = np.float32(1e-4)  # share of the window that must be measured for its mean to stand alone
 NO_CAMERA = np.eye(3)
 ONE = np.float32(1)

@@ -25,10 +25,10 @@ MARGIN = 2.0
 # On frames whose shorter side is about that; larger ones are made smaller.
 FLOW_PX = 480
 # Beside 1 of a match: that the motion is the camera's, once in every cell.
-CAMERA_WEIGHT = 0.1
+CAMERA_WEIGHT = 0.4
 # The window is never wider than that share of the frame's shorter side. Where what is known is followed too, it is as
 # wide as that, and the camera counts less.
-WIDE_REACH, WIDE_CAMERA_WEIGHT = 0.17, 0.02
+WIDE_REACH, WIDE_CAMERA_WEIGHT = 0.17, 0.08
 
 KnownPictures = Callable[[int], Float[Tensor, "3 H W"]]
 """The picture of a frame, by its index, as it would be if nothing were hidden in it."""

@@ -25,8 +25,8 @@ CONFIDENCE_SCALE_PX = 0.5
 VOTES_FROM = 0.02
 # Matches that the support of a pair of frames is judged by, at least.
 LEAST_KNOWN = 50
-# Points are the best corners of squares of half a cell of the fit: flow is best where there is texture.
-POINTS_PER_CELL = 2
+# Points are the best corners of squares of a third of a cell of the fit: flow is best where there is texture.
+POINTS_PER_CELL = 3
 # Side of the patches that flow is estimated by, and the error in pixels at which a match counts half.
 PATCH_PX, TEXTURE_SCALE_PX = 8, 0.5
 # The window of the parallax, as a share of that of the fit; beside 1 of a match, that there is none, as often as there
@@ -247,7 +247,7 @@ def fit_parallax(
     sigma_px = PARALLAX_REACH * reach_px
     middles = cell_middles(size, cell_size(sigma_px))
     none = np.full(len(middles), NO_PARALLAX * len(measured) / len(middles), np.float32)
-    fine = local_fit(
+    return local_fit(
         np.concatenate((measured, np.zeros_like(middles))),
         np.concatenate((matches.start, middles)),
         np.concatenate(((matches.confidence * matches.known * counts).astype(np.float32), none)),
@@ -256,15 +256,6 @@ def fit_parallax(
         tolerance=tolerance_px,
         iterations=3,
     )
-    return coarser(fine)
-
-
-def coarser(field: Cells) -> Cells:
-    """The same in cells of twice the side."""
-    odd = [(0, side % 2) for side in field.values.shape[:2]]
-    whole = np.pad(field.values, (*odd, (0, 0)), mode="edge")
-    rows, columns = whole.shape[0] // 2, whole.shape[1] // 2
-    return Cells(whole.reshape(rows, 2, columns, 2, -1).mean((1, 3), dtype=np.float32), 2 * field.cell_px)
 
 
 def added(field: Cells, finer: Cells) -> Cells:

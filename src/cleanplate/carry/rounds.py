@@ -8,7 +8,8 @@ is:
 2. In the hole, the motion of the surroundings: a homography, which takes out what the camera did, plus a robust local
    fit of what is left. The change of brightness between the frames is fitted in the same way (motion.py).
 3. Chain the positions through the hole: source frame, distance in frames, worst forward-backward error met, and the sum
-   of the brightness changes (trajectories.py).
+   of the brightness changes (trajectories.py). In the last round, correct the motion by what past and future show of
+   the same place, and chain them again (refine.py).
 4. Fuse what comes from the past and from the future by weights that fall with distance and error; what nothing else
    shows, from beside a hole (fuse.py).
 5. Estimate flow again, on the filled frames, and repeat 2-4.
@@ -30,10 +31,11 @@ from jaxtyping import Float32
 from cleanplate.carry.effects import EffectsStage, settle
 from cleanplate.carry.fuse import both_trajectories, fuse, second_choice
 from cleanplate.carry.journal import Border, Journal, pack, unpack
-from cleanplate.carry.linking import KnownPictures, Linker
+from cleanplate.carry.linking import KnownPictures, Linker, smaller_for_flow
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.painting import fill_smoothly, painted
 from cleanplate.carry.pictures import provenance_of, unseen_of
+from cleanplate.carry.refine import refined
 from cleanplate.carry.trajectories import (
     DISTANCE,
     ERROR,
@@ -210,6 +212,8 @@ class Round:
             return []
         earlier, sources = ([], None) if self.before is None else ([self.before[0]], self.before[1])
         window = self._link([*earlier, *self.waiting])
+        if self.last and self.linker.known_pictures is None:  # else there is nothing to correct
+            window = refined(window, sources, self.config, smaller_for_flow(min(window[0].frame.size)))
         block, self.waiting = window[len(earlier) :][:count], self.waiting[count:]
         trajectories = both_trajectories(window, len(earlier) + count, sources)[len(earlier) :]
         reached = fuse(window, block, trajectories, [provenance_of(one.frame) > 0 for one in block], self.config)
@@ -231,7 +235,7 @@ class Round:
 
     def _vote(self, window: list[LinkedFrame], block: range) -> None:
         """Replace what most frames that show the place contradict."""
-        motions = self.motions
+        motions = [one.forward for one in window[:-1]]
         found = any(one.frame.effects is not None for one in window)
         if not self.votes or not (found or all(motion is None or motion.still for motion in motions)):
             return  # masks are right, and the nearest frame is as good as any
