@@ -92,7 +92,13 @@ def best_candidates(truth: Float[Tensor, "T 3 H W"]) -> Iterator[Float[Tensor, "
     best, fuse = torch.full_like(truth, torch.nan), rounds.fuse
 
     def look(
-        window: list[LinkedFrame], block: list[LinkedFrame], trajectories: list, wanted: list, config: CarryConfig
+        window: list[LinkedFrame],
+        block: list[LinkedFrame],
+        trajectories: list,
+        wanted: list,
+        config: CarryConfig,
+        *,
+        sharp: bool,
     ) -> list[np.ndarray]:
         pictures = {one.frame.index: held_by(one.frame) for one in window}
         for one, both, mine in zip(block, trajectories, wanted, strict=True):
@@ -105,7 +111,7 @@ def best_candidates(truth: Float[Tensor, "T 3 H W"]) -> Iterator[Float[Tensor, "
                 at = np.flatnonzero(reached)[better]
                 error[at], nearest[at] = apart[better], colours[better]
             best[one.frame.index].view(3, -1)[:, one.boundary] = torch.from_numpy(nearest.T.copy())
-        return fuse(window, block, trajectories, wanted, config)
+        return fuse(window, block, trajectories, wanted, config, sharp=sharp)
 
     with mock.patch.object(rounds, "fuse", look):
         yield best

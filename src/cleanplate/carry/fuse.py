@@ -45,8 +45,18 @@ def fuse(
     trajectories: list[tuple[Trajectories, Trajectories]],
     wanted: Sequence[Mask],
     config: CarryConfig,
+    *,
+    sharp: bool = True,
 ) -> list[Pixels]:
     """Fill what is wanted of the frames of a block with colours from the window.
+
+    Args:
+        window: frames that follow each other.
+        block: those to be filled.
+        trajectories: of their boundary pixels, into the future and into the past.
+        wanted: what to fill of each.
+        config: see CarryConfig.
+        sharp: see `gather`.
 
     Returns:
         the pixels of each that were reached, counted row by row.
@@ -55,7 +65,7 @@ def fuse(
 
     def find(job: tuple[LinkedFrame, tuple[Trajectories, Trajectories], Mask]) -> tuple[Pixels, np.ndarray]:
         one, both, mine = job
-        reached, colours = gather(pictures, both, mine.reshape(-1)[one.boundary], config)
+        reached, colours = gather(pictures, both, mine.reshape(-1)[one.boundary], config, sharp=sharp)
         return one.boundary[reached], colours
 
     # All colours first: sources lie beside holes, and must not change meanwhile.

@@ -27,6 +27,8 @@ from cleanplate.runtime.threads import in_order
 # The motion is corrected and followed again so many times, each time by what is measured in every third frame: as it is
 # a mean over time, it differs little from frame to frame.
 TIMES, MEASURED_EVERY = 2, 3
+# So many frames beyond those that are to be filled are measured too: what comes from farther away counts little.
+AHEAD = 16
 # The window (sigma) of the fit of what is measured, and the difference in pixels a frame at which it counts half. In
 # pixels of the picture that is compared, as all that follow.
 REACH_PX, TOLERANCE_PX = 15.0, 0.05
@@ -71,21 +73,23 @@ class Rate:
 
 
 def refined(
-    window: list[LinkedFrame], sources: Trajectories | None, config: CarryConfig, smaller: int
+    window: list[LinkedFrame], count: int, sources: Trajectories | None, config: CarryConfig, smaller: int
 ) -> list[LinkedFrame]:
     """The frames with a motion by which past and future agree better.
 
     Args:
         window: frames that follow each other, their holes filled in some way.
+        count: how many of the first of them are to be filled by it.
         sources: what the pixels of the first of them count for, if they are sources.
         config: see CarryConfig.
         smaller: pictures are compared when they are so many times smaller.
     """
     pictures = {one.frame.index: held_by(one.frame) for one in window}
     for time in range(TIMES):
-        trajectories = both_trajectories(window, len(window), sources)
+        trajectories = both_trajectories(window, min(count + AHEAD, len(window)), sources)
         # Which frames are measured depends on their index only, not on the window that they are in.
-        measured = [at for at, one in enumerate(window) if (one.frame.index + time) % MEASURED_EVERY == 0]
+        indices = [one.frame.index for one in window[: len(trajectories)]]
+        measured = [at for at, index in enumerate(indices) if (index + time) % MEASURED_EVERY == 0]
         jobs = [(window[at], trajectories[at]) for at in measured]
         found = in_order(lambda job: rate_of(*job, pictures, config, smaller), jobs)
         window = corrected(window, dict(zip(measured, found, strict=True)))
@@ -97,12 +101,12 @@ def corrected(window: list[LinkedFrame], measured: Mapping[int, Rate | None]) ->
 
     Args:
         window: frames that follow each other.
-        measured: by number in the window; other frames take the rate of the nearest.
+        measured: by number in the window; frames between them take the rate of the nearest.
     """
-    if not measured:
-        return window
-    nearest = [min(measured, key=lambda at, number=number: abs(at - number)) for number in range(len(window))]
-    rates = [_led_to(number, at, measured[at], window) for number, at in enumerate(nearest)]
+    rates: list[Rate | None] = []
+    for number in range(len(window)):
+        at = min(measured, key=lambda at, number=number: abs(at - number), default=len(window))
+        rates.append(_led_to(number, at, measured[at], window) if abs(at - number) < MEASURED_EVERY else None)
     motions = [
         one.forward and _corrected(one.forward, *both) for one, both in zip(window[:-1], pairwise(rates), strict=True)
     ]
@@ -161,7 +165,7 @@ def rate_of(
         view, time = filled.copy(), np.zeros(hidden.shape, np.float32)
         part = hidden.copy()
         part[hidden] = mine
-        _, colours = gather(pictures, (trajectory,), mine, config)
+        _, colours = gather(pictures, (trajectory,), mine, config, sharp=False)
         view[part], time[part] = np.rint(colours * 255), trajectory.distance[mine]
         views.append(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY))
         times.append(time)

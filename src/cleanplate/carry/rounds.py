@@ -213,10 +213,12 @@ class Round:
         earlier, sources = ([], None) if self.before is None else ([self.before[0]], self.before[1])
         window = self._link([*earlier, *self.waiting])
         if self.last and self.linker.known_pictures is None:  # else there is nothing to correct
-            window = refined(window, sources, self.config, smaller_for_flow(min(window[0].frame.size)))
+            smaller = smaller_for_flow(min(window[0].frame.size))
+            window = refined(window, len(earlier) + count, sources, self.config, smaller)
         block, self.waiting = window[len(earlier) :][:count], self.waiting[count:]
         trajectories = both_trajectories(window, len(earlier) + count, sources)[len(earlier) :]
-        reached = fuse(window, block, trajectories, [provenance_of(one.frame) > 0 for one in block], self.config)
+        hidden = [provenance_of(one.frame) > 0 for one in block]
+        reached = fuse(window, block, trajectories, hidden, self.config, sharp=self.last)
         for one, pixels in zip(block, reached, strict=True):
             provenance_of(one.frame).reshape(-1)[pixels] = CARRIED
         second_choice(window, range(len(earlier), len(earlier) + count), self.config)
