@@ -70,3 +70,11 @@ def test_a_shadow_that_was_carried_is_replaced() -> None:
     shot = window(6, "right")
     shot[HERE].frame.picture[:, *HOLE] *= 0.75
     assert len(outvoted_in(shot)[0]) > 0.7 * int(shot[HERE].frame.hole.sum())
+
+
+def test_frames_that_disagree_among_themselves_outvote_nothing() -> None:  # parallax: their places are others
+    shot = window(8, "right")
+    for linked in shot:
+        if linked.frame.index != HERE:
+            linked.frame.picture[:, *HOLE] *= 1.0 + 0.2 * linked.frame.index
+    assert len(outvoted_in(shot)[0]) < 0.05 * int(shot[HERE].frame.hole.sum())

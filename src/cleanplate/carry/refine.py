@@ -103,10 +103,13 @@ def corrected(window: list[LinkedFrame], measured: Mapping[int, Rate | None]) ->
         window: frames that follow each other.
         measured: by number in the window; frames between them take the rate of the nearest.
     """
-    rates: list[Rate | None] = []
-    for number in range(len(window)):
-        at = min(measured, key=lambda at, number=number: abs(at - number), default=len(window))
-        rates.append(_led_to(number, at, measured[at], window) if abs(at - number) < MEASURED_EVERY else None)
+    if not measured:
+        return window
+    nearest = [min(measured, key=lambda at, number=number: abs(at - number)) for number in range(len(window))]
+    rates = [
+        _led_to(number, at, measured[at], window) if abs(at - number) < MEASURED_EVERY else None
+        for number, at in enumerate(nearest)
+    ]
     motions = [
         one.forward and _corrected(one.forward, *both) for one, both in zip(window[:-1], pairwise(rates), strict=True)
     ]
