@@ -98,12 +98,20 @@ def test_what_one_side_shows_or_none_corrects_nothing(hidden: range) -> None:
 
 
 def test_a_camera_that_stands_still_is_not_corrected() -> None:
+    moving = in_cells(linked((0.4, 0.0), range(2, 7), step=(0.0, 0.0)))
+    window = [replace(one, forward=one.forward and replace(one.forward, still=one.frame.index != 4)) for one in moving]
+    found = refined(window, COUNT, None, CarryConfig(), 1)
+    for one, before in zip(found, window, strict=True):
+        assert (one.forward is before.forward) == (one.frame.index != 4)
+
+
+def test_where_nothing_moves_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cleanplate.carry.refine.rate_of", lambda *_: pytest.fail("it was measured"))
     window = [
         replace(one, forward=one.forward and replace(one.forward, still=True))
-        for one in in_cells(linked((0.4, 0.0), range(2, 7)))
+        for one in linked((0.0, 0.0), range(2, 7), step=(0.0, 0.0))
     ]
-    for one, before in zip(refined(window, COUNT, None, CarryConfig(), 1), window, strict=True):
-        assert one.forward is before.forward
+    assert refined(window, COUNT, None, CarryConfig(), 1) is window
 
 
 def test_which_frames_are_measured_does_not_depend_on_the_window(monkeypatch: pytest.MonkeyPatch) -> None:

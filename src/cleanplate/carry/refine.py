@@ -84,6 +84,8 @@ def refined(
         config: see CarryConfig.
         smaller: pictures are compared when they are so many times smaller.
     """
+    if all(one.forward is None or one.forward.still for one in window):
+        return window
     pictures = {one.frame.index: held_by(one.frame) for one in window}
     for time in range(TIMES):
         trajectories = both_trajectories(window, min(count + AHEAD, len(window)), sources)
