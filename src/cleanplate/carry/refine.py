@@ -86,16 +86,31 @@ def refined(
     """
     if all(one.forward is None or one.forward.still for one in window):
         return window
-    pictures = {one.frame.index: held_by(one.frame) for one in window}
     for time in range(TIMES):
-        trajectories = both_trajectories(window, min(count + AHEAD, len(window)), sources)
-        # Which frames are measured depends on their index only, not on the window that they are in.
-        indices = [one.frame.index for one in window[: len(trajectories)]]
-        measured = [at for at, index in enumerate(indices) if (index + time) % MEASURED_EVERY == 0]
-        jobs = [(window[at], trajectories[at]) for at in measured]
-        found = in_order(lambda job: rate_of(*job, pictures, config, smaller), jobs)
-        window = corrected(window, dict(zip(measured, found, strict=True)))
+        window = corrected(window, _rates(window, count, sources, config, smaller, time))
     return window
+
+
+def _rates(
+    window: list[LinkedFrame],
+    count: int,
+    sources: Trajectories | None,
+    config: CarryConfig,
+    smaller: int,
+    time: int,
+) -> dict[int, Rate | None]:
+    """What is measured the first time, or the second, by number in the window: see `refined`.
+
+    By itself, so that the trajectories, which are large, are gone before they are followed again.
+    """
+    pictures = {one.frame.index: held_by(one.frame) for one in window}
+    trajectories = both_trajectories(window, min(count + AHEAD, len(window)), sources)
+    # Which frames are measured depends on their index only, not on the window that they are in.
+    indices = [one.frame.index for one in window[: len(trajectories)]]
+    measured = [at for at, index in enumerate(indices) if (index + time) % MEASURED_EVERY == 0]
+    jobs = [(window[at], trajectories[at]) for at in measured]
+    found = in_order(lambda job: rate_of(*job, pictures, config, smaller), jobs)
+    return dict(zip(measured, found, strict=True))
 
 
 def corrected(window: list[LinkedFrame], measured: Mapping[int, Rate | None]) -> list[LinkedFrame]:
