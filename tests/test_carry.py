@@ -107,6 +107,16 @@ def test_colours_of_short_floats_are_read_where_they_are() -> None:
     np.testing.assert_allclose(short, long, atol=1e-5)
 
 
+def test_colours_that_are_not_for_eyes_are_read_bilinearly() -> None:
+    rng = np.random.default_rng(0)
+    picture, ends = rng.random((40, 60, 3)).astype(np.float32), no_trajectories(50)
+    ends.rows[:, SOURCE], ends.rows[:, X], ends.rows[:, Y] = 0, rng.uniform(0, 59, 50), rng.uniform(0, 39, 50)
+    reached, colours = gather({0: picture}, (ends,), np.ones(50, bool), CarryConfig(), sharp=False)
+    theirs = cv2.remap(picture, *ends.rows[:, None, X : Y + 1].transpose(2, 0, 1), cv2.INTER_LINEAR)[:, 0]
+    assert reached.all()
+    np.testing.assert_allclose(colours, theirs, atol=0.02)  # OpenCV counts in 32nds of a pixel
+
+
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32])
 def test_colours_are_put_where_they_belong_in_what_the_frame_holds(dtype: torch.dtype) -> None:
     frame = Frame(0, torch.zeros(3, 4, 5, dtype=dtype), torch.zeros(1, 4, 5, dtype=torch.uint8))

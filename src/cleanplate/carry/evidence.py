@@ -93,7 +93,7 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_to
     light = light_of(seen.shown, seen.picture, asked)
     around = light_of(seen.shown, seen.picture, far) if of_hole else light
     light_noise = max(LEAST_LIGHT_NOISE, MAD * float(np.median(np.abs(mean_of(around)[far])))) if enough else 0.05
-    # Beside the hole it is the thing itself that they disagree about.
+    # Beside the hole it is the thing itself that they disagree about; in it, they are told apart like everywhere else.
     beside = (seen.distance > 0) & (seen.distance <= BESIDE * height)
     trusted = asked & (agreed | beside)
     foreign = foreign_of(seen.shown, seen.picture, tolerance, trusted)

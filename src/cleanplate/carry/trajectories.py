@@ -151,7 +151,7 @@ def gather(
         trajectories: of the same pixels into the future and into the past.
         wanted: which of the pixels.
         config: see CarryConfig.
-        sharp: read between the pixels by cubic convolution; bilinearly, in a third of the time, what is not for eyes.
+        sharp: read between the pixels by cubic convolution; or bilinearly, which is faster, what is not for eyes.
 
     Returns:
         which pixels were reached, and their colours, 0..1.
@@ -279,7 +279,7 @@ def _shares(t, sharp):
     a = -0.75
     s = 1 - t
     if not sharp:
-        return 0.0 * s, 1.0 * s, 1.0 * t, 0.0 * t
+        return 0 * a, s + 0 * a, t + 0 * a, 0 * a  # of the same type as those below
     return (
         ((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a,
         ((a + 2) * t - (a + 3)) * t * t + 1,
