@@ -112,7 +112,8 @@ def test_colours_that_are_not_for_eyes_are_read_bilinearly() -> None:
     picture, ends = rng.random((40, 60, 3)).astype(np.float32), no_trajectories(50)
     ends.rows[:, SOURCE], ends.rows[:, X], ends.rows[:, Y] = 0, rng.uniform(0, 59, 50), rng.uniform(0, 39, 50)
     reached, colours = gather({0: picture}, (ends,), np.ones(50, bool), CarryConfig(), sharp=False)
-    theirs = cv2.remap(picture, *ends.rows[:, None, X : Y + 1].transpose(2, 0, 1), cv2.INTER_LINEAR)[:, 0]
+    x, y = ends.rows[:, None, X].copy(), ends.rows[:, None, Y].copy()
+    theirs = cv2.remap(picture, x, y, cv2.INTER_LINEAR)[:, 0]
     assert reached.all()
     np.testing.assert_allclose(colours, theirs, atol=0.02)  # OpenCV counts in 32nds of a pixel
 
