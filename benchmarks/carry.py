@@ -13,13 +13,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cleanplate import METHODS, InputError, inpaint
+from cleanplate import METHODS, Clip, InputError, inpaint
 from cleanplate.baselines.fillers import telea
 from cleanplate.carry.rounds import carry
 from cleanplate.data.compose import read_composed
 from cleanplate.data.pairs import read_pairs
-from cleanplate.imaging.frame import MADE_UP, Frame
+from cleanplate.imaging.pixels import channels_last
+from cleanplate.imaging.tensors import to_tensor
 from cleanplate.metrics import psnr_db, warp_error
+from cleanplate.plate import frames_of
 from cleanplate.version import __version__
 
 COLUMNS = (
@@ -74,12 +76,9 @@ HEADINGS = ("hole dB", "full dB", "warp err", "s/frame", "Telea", "full", "oracl
 
 def oracle_plate(seen: Tensor, hole: Tensor, truth: Tensor) -> Tensor:
     """The same carrying along flow that was estimated on the truth."""
-    known = (
-        Frame(index, picture.clone(), (hidden * MADE_UP).byte())
-        for index, (picture, hidden) in enumerate(zip(seen, hole, strict=True))
-    )
-    config = replace(METHODS["carry"].carry, rounds=1)
-    return torch.stack([one.frame.picture for one in carry(known, config, known_pictures=truth.__getitem__)])
+    config, known = replace(METHODS["carry"].carry, rounds=1), [channels_last(one) for one in truth]
+    carried = carry(frames_of(Clip(seen, hole)), config, known_pictures=known.__getitem__)
+    return torch.stack([to_tensor(one.frame.picture) for one in carried])
 
 
 def show(row: dict) -> None:

@@ -9,12 +9,11 @@ from torch import Tensor
 
 from cleanplate import METHODS, Clip
 from cleanplate.carry.linking import Linker
-from cleanplate.carry.painting import painted
-from cleanplate.carry.pictures import provenance_of
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.data.pairs import FRAMES
-from cleanplate.imaging.frame import MADE_UP, Frame
-from cleanplate.imaging.pixels import to_tensor
+from cleanplate.imaging.paint import painted
+from cleanplate.imaging.tensors import to_tensors
+from cleanplate.plate import frames_of
 from cleanplate.video.reader import read_frames
 
 EDIT = (
@@ -63,7 +62,7 @@ def measured_edit(data: Path) -> dict:
     """How many of the cuts are found, and how many that are none."""
     frames, cuts = edit_of_ten(data)
     hole = hole_of_edit()
-    found = cuts_found(Clip(torch.where(hole, 0.0, to_tensor(frames)), hole))
+    found = cuts_found(Clip(torch.where(hole, 0.0, to_tensors(frames)), hole))
     row: dict = {"frames": len(frames), "cuts": cuts, "found": found}
     row |= {"right": len(set(found) & set(cuts)), "wrong": len(set(found) - set(cuts))}
     print(f"edit: {len(frames)} frames; {row['right']} of {len(cuts)} cuts found, and {row['wrong']} that are none")
@@ -72,10 +71,6 @@ def measured_edit(data: Path) -> dict:
 
 def cuts_found(clip: Clip) -> list[int]:
     """The frames that a shot is taken to begin with, but for the first."""
-    frames = painted(
-        Frame(index, picture.clone(), (hidden * MADE_UP).byte())
-        for index, (picture, hidden) in enumerate(zip(clip.frames, clip.hole, strict=True))
-    )
-    linked = [LinkedFrame(frame, boundary_pixels(provenance_of(frame))) for frame in frames]
+    linked = [LinkedFrame(frame, boundary_pixels(frame.provenance)) for frame in painted(frames_of(clip))]
     linker = Linker(METHODS["carry"].carry, 0.0)
     return [index for index, pair in enumerate(pairwise(linked), 1) if linker.motion(pair) is None]

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
-import torch
 
 from cleanplate.clean import clean
+from cleanplate.imaging.pixels import to_samples, to_unit
 from cleanplate.imaging.visualise import TINTS, grey_to_provenance, tint
 from cleanplate.video.images import write_png
 from cleanplate.video.reader import read_frames, read_masks
@@ -39,19 +39,17 @@ def benchmark_hard(
         for moment in moments:
             index = round(moment * (len(before) - 1))
             origin = grey_to_provenance(levels[index])
-            result = torch.from_numpy(after[index]).permute(2, 0, 1)[None] / 255
-            tinted = tint(result, torch.from_numpy(origin)[None, None])[0].permute(1, 2, 0).numpy() * 255
-            rows.append(np.hstack((before[index], after[index], tinted.round().astype(np.uint8))))
+            tinted = to_samples(tint(to_unit(after[index]), origin))
+            rows.append(np.hstack((before[index], after[index], tinted)))
             if moment == moments[len(moments) // 2]:
                 drawings.append(drawn(origin, effects[index]))
-        sheet = torch.from_numpy(np.vstack(rows)).permute(2, 0, 1) / 255
-        write_png(pictures / f"{name}.png", sheet)
+        write_png(pictures / f"{name}.png", np.vstack(rows))
         print(
             f"{name:16}{done.frames:4} frames {done.hidden:6.1%} hidden, {done.effects:6.1%} found, "
             f"{done.carried:6.1%} carried, {done.made_up:6.1%} made up, {done.frames / done.elapsed_s:5.2f} frames/s",
             flush=True,
         )
-    write_png(pictures / "drawings.png", torch.from_numpy(np.hstack(drawings)).permute(2, 0, 1) / 255)
+    write_png(pictures / "drawings.png", np.hstack(drawings))
 
 
 def drawn(origin: np.ndarray, effects: np.ndarray) -> np.ndarray:

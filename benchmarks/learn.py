@@ -19,7 +19,8 @@ from cleanplate.baselines.fillers import telea
 from cleanplate.data.compose import Composed, read_composed
 from cleanplate.data.pairs import read_pairs
 from cleanplate.imaging.frame import MADE_UP
-from cleanplate.imaging.pixels import to_tensor
+from cleanplate.imaging.pixels import channels_last
+from cleanplate.imaging.tensors import to_tensors
 from cleanplate.imaging.visualise import tint
 from cleanplate.metrics import psnr_db
 from cleanplate.video.images import write_png
@@ -63,7 +64,7 @@ def photographs() -> Iterator[Composed]:
     for name in ("coffee", "chelsea", "rocket"):
         picture = cv2.resize(getattr(skimage.data, name)(), (384, 256), interpolation=cv2.INTER_AREA)[32:224]
         oval = cv2.ellipse(np.zeros((192, 384), np.uint8), (215, 100), (62, 38), -20, 0, 360, 1, -1) > 0
-        truth = to_tensor(np.stack([picture] * 3))
+        truth = to_tensors(np.stack([picture] * 3))
         hole = torch.from_numpy(oval).expand(3, 1, -1, -1).contiguous()
         yield Composed(name, Clip(torch.where(hole, 0.0, truth), hole), truth, hole)
 
@@ -87,10 +88,11 @@ def measure(composed: Composed, pictures: Path | None) -> dict | None:
     painted = telea(clip.frames, clip.hole)
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
-        index = slice(len(truth) // 2, len(truth) // 2 + 1)
-        shown = tint(clip.frames[index], carried.provenance[index])
-        row = torch.cat((shown, painted[index], carried.frames[index], ours[index], truth[index]), dim=3)
-        write_png(pictures / f"{composed.name}-{len(truth)}.png", row[0])
+        index = len(truth) // 2
+        of_all = clip.frames, painted, carried.frames, ours, truth
+        shown, *others = (channels_last(frames[index]) for frames in of_all)
+        row = np.hstack((tint(shown, carried.provenance[index, 0].numpy()), *others))
+        write_png(pictures / f"{composed.name}-{len(truth)}.png", row)
     return {
         "clip": composed.name,
         "frames": len(truth),

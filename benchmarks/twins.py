@@ -21,7 +21,6 @@ from benchmarks.carry import machine, peak_memory_mb
 from benchmarks.hard import HARD
 from cleanplate import Clip, InputError, inpaint
 from cleanplate.carry import rounds
-from cleanplate.carry.pictures import held_by
 from cleanplate.carry.trajectories import LinkedFrame, gather
 from cleanplate.config import NO_EFFECTS, CarryConfig, Method
 from cleanplate.imaging.frame import CARRIED
@@ -100,7 +99,7 @@ def best_candidates(truth: Float[Tensor, "T 3 H W"]) -> Iterator[Float[Tensor, "
         *,
         sharp: bool,
     ) -> list[np.ndarray]:
-        pictures = {one.frame.index: held_by(one.frame) for one in window}
+        pictures = {one.frame.index: one.frame.picture for one in window}
         for one, both, mine in zip(block, trajectories, wanted, strict=True):
             true = truth[one.frame.index].flatten(1).numpy()[:, one.boundary].T
             nearest, error = np.full(true.shape, np.nan, np.float32), np.full(len(true), np.inf, np.float32)

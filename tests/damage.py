@@ -95,7 +95,8 @@ def make_files(folder: Path) -> None:
     (folder / BATCH).write_text(f"{json.dumps(line)}\n" * 3)
     work = WorkDir(folder / "work")
     work.begin(RUN)
-    work.save("clip", {"elapsed_s": 1.0, "network": {"weight": torch.zeros(4, 3)}, "updates": 3})
+    work.save("clip", {"elapsed_s": 1.0, "colours": {"hole": np.zeros((4, 3))}, "count": 3})
+    work.save_tensors("clip", {"elapsed_s": 1.0, "network": {"weight": torch.zeros(4, 3)}, "updates": 3})
 
 
 # How they are read
@@ -135,7 +136,7 @@ def read_batch(path: Path, good: Path) -> None:
 def read_work(path: Path, good: Path) -> None:
     work = WorkDir(path.parent, resume=True)
     work.begin(RUN)
-    work.load("clip")
+    work.load("clip") if path.suffix == ".npz" else work.load_tensors("clip", torch.device("cpu"))
     work.log({"update": 1})
 
 
@@ -409,6 +410,7 @@ FILES: tuple[tuple[str, Callable[[Path, Path], None], tuple[Damage, ...]], ...] 
     (f"data/{MANIFEST}", read_data, (value_changed,)),
     (BATCH, read_batch, (*BYTES, *RARE, *[value_changed] * 6, deep)),
     ("work/run.json", read_work, (*BYTES, *RARE, value_changed, deep)),
+    ("work/clip.npz", read_work, (*BYTES, *RARE)),
     ("work/clip.pt", read_work, (*BYTES, *RARE)),
     ("work/steps.jsonl", read_work, (emptied, replaced)),
 )

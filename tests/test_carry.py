@@ -1,5 +1,4 @@
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
@@ -11,7 +10,6 @@ from cleanplate import METHODS, Clip, inpaint
 from cleanplate.carry.fields import Cells, Field
 from cleanplate.carry.linking import Linker
 from cleanplate.carry.motion import Matches, Motion, corners, fit_both_ways, fit_homography, match, noise_level
-from cleanplate.carry.pictures import put
 from cleanplate.carry.rounds import carry
 from cleanplate.carry.trajectories import (
     SOURCE,
@@ -25,9 +23,10 @@ from cleanplate.carry.trajectories import (
     no_trajectories,
 )
 from cleanplate.config import CarryConfig
-from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame, box_around
+from cleanplate.imaging.frame import CARRIED, Frame, box_around
 from cleanplate.imaging.smooth import dilate
 from cleanplate.metrics import psnr_db, warp_error
+from cleanplate.plate import frames_of
 from tests.conftest import panning, texture, walking_hole
 from tests.motions import constant, grid, of_each_pixel, pan
 
@@ -118,23 +117,23 @@ def test_colours_that_are_not_for_eyes_are_read_bilinearly() -> None:
     np.testing.assert_allclose(colours, theirs, atol=0.02)  # OpenCV counts in 32nds of a pixel
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32])
-def test_colours_are_put_where_they_belong_in_what_the_frame_holds(dtype: torch.dtype) -> None:
-    frame = Frame(0, torch.zeros(3, 4, 5, dtype=dtype), torch.zeros(1, 4, 5, dtype=torch.uint8))
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32])
+def test_colours_are_put_where_they_belong_in_what_the_frame_holds(dtype: type) -> None:
+    frame = Frame(0, np.zeros((4, 5, 3), dtype), np.zeros((4, 5), np.uint8))
     levels = np.array([[0.6, 99.4, 254.7], [12.5, 3.2, 300.0]], np.float32)
-    put(frame, np.array([7, 19]), levels / 255)
-    scale = 1 if dtype == torch.uint8 else 255
-    wanted = np.clip(np.rint(levels), 0, 255) if dtype == torch.uint8 else levels
+    frame.set_pixels(np.array([7, 19]), levels / 255)
+    scale = 1 if dtype == np.uint8 else 255
+    wanted = np.clip(np.rint(levels), 0, 255) if dtype == np.uint8 else levels
     for row, (y, x) in zip(wanted, ((1, 2), (3, 4)), strict=True):
-        np.testing.assert_allclose(frame.picture[:, y, x].float() * scale, row, atol=0 if scale == 1 else 0.2)
-    assert int((frame.picture != 0).any(0).sum()) == 2
+        np.testing.assert_allclose(frame.picture[y, x].astype(np.float32) * scale, row, atol=0 if scale == 1 else 0.2)
+    assert (frame.picture != 0).any(-1).sum() == 2
 
 
 def test_a_box_is_around_what_is_marked_and_stays_in_the_picture() -> None:
-    marked = torch.zeros(60, 80, dtype=torch.bool)
+    marked = np.zeros((60, 80), bool)
     marked[20:40, 5:50] = True
     assert box_around(marked, 8) == (slice(12, 48), slice(0, 58))
-    assert box_around(torch.zeros(60, 80, dtype=torch.bool), 8) == (slice(0, 60), slice(0, 80))
+    assert box_around(np.zeros((60, 80), bool), 8) == (slice(0, 60), slice(0, 80))
 
 
 def test_a_window_of_the_motion_is_that_of_the_frame() -> None:
@@ -164,18 +163,13 @@ def test_the_fit_reaches_as_far_as_it_is_told_whatever_the_window(
     monkeypatch.setattr("cleanplate.carry.linking.FLOW_PX", flow_px)
     hole = torch.zeros(2, 1, 200, 240, dtype=torch.bool)
     hole[:, 0, 4:8, 4:8] = True  # the window ends long before the frame
-    list(carry(moving(panning(2, (200, 240)), hole), CarryConfig(reach_px=10)))
+    list(carry(frames_of(Clip(panning(2, (200, 240)), hole)), CarryConfig(reach_px=10)))
     assert reaches == {reach_px}  # more where flow is estimated on smaller pictures
 
 
 def test_the_fit_reaches_over_a_share_of_a_small_frame_at_most() -> None:
     linker = Linker(CarryConfig(reach_px=30), 0.0)
     assert [linker._reach_px(side) for side in (64, 192, 480, 1080)] == pytest.approx([10.88, 30, 30, 60])
-
-
-def moving(frames: torch.Tensor, hole: torch.Tensor) -> Iterator[Frame]:
-    """The frames of a clip as they come."""
-    return (Frame(i, f.clone(), (h * MADE_UP).byte()) for i, (f, h) in enumerate(zip(frames, hole, strict=True)))
 
 
 def windowed(window: int) -> object:
@@ -226,7 +220,7 @@ def test_support_is_high_within_a_shot_and_next_to_nothing_over_a_cut(monkeypatc
     assert support is not None
     monkeypatch.setattr(Matches, "support", property(lambda self: seen.append(support(self)) or seen[-1]))
     frames, hole = torch.cat((panning(3), panning(3, seed=5))), walking_hole(6)
-    list(carry(moving(frames, hole), CarryConfig(rounds=1)))
+    list(carry(frames_of(Clip(frames, hole)), CarryConfig(rounds=1)))
     across, *within = sorted(seen)  # pairs are looked at in any order
     assert across < 0.1
     assert len(within) == 4
@@ -243,7 +237,7 @@ def test_frames_that_hide_nothing_cost_no_flow(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("cleanplate.carry.linking._estimated", still)
     hole = torch.zeros(9, 1, 64, 96, dtype=torch.bool)
     hole[0, 0, 30:34, 30:34] = True
-    list(carry(moving(panning(9), hole), CarryConfig(rounds=1)))
+    list(carry(frames_of(Clip(panning(9), hole)), CarryConfig(rounds=1)))
     assert len(calls) == 1
 
 
@@ -342,7 +336,7 @@ def test_links_are_kept_where_nothing_was_reached() -> None:
     frames = torch.from_numpy(texture(48, 64)).permute(2, 0, 1).expand(3, -1, -1, -1)
     hole = torch.zeros(3, 1, 48, 64, dtype=torch.bool)
     hole[..., 20:30, 20:40] = True
-    held: list[LinkedFrame] = list(carry(moving(frames, hole), CarryConfig()))
+    held: list[LinkedFrame] = list(carry(frames_of(Clip(frames, hole)), CarryConfig()))
     for one, before, after in zip(held, (False, True, True), (True, True, False), strict=True):
         assert len(one.boundary) == 14 * 24
         assert [link is not None for link in (one.backward, one.forward)] == [before, after]

@@ -47,10 +47,10 @@ def smalls(count: int, step: int = 0) -> list[Small]:
 @pytest.mark.parametrize("factor", [2, 3])
 def test_a_rim_of_one_pixel_is_seen_in_a_small_picture(factor: int) -> None:
     height, width = 5 * factor - 1, 6 * factor  # the last row of small pixels is not whole
-    picture, hole = torch.full((3, height, width), 40, dtype=torch.uint8), torch.zeros(1, height, width).bool()
-    hole[:, 2 * factor + 1 : 4 * factor, factor + 1 : 4 * factor] = True  # all but a column and a row of small pixels
-    picture[:, hole[0]] = 200
-    frame = Frame(0, picture, hole.byte() * CARRIED)
+    picture, hole = np.full((height, width, 3), 40, np.uint8), np.zeros((height, width), bool)
+    hole[2 * factor + 1 : 4 * factor, factor + 1 : 4 * factor] = True  # all but a column and a row of small pixels
+    picture[hole] = 200
+    frame = Frame(0, picture, hole.astype(np.uint8) * np.uint8(CARRIED))
     seen, blind = small_of(frame, factor, rim=True), small_of(frame, factor)
     assert (seen.picture[~seen.hole] == 40).all()
     assert seen.hole.sum() == 2 * 1
@@ -61,9 +61,9 @@ def test_a_rim_of_one_pixel_is_seen_in_a_small_picture(factor: int) -> None:
 
 
 def test_of_a_small_pixel_that_is_nearly_all_hole_too_little_is_known() -> None:
-    hole = torch.ones(1, 9, 9).bool()
-    hole[:, 0, :2] = False
-    frame = Frame(0, torch.zeros(3, 9, 9, dtype=torch.uint8), hole.byte() * CARRIED)
+    hole = np.ones((9, 9), bool)
+    hole[0, :2] = False
+    frame = Frame(0, np.zeros((9, 9, 3), np.uint8), hole.astype(np.uint8) * np.uint8(CARRIED))
     assert small_of(frame, 3, rim=True).hole.all()
 
 
@@ -226,60 +226,60 @@ def test_a_cut_is_told_by_what_the_best_motion_leaves() -> None:
 # What is put there
 
 
-def found_frame(dtype: torch.dtype) -> Frame:
+def found_frame(dtype: type) -> Frame:
     """The first row is known, the last hole; of the eight pixels between it was found that they are changed."""
-    shown, scale = torch.full((3, 3, 8), 0.4), 255 if dtype == torch.uint8 else 1
-    frame = Frame(3, (shown * scale).to(dtype), torch.zeros(1, 3, 8, dtype=torch.uint8))
-    frame.provenance[0, 2] = MADE_UP
-    where = torch.zeros(1, 3, 8, dtype=torch.bool)
-    where[0, 1] = True
-    light = torch.tensor([0.5, 0.98, 0.88, 0.5, 0.0, 0.0, 0.1, -1.0]).expand(3, -1).half()
-    frame.add_effects(where, light)
-    reached = torch.tensor([True, True, True, False, True, False, False, False])
-    frame.picture[:, 1:] = torch.tensor(0.9 * scale).to(dtype)
-    frame.provenance[0, 1, reached] = CARRIED
+    scale = 255 if dtype == np.uint8 else 1
+    frame = Frame(3, np.full((3, 8, 3), 0.4 * scale, dtype), np.zeros((3, 8), np.uint8))
+    frame.provenance[2] = MADE_UP
+    where = np.zeros((3, 8), bool)
+    where[1] = True
+    light = np.array([0.5, 0.98, 0.88, 0.5, 0.0, 0.0, 0.1, -1.0], np.float16)
+    frame.add_effects(where, np.repeat(light[:, None], 3, 1))
+    reached = np.array([True, True, True, False, True, False, False, False])
+    frame.picture[1:] = 0.9 * scale
+    frame.provenance[1, reached] = CARRIED
     return frame
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
-def test_what_was_carried_and_what_is_lit_again_are_blended_by_the_strength(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_what_was_carried_and_what_is_lit_again_are_blended_by_the_strength(dtype: type) -> None:
     frame = found_frame(dtype)
     settle(frame)
-    scale = 255 if dtype == torch.uint8 else 1
+    scale = 255 if dtype == np.uint8 else 1
     # Deep: carried. Faint: lit again. Between: half of both. Not reached: lit again. No shadow: carried, or still to be
     # filled. Too dark, and not reached: still to be filled. Nobody knows, and not reached: left.
     expected = [0.9, 0.4 / 0.98, (0.9 + 0.4 / 0.88) / 2, 0.8, 0.9, 0.9, 0.9, 0.4]
-    for colour in frame.picture[:, 1] / scale:
+    for colour in frame.picture[1].T / scale:
         assert colour.tolist() == pytest.approx(expected, abs=0.004)
-    assert frame.provenance[0].tolist() == [[KNOWN] * 8, [CARRIED] * 5 + [MADE_UP, MADE_UP, KNOWN], [MADE_UP] * 8]
+    assert frame.provenance.tolist() == [[KNOWN] * 8, [CARRIED] * 5 + [MADE_UP, MADE_UP, KNOWN], [MADE_UP] * 8]
     assert frame.effects is not None
-    assert frame.effects.where[0, 1].tolist() == [True] * 7 + [False]
+    assert frame.effects.where[1].tolist() == [True] * 7 + [False]
     assert frame.effects.left == 1
-    assert not frame.effects.where[0, [0, 2]].any()
-    before = frame.picture.clone()
+    assert not frame.effects.where[[0, 2]].any()
+    before = frame.picture.copy()
     settle(frame)  # once is enough
-    assert torch.equal(frame.picture, before)
+    np.testing.assert_array_equal(frame.picture, before)
 
 
 @pytest.mark.parametrize("settled", [False, True])
 def test_a_frame_with_effects_is_packed_and_unpacked(settled: bool) -> None:
     """Put back where it was kept from: before it is settled, or after."""
-    frame, again = found_frame(torch.uint8), found_frame(torch.uint8)
+    frame, again = found_frame(np.uint8), found_frame(np.uint8)
     if settled:
         settle(frame)
         settle(again)
-        again.picture[:, again.hole[0]] = 7
+        again.picture[again.hole] = 7
         again.provenance[again.hole] = MADE_UP
     unpack(again, pack(frame))
-    assert torch.equal(again.picture, frame.picture)
-    assert torch.equal(again.provenance, frame.provenance)
+    np.testing.assert_array_equal(again.picture, frame.picture)
+    np.testing.assert_array_equal(again.provenance, frame.provenance)
     assert frame.effects is not None
     assert again.effects is not None
-    assert torch.equal(again.effects.where, frame.effects.where)
+    np.testing.assert_array_equal(again.effects.where, frame.effects.where)
     assert again.effects.left == frame.effects.left
     for one in (frame, again):
         settle(one)
-    assert torch.equal(again.picture, frame.picture)
+    np.testing.assert_array_equal(again.picture, frame.picture)
 
 
 def test_a_finding_is_packed_and_loaded() -> None:

@@ -182,12 +182,12 @@ def test_a_full_disk_keeps_the_last_save(small_disk: Callable[[int], Path]) -> N
     disk = small_disk(512)
     work = WorkDir(disk / "work")
     work.begin({"clip": "a"})
-    work.save("clip", {"elapsed_s": 1.0, "weights": torch.zeros(30_000)})
+    work.save_tensors("clip", {"elapsed_s": 1.0, "weights": torch.zeros(30_000)})
     with pytest.raises(InputError, match=r"clip\.pt cannot be written"):
-        work.save("clip", {"elapsed_s": 2.0, "weights": torch.zeros(120_000)})
+        work.save_tensors("clip", {"elapsed_s": 2.0, "weights": torch.zeros(120_000)})
     again = WorkDir(disk / "work", resume=True)
     again.begin({"clip": "a"})
-    assert again.load("clip")["elapsed_s"] == 1.0
+    assert again.load_tensors("clip", torch.device("cpu"))["elapsed_s"] == 1.0
 
 
 def test_a_file_that_may_not_grow(short: Path) -> None:

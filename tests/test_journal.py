@@ -111,7 +111,7 @@ def test_nothing_is_done_twice(clip: Clip, tmp_path: Path, monkeypatch: pytest.M
     # What lies beyond the last border of a stage is found again: of each that is nested deeper, half a window more.
     assert len(linked) < 0.4 * len(whole)
     # What only an earlier stage needs is not kept: it would grow with the shot.
-    names = [path.name for path in (tmp_path / "work").glob("carry-0-*-*.pt")]
+    names = [path.name for path in (tmp_path / "work").glob("carry-0-*-*.npz")]
     assert len(names) <= 1 + WINDOW // LEAST_WINDOW
 
 
@@ -143,7 +143,7 @@ def test_a_short_shot_leaves_no_folder(clip: Clip, tmp_path: Path) -> None:
     assert not (tmp_path / "work").exists()
 
 
-@pytest.mark.parametrize("name", ["effects.pt", "effects-*-*.pt", "carry-0.pt", "carry-0-*-*.pt"])
+@pytest.mark.parametrize("name", ["effects.npz", "effects-*-*.npz", "carry-0.npz", "carry-0-*-*.npz"])
 def test_a_damaged_file_is_named(clip: Clip, tmp_path: Path, name: str) -> None:
     with pytest.raises(Cancelled):
         run(clip, CARRY, WorkDir(tmp_path / "work"), 2 * COUNT)
@@ -177,7 +177,7 @@ def test_the_command_killed_and_resumed(clip: Clip, tmp_path: Path) -> None:
     command = f"{words} -o killed.mp4 --provenance killed"
     for count in (1, 2):
         killed = Running(f"{command} --resume", tmp_path)
-        killed.until(lambda count=count: len(list(tmp_path.glob("killed.mp4.work/carry-2-*-*.pt"))) >= count)
+        killed.until(lambda count=count: len(list(tmp_path.glob("killed.mp4.work/carry-2-*-*.npz"))) >= count)
         killed.kill()
         assert not (tmp_path / "killed.mp4").exists()
     code, _, said = Running(command, tmp_path).end()
@@ -196,9 +196,9 @@ def test_what_leads_from_frame_to_frame_is_kept_and_only_where_something_is_left
     """Of six frames in blocks of two, the first of which is forgotten, the last two show all that they hid."""
 
     def frame(index: int) -> Frame:
-        provenance = torch.zeros(1, *SIZE, dtype=torch.uint8)
-        provenance[:, 10:20, 10:20] = MADE_UP if index < 4 else CARRIED
-        return Frame(index, torch.zeros(3, *SIZE), provenance)
+        provenance = np.zeros(SIZE, np.uint8)
+        provenance[10:20, 10:20] = MADE_UP if index < 4 else CARRIED
+        return Frame(index, np.zeros((*SIZE, 3), np.float32), provenance)
 
     motions = [pan((float(index), 1.0), SIZE) for index in range(5)]
     shot = [

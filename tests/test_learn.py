@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -8,7 +9,8 @@ from cleanplate import METHODS, Clip, InputError, Step, inpaint
 from cleanplate.config import LearnConfig
 from cleanplate.imaging.smooth import paint, shrink
 from cleanplate.metrics import psnr_db
-from cleanplate.unseen.learn import crop_around, key_frame
+from cleanplate.unseen.frame import crop_around
+from cleanplate.unseen.learn import key_frame
 from cleanplate.unseen.patches import PyramidLevel, add_detail
 from tests.conftest import panning
 
@@ -71,20 +73,20 @@ def test_small_regions_need_no_network() -> None:
 
 
 def test_the_key_frame_has_the_most_to_learn_and_is_in_the_middle() -> None:
-    left = box(9, (40, 40), slice(10, 20), slice(10, 20))
+    left = box(9, (40, 40), slice(10, 20), slice(10, 20))[:, 0].numpy()
     assert key_frame(left, 2) == 4
-    left[2, :, 5:25] = True
+    left[2, 5:25] = True
     assert key_frame(left, 2) == 2
-    thin = box(9, (40, 40), slice(10, 14), slice(0, 40))
+    thin = box(9, (40, 40), slice(10, 14), slice(0, 40))[:, 0].numpy()
     assert key_frame(thin, 2) is None
     assert key_frame(thin, 1) == 4
-    assert key_frame(torch.zeros_like(left), 2) is None
+    assert key_frame(np.zeros_like(left), 2) is None
     # At the border of the frame, nothing is seen beyond it.
-    assert key_frame(box(1, (40, 40), slice(0, 4), slice(0, 40)), 2) == 0
+    assert key_frame(box(1, (40, 40), slice(0, 4), slice(0, 40))[:, 0].numpy(), 2) == 0
 
 
 def test_a_crop_goes_around_the_region_and_stays_in_the_frame() -> None:
-    unseen = box(1, (200, 300), slice(80, 140), slice(250, 280))[0, 0]
+    unseen = box(1, (200, 300), slice(80, 140), slice(250, 280))[0, 0].numpy()
     assert crop_around(unseen, 1.0) == (slice(21, 199), slice(191, 300))
     assert crop_around(unseen, 0.1) == (slice(32, 188), slice(202, 300))
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from cleanplate.carry.fields import Cells
 from cleanplate.carry.motion import Motion
@@ -26,17 +25,16 @@ def linked(
     """Frames that pan by a step (times the scale), a square of some of them hidden; their motion said to be `told`."""
     height, width = (side * scale for side in SIZE)
     wide = cv2.resize(texture(SIZE[0] + 40, SIZE[1] + 60, seed=3), None, fx=scale, fy=scale)
-    wide = torch.from_numpy(wide.transpose(2, 0, 1).copy())
     window = []
     for at in range(COUNT):
         top, left = (round(start + at * by * scale) for start, by in ((10 * scale, -step[1]), (10 * scale, -step[0])))
-        provenance = torch.zeros(1, height, width, dtype=torch.uint8)
-        picture = wide[:, top : top + height, left : left + width].clone()
+        provenance = np.zeros((height, width), np.uint8)
+        picture = wide[top : top + height, left : left + width].copy()
         if at in hidden:
             rows, columns = (slice(part.start * scale, part.stop * scale) for part in HOLE)
-            provenance[:, rows, columns] = MADE_UP
-            picture[:, rows, columns] = 0.5
-        window.append(LinkedFrame(Frame(at, picture, provenance), boundary_pixels(provenance[0].numpy())))
+            provenance[rows, columns] = MADE_UP
+            picture[rows, columns] = 0.5
+        window.append(LinkedFrame(Frame(at, picture, provenance), boundary_pixels(provenance)))
     motions = [pan((told[0] * scale, told[1] * scale), (height, width))] * (COUNT - 1)
     ways = zip([*motions, None], [None, *(one.reversed for one in motions)], strict=True)
     return [replace(one, forward=to, backward=back) for one, (to, back) in zip(window, ways, strict=True)]
@@ -142,7 +140,7 @@ def test_what_is_far_ahead_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_rate_goes_along_with_what_it_was_measured_on() -> None:
     """Frame 3 is measured; frames 2 and 4 take its rate from where its place is in them."""
     none: Pixels = np.zeros(0, int)
-    frames = [Frame(at, torch.zeros(3, *SIZE), torch.zeros(1, *SIZE, dtype=torch.uint8)) for at in range(COUNT)]
+    frames = [Frame(at, np.zeros((*SIZE, 3), np.float32), np.zeros(SIZE, np.uint8)) for at in range(COUNT)]
     there = pan((10.0, -5.0), SIZE)
     window = in_cells([LinkedFrame(frame, none, there, there.reversed) for frame in frames])
     rate = Rate(Cells(np.full((4, 4, 2), 0.5, np.float32), 10), 40, 60, (40, 40))

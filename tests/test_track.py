@@ -10,7 +10,7 @@ import pytest
 from cleanplate import cli, write_video
 from cleanplate.config import Tracker
 from cleanplate.errors import Cancelled, InputError
-from cleanplate.imaging.pixels import to_tensor
+from cleanplate.imaging.tensors import to_tensors
 from cleanplate.progress import Step
 from cleanplate.track.marks import Mark, box_area
 from cleanplate.track.tracked import Tracked
@@ -136,8 +136,8 @@ def written(tmp_path_factory: pytest.TempPathFactory, shot: Shot) -> Path:
     """A folder with shot.mp4 (25 frames a second), its frames as PNGs, and painted images."""
     folder = tmp_path_factory.mktemp("written")
     frames, masks = shot
-    write_video(folder / "shot.mp4", to_tensor(frames), fps=25)
-    write_video(folder / "frames", to_tensor(frames))
+    write_video(folder / "shot.mp4", to_tensors(frames), fps=25)
+    write_video(folder / "frames", to_tensors(frames))
     for name, picture in {"0": masks[0], "11": masks[11], "black": masks[0] & False, "small": masks[0][:48]}.items():
         cv2.imwrite(str(folder / f"{name}.png"), picture.astype(np.uint8) * 255)
     return folder

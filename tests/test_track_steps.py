@@ -157,8 +157,8 @@ def test_samples_are_drawn_at_the_outline_and_by_confidence() -> None:
     row = np.broadcast_to(np.arange(height, dtype=np.float32)[:, None], SIZE)
     features = np.dstack((appearance_features(frames[0]), column, row)).astype(np.float32)
     drawn, labels = samples(features, mask, rng, deformations=2)
-    x, y = drawn[:, 19].numpy(), drawn[:, 20].numpy()
-    assert np.array_equal(labels.numpy(), mask[y.astype(int), x.astype(int)])
+    x, y = drawn[:, 19], drawn[:, 20]
+    assert np.array_equal(labels, mask[y.astype(int), x.astype(int)])
     assert (np.abs(np.hypot(x - 30, y - 50) - 20) < 8).mean() > 0.6
     drawn, _ = samples(features, mask, rng, deformations=1, confidence=(column < 40).astype(np.float32))
     assert drawn[:, 19].max() < 40

@@ -2,9 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
 
-from cleanplate.carry.pictures import provenance_of
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.carry.vote import vote
 from cleanplate.config import CarryConfig
@@ -18,21 +16,21 @@ HERE = 2
 
 def window(count: int, carried: str, others: float = 1.0, hidden_from: int = 99) -> list[LinkedFrame]:
     """A still picture. In one of its frames a place was hidden, where others show so much of its light, or nothing."""
-    right, wrong = (torch.from_numpy(0.8 * texture(*SIZE, seed=seed)).permute(2, 0, 1) for seed in (0, 1))
+    right, wrong = (np.float32(0.8) * texture(*SIZE, seed=seed) for seed in (0, 1))
     frames = []
     for index in range(count):
-        provenance, shown = torch.zeros(1, *SIZE, dtype=torch.uint8), right.clone()
+        provenance, shown = np.zeros(SIZE, np.uint8), right.copy()
         if index == HERE:
-            provenance[:, *HOLE] = CARRIED
-            shown[:, *HOLE] = {"right": right, "wrong": wrong}[carried][:, *HOLE]
+            provenance[*HOLE] = CARRIED
+            shown[*HOLE] = {"right": right, "wrong": wrong}[carried][*HOLE]
         else:
-            shown[:, *HOLE] *= others
-            provenance[:, *HOLE] = CARRIED if index >= hidden_from else KNOWN
+            shown[*HOLE] *= others
+            provenance[*HOLE] = CARRIED if index >= hidden_from else KNOWN
         frames.append(Frame(index, shown, provenance))
-    return [LinkedFrame(frame, boundary_pixels(provenance_of(frame))) for frame in frames]
+    return [LinkedFrame(frame, boundary_pixels(frame.provenance)) for frame in frames]
 
 
-def outvoted_in(shot: list[LinkedFrame]) -> tuple[torch.Tensor, torch.Tensor]:
+def outvoted_in(shot: list[LinkedFrame]) -> tuple[np.ndarray, np.ndarray]:
     motions = [pan_of((0.0, 0.0))] * (len(shot) - 1)
     ((pixels, colours),) = vote(shot, motions, range(HERE, HERE + 1), CarryConfig(), seed=0)
     return pixels, colours
@@ -42,10 +40,10 @@ def outvoted_in(shot: list[LinkedFrame]) -> tuple[torch.Tensor, torch.Tensor]:
 def test_what_most_frames_contradict_is_replaced(count: int) -> None:
     shot = window(count, "wrong")
     pixels, colours = outvoted_in(shot)
-    hidden = torch.nonzero(shot[HERE].frame.hole.flatten()).flatten()
+    hidden = np.flatnonzero(shot[HERE].frame.hole)
     assert set(pixels.tolist()) <= set(hidden.tolist())
     assert len(pixels) > 0.7 * len(hidden)
-    np.testing.assert_allclose(colours, shot[0].frame.picture.flatten(1)[:, pixels].T, atol=1 / 255)
+    np.testing.assert_allclose(colours, shot[0].frame.picture.reshape(-1, 3)[pixels], atol=1 / 255)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +66,7 @@ def test_what_is_lighter_than_nearly_all_frames_show_is_replaced() -> None:  # t
 
 def test_a_shadow_that_was_carried_is_replaced() -> None:
     shot = window(6, "right")
-    shot[HERE].frame.picture[:, *HOLE] *= 0.75
+    shot[HERE].frame.picture[*HOLE] *= 0.75
     assert len(outvoted_in(shot)[0]) > 0.7 * int(shot[HERE].frame.hole.sum())
 
 
@@ -76,5 +74,5 @@ def test_frames_that_disagree_among_themselves_outvote_nothing() -> None:  # par
     shot = window(8, "right")
     for linked in shot:
         if linked.frame.index != HERE:
-            linked.frame.picture[:, *HOLE] *= 1.0 + 0.2 * linked.frame.index
+            linked.frame.picture[*HOLE] *= 1.0 + 0.2 * linked.frame.index
     assert len(outvoted_in(shot)[0]) < 0.05 * int(shot[HERE].frame.hole.sum())

@@ -20,8 +20,8 @@ from cleanplate.progress import Step
 from cleanplate.version import __version__
 
 if TYPE_CHECKING:
-    from cleanplate.pipeline import Plate, inpaint
-    from cleanplate.video.clip import Clip, read_clip
+    from cleanplate.clip import Clip, read_clip
+    from cleanplate.plate import Plate, inpaint
     from cleanplate.video.writer import write_video
 
 __all__ = [
@@ -45,10 +45,10 @@ __all__ = [
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 _LAZY = {
-    "Clip": "video.clip",
-    "read_clip": "video.clip",
-    "Plate": "pipeline",
-    "inpaint": "pipeline",
+    "Clip": "clip",
+    "read_clip": "clip",
+    "Plate": "plate",
+    "inpaint": "plate",
     "write_video": "video.writer",
 }
 

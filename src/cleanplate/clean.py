@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 
 from cleanplate.config import DEFAULT_METHOD, Encoding, Method, find_method
@@ -17,9 +16,8 @@ from cleanplate.errors import InputError
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Frame
 from cleanplate.imaging.pixels import to_samples
 from cleanplate.imaging.visualise import provenance_to_grey
-from cleanplate.pipeline import describe, enough_memory, fill
+from cleanplate.pipeline import begin, enough_memory, fill
 from cleanplate.progress import tell
-from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.files import sha256
 from cleanplate.runtime.options import DEFAULT_RUN, RunOptions
 from cleanplate.video.images import image_files
@@ -75,9 +73,7 @@ def clean(
     """
     started = time.perf_counter()
     method = find_method(method) if isinstance(method, str) else method
-    place = find_device(run.device)
-    if run.work_dir.folder is not None:
-        run.work_dir.begin(describe(digest(shot), method, run, place))
+    begin(method, run, lambda: digest(shot))
 
     def frames() -> Iterator[Frame]:
         for frame in shot.frames(run.on_step):
@@ -93,9 +89,9 @@ def clean(
         kinds, found = (path and stack.enter_context(beside(path)) for path in (provenance, effects_mask))
         for number, frame in enumerate(fill(frames(), method, run, total=shot.total), 1):
             whole = frame.pasted()
-            out.write(to_samples(whole.picture, wide=whole.picture.dtype != torch.uint8), whole.hole[0].numpy())
-            kind = whole.provenance[0].numpy()
-            changed = np.zeros(kind.shape, bool) if whole.effects is None else whole.effects.where[0].numpy()
+            out.write(to_samples(whole.picture, wide=True), whole.hole)
+            kind = whole.provenance
+            changed = np.zeros(kind.shape, bool) if whole.effects is None else whole.effects.where
             if kinds:
                 kinds.write(_as_picture(provenance_to_grey(kind, changed)))
             if found:

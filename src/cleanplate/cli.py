@@ -25,6 +25,7 @@ from cleanplate.commands.parse import parse_as, parse_inpaint
 from cleanplate.commands.renamed import current_words
 from cleanplate.commands.reproduce import Reproduce
 from cleanplate.errors import Cancelled, InputError
+from cleanplate.runtime.devices import no_torch
 from cleanplate.runtime.interrupts import termination_interrupts
 from cleanplate.studio.command import Studio
 from cleanplate.version import __version__
@@ -68,6 +69,11 @@ def run(argv: Sequence[str]) -> int:
                 return parse(argv).run() or 0
     except InputError as error:
         print(f"cleanplate: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "torchvision"):
+            raise
+        print(f"cleanplate: {no_torch('what you asked for')}", file=sys.stderr)
         return BAD_INPUT
     except (Cancelled, KeyboardInterrupt) as stop:
         print(f"cleanplate: interrupted; {str(stop) or 'nothing was left half-written'}", file=sys.stderr)

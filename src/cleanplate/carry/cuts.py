@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped
 
-from cleanplate.carry.pictures import as_bytes
+from cleanplate.imaging.pixels import to_samples
 
 # They are compared at about so many pixels a side.
 COMPARED_PX = 96
@@ -39,7 +39,7 @@ def left_between(
     known: Sequence[Bool[np.ndarray, "h w"]],
 ) -> float:
     """Mean difference that the better of no motion and flow leaves, in parts of the contrast of the first picture."""
-    here, there = (as_bytes(picture) for picture in pictures)
+    here, there = (to_samples(picture) for picture in pictures)
     step = max(1, min(here.shape[:2]) // COMPARED_PX)
     y, x = np.indices(here.shape[:2], np.float32)[:, ::step, ::step]
     moved = cv2.resize(flow[0], here.shape[1::-1])[::step, ::step]

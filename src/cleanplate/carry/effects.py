@@ -12,22 +12,19 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Bool, Float32
-from torch import Tensor
 
 from cleanplate.carry.belonging import STRONG, WEAK, Looked, exceeds
-from cleanplate.carry.journal import Border, Journal, bits, mask_of
+from cleanplate.carry.journal import Border, Journal, mask_of
 from cleanplate.carry.linking import Linker
 from cleanplate.carry.motion import Motion
-from cleanplate.carry.pictures import provenance_of
 from cleanplate.carry.scene import Scene, Small, factor_of, small_of
 from cleanplate.carry.shapes import grown
 from cleanplate.carry.suspects import OFFSETS, find
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.config import EffectsConfig
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Effects, Frame
-from cleanplate.imaging.pixels import to_float, to_like
+from cleanplate.imaging.pixels import to_like, to_unit
 from cleanplate.runtime.threads import in_order
 from cleanplate.runtime.work_dir import WorkDir
 
@@ -43,20 +40,16 @@ class Finding:
     light: Float32[np.ndarray, "h w 3"]
     """Share of the light that is left in a shadow; 0 where it is something else, UNKNOWN where nobody has seen it."""
 
-    def packed(self) -> dict[str, Tensor]:
+    def packed(self) -> dict[str, Any]:
         """As it is saved."""
-        return {
-            "size": torch.tensor(self.found.shape),
-            "found": bits(torch.from_numpy(self.found)),
-            "light": torch.from_numpy(self.light[self.found]),
-        }
+        return {"size": self.found.shape, "found": np.packbits(self.found), "light": self.light[self.found]}
 
     @classmethod
-    def load(cls, packed: dict[str, Tensor]) -> "Finding":
+    def load(cls, packed: dict[str, Any]) -> "Finding":
         """From what was saved."""
-        found = mask_of(packed["found"], torch.empty(packed["size"].tolist(), dtype=torch.bool)).numpy()
+        found = mask_of(packed["found"], packed["size"])
         light = np.zeros((*found.shape, 3), np.float32)
-        light[found] = packed["light"].numpy()
+        light[found] = packed["light"]
         return cls(found, light)
 
 
@@ -80,7 +73,6 @@ class EffectsStage:
         # What was found in those that are done, and belong to the window still.
         self.before: list[Bool[np.ndarray, "h w"]] = []
 
-    @torch.no_grad()
     def find(self, frames: Iterable[LinkedFrame]) -> Iterator[LinkedFrame]:
         """Pass the frames on, a block at a time."""
         passing = iter(frames)
@@ -179,12 +171,10 @@ def _with(frame: Frame, finding: Finding | None) -> LinkedFrame:
         if factor > 1:
             size = (found.shape[1] * factor, found.shape[0] * factor)
             found, light = (cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in (found, light))
-        device = frame.picture.device
-        where = torch.from_numpy(found[:height, :width] >= 0.5).to(device)[None] & ~frame.hole
-        if bool(where.any()):
-            of_each = torch.from_numpy(light[:height, :width]).permute(2, 0, 1).to(device)[:, where[0]]
-            frame.add_effects(where, of_each.half())
-    return LinkedFrame(frame, boundary_pixels(provenance_of(frame)))
+        where = (found[:height, :width] >= 0.5) & ~frame.hole
+        if where.any():
+            frame.add_effects(where, light[:height, :width][where].astype(np.float16))
+    return LinkedFrame(frame, boundary_pixels(frame.provenance))
 
 
 def settle(frame: Frame) -> None:
@@ -194,24 +184,22 @@ def settle(frame: Frame) -> None:
     nothing has reached, stays hole. Where nobody has seen how light it is, and nothing has reached, it stays as it is.
     """
     effects = frame.effects
-    if effects is None or not effects.shown.numel():
+    if effects is None or not len(effects.shown):
         return
-    where = effects.where[0]
-    light, reached = effects.light.float(), frame.provenance[0, where] != MADE_UP
-    shadow, unknown = light.amin(0) > 0, light.amin(0) < 0
-    relit = shadow & (light.mean(0) >= TOO_DARK)
-    lit = to_float(effects.shown) / light.clamp(min=1e-3)
-    depth = ((1 - light.mean(0) - FAINT) / (DEEP - FAINT)).clamp(0, 1)
-    share = torch.where(shadow & reached, depth, torch.where(relit, 0.0, 1.0))
-    colours = torch.lerp(lit.clamp(0, 1), to_float(frame.picture[:, where]), share)
+    where, light = effects.where, effects.light.astype(np.float32)
+    reached, mean = frame.provenance[where] != MADE_UP, light.mean(1)
+    shadow, unknown = light.min(1) > 0, light.min(1) < 0
+    relit = shadow & (mean >= TOO_DARK)
+    lit = np.clip(to_unit(effects.shown) / np.maximum(light, np.float32(1e-3)), 0, 1)
+    depth = np.clip((1 - mean - FAINT) / (DEEP - FAINT), 0, 1)
+    share = np.where(shadow & reached, depth, np.where(relit, 0, 1)).astype(np.float32)[:, None]
+    colours = lit + share * (to_unit(frame.picture[where]) - lit)
     left = unknown & ~reached
-    frame.picture[:, where] = torch.where(left, effects.shown, to_like(colours, effects.shown))
-    said = torch.where(left, KNOWN, torch.where(reached | relit, CARRIED, MADE_UP))
-    frame.provenance[0, where] = said.to(frame.provenance.dtype)
-    still = effects.where.clone()
-    still[0, where] = ~left
-    nothing = effects.shown[:, :0]
-    frame.effects = Effects(still, nothing, nothing.half(), int(left.sum()))
+    frame.picture[where] = np.where(left[:, None], effects.shown, to_like(colours, effects.shown))
+    frame.provenance[where] = np.where(left, KNOWN, np.where(reached | relit, CARRIED, MADE_UP))
+    still = effects.where.copy()
+    still[where] = ~left
+    frame.effects = Effects(still, effects.shown[:0], effects.light[:0], int(left.sum()))
 
 
 # Share of the light that is left below which texture is not lit again: it would be noise.

@@ -6,10 +6,9 @@ import numpy as np
 from jaxtyping import Bool
 
 from cleanplate.carry.motion import Motion
-from cleanplate.carry.pictures import held_by, provenance_of, put, unseen_of
-from cleanplate.carry.trajectories import LinkedFrame, Pixels, Trajectories, boundary_pixels, follow, gather
+from cleanplate.carry.trajectories import LinkedFrame, Trajectories, boundary_pixels, follow, gather
 from cleanplate.config import CarryConfig
-from cleanplate.imaging.frame import CARRIED
+from cleanplate.imaging.frame import CARRIED, Pixels
 from cleanplate.runtime.threads import in_order
 
 Mask = Bool[np.ndarray, "H W"]
@@ -61,7 +60,7 @@ def fuse(
     Returns:
         the pixels of each that were reached, counted row by row.
     """
-    pictures = {one.frame.index: held_by(one.frame) for one in window}
+    pictures = {one.frame.index: one.frame.picture for one in window}
 
     def find(job: tuple[LinkedFrame, tuple[Trajectories, Trajectories], Mask]) -> tuple[Pixels, np.ndarray]:
         one, both, mine = job
@@ -71,7 +70,7 @@ def fuse(
     # All colours first: sources lie beside holes, and must not change meanwhile.
     found = list(in_order(find, zip(block, trajectories, wanted, strict=True)))
     for one, (pixels, colours) in zip(block, found, strict=True):
-        put(one.frame, pixels, colours)
+        one.frame.set_pixels(pixels, colours)
     return [pixels for pixels, _ in found]
 
 
@@ -83,7 +82,7 @@ def second_choice(window: list[LinkedFrame], block: range, config: CarryConfig) 
         block: numbers of those to be filled.
         config: see CarryConfig.
     """
-    unseen = [unseen_of(one.frame) for one in window]
+    unseen = [one.frame.unseen for one in window]
     left = [one.at(np.flatnonzero(mine)) for one, mine in zip(window, unseen, strict=True)]
     if not any(len(left[number].boundary) for number in block):
         return
@@ -91,7 +90,7 @@ def second_choice(window: list[LinkedFrame], block: range, config: CarryConfig) 
     some = [left[number] for number in block]
     reached = fuse(window, some, trajectories, [unseen[number] for number in block], config)
     for one, pixels in zip(some, reached, strict=True):
-        provenance_of(one.frame).reshape(-1)[pixels] = CARRIED
+        one.frame.set_provenance(pixels, CARRIED)
 
 
 def carry_on(window: list[LinkedFrame], left: Bool[np.ndarray, "T H W"], config: CarryConfig) -> None:

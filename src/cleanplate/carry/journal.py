@@ -16,20 +16,17 @@ from itertools import islice, pairwise
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-import torch
 from jaxtyping import Bool, UInt8
-from torch import Tensor
 
 from cleanplate.carry.motion import Motion
-from cleanplate.carry.pictures import unseen_of
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
-from cleanplate.imaging.frame import Effects, Frame
+from cleanplate.imaging.frame import KNOWN, Effects, Frame
 from cleanplate.runtime.work_dir import WorkDir
 
 
 @dataclass(frozen=True)
 class Border:
-    """What a stage knows at the end of a block: tensors, numbers, and dataclasses and dicts of them."""
+    """What a stage knows at the end of a block: arrays, numbers, and dataclasses and dicts of them."""
 
 
 B = TypeVar("B", bound=Border)
@@ -88,7 +85,7 @@ class Journal(Generic[B]):
         if "led_here" in kept:  # the first of a block: the block before may be forgotten
             led_here = kept["led_here"] and Motion.load(kept["led_here"])
         self._onward = kept["onward"] and Motion.load(kept["onward"])
-        boundary = boundary_pixels(unseen_of(one.frame))
+        boundary = boundary_pixels(one.frame.unseen)
         return LinkedFrame(one.frame, boundary, self._onward, led_here and led_here.reversed)
 
     def note(
@@ -114,24 +111,12 @@ class Journal(Generic[B]):
             kept = [{"fill": pack(one.frame)} for one in block]
             for part, motions in zip(kept, motions_of(block) if self.links else (), strict=False):
                 part |= {name: motion and asdict(motion) for name, motion in motions.items()}
-        self.work_dir.save_piece(f"{self.stage}-{first:07}-{self.count:07}", _saveable(list(kept)))
-        # Copies: a slice would save the whole tensor.
+        self.work_dir.save_piece(f"{self.stage}-{first:07}-{self.count:07}", list(kept))
         state = None if border is None else asdict(border)  # type: ignore[call-overload]
-        self.work_dir.save(self.stage, {"count": self.count, "border": _saveable(state), "elapsed_s": elapsed_s})
+        self.work_dir.save(self.stage, {"count": self.count, "border": state, "elapsed_s": elapsed_s})
         for name, _, end in _blocks(self.work_dir, self.after) if self.after else ():
             if end <= self.count:
                 self.work_dir.forget(name)
-
-
-def _saveable(kept: Any) -> Any:
-    """The same with tensors for arrays, of which a work folder holds none; `np.asarray` makes arrays of them again."""
-    if isinstance(kept, np.ndarray):
-        return torch.from_numpy(kept.copy())  # or the whole of what it is a part of would be saved
-    if isinstance(kept, dict):
-        return {name: _saveable(value) for name, value in kept.items()}
-    if isinstance(kept, list | tuple):
-        return type(kept)(_saveable(value) for value in kept)
-    return kept
 
 
 def _blocks(work_dir: WorkDir, stage: str) -> list[tuple[str, int, int]]:
@@ -145,7 +130,7 @@ def motions_of(block: Sequence[LinkedFrame]) -> list[dict[str, Motion | None]]:
 
     None also where nothing that is left unseen would be led along it.
     """
-    left = [bool(unseen_of(one.frame).any()) for one in block] + [True]  # of the next block nothing is known
+    left = [bool(one.frame.unseen.any()) for one in block] + [True]  # of the next block nothing is known
     onward = [one.forward if here or there else None for one, (here, there) in zip(block, pairwise(left), strict=True)]
     motions: list[dict[str, Motion | None]] = [{"onward": motion} for motion in onward]
     motions[0]["led_here"] = block[0].backward and block[0].backward.reversed
@@ -154,34 +139,26 @@ def motions_of(block: Sequence[LinkedFrame]) -> list[dict[str, Motion | None]]:
 
 def pack(frame: Frame) -> dict[str, Any]:
     """What its hole holds; where it is hole beside its mask."""
-    hole = frame.hole[0]
-    kept: dict[str, Any] = {"colours": frame.picture[:, hole].cpu(), "provenance": frame.provenance[:, hole].cpu()}
+    hole = frame.hole
+    kept: dict[str, Any] = {"colours": frame.picture[hole], "provenance": frame.provenance[hole]}
     if frame.effects is not None:
-        kept |= {"hole": bits(hole), "effects": bits(frame.effects.where[0]), "left": frame.effects.left}
+        kept |= {"hole": np.packbits(hole), "effects": np.packbits(frame.effects.where), "left": frame.effects.left}
     return kept
 
 
 def unpack(frame: Frame, fill: dict[str, Any]) -> None:
     """Put that into the same frame again."""
-    hole = frame.hole[0]
+    hole = frame.hole
     if "hole" in fill:
-        hole = mask_of(fill["hole"], hole)
-        where, now = mask_of(fill["effects"], hole)[None], frame.effects
-        if now is None or not torch.equal(now.where, where):  # it was settled: nothing more is asked of it
-            nothing = frame.picture[:, :0, 0]
-            frame.effects = Effects(where, nothing, nothing.half(), fill["left"])
-        frame.provenance.zero_()
-    frame.picture[:, hole] = fill["colours"].to(frame.picture.device)
-    frame.provenance[:, hole] = fill["provenance"].to(frame.picture.device)
+        hole, where = (mask_of(fill[name], frame.size) for name in ("hole", "effects"))
+        if frame.effects is None or not np.array_equal(frame.effects.where, where):  # it was settled
+            nothing = frame.picture[0, :0]
+            frame.effects = Effects(where, nothing, nothing.astype(np.float16), fill["left"])
+        frame.provenance[:] = KNOWN
+    frame.picture[hole], frame.provenance[hole] = fill["colours"], fill["provenance"]
 
 
-def bits(mask: Bool[Tensor, "H W"]) -> UInt8[Tensor, " b"]:
-    """A mask as it is saved."""
-    return torch.from_numpy(np.packbits(mask.cpu().numpy()))
-
-
-def mask_of(packed: UInt8[Tensor, " b"], like: Bool[Tensor, "H W"]) -> Bool[Tensor, "H W"]:
-    """The mask of the size of another that these were made of."""
-    return (
-        torch.from_numpy(np.unpackbits(packed.numpy(), count=like.numel()).astype(bool)).view_as(like).to(like.device)
-    )
+def mask_of(packed: UInt8[np.ndarray, " b"], size: Sequence[int]) -> Bool[np.ndarray, "H W"]:
+    """The mask of that (height, width) that these bits were made of."""
+    height, width = size
+    return np.unpackbits(packed, count=height * width).astype(bool).reshape(height, width)

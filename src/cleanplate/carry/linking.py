@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-import torch
-from jaxtyping import Float, Float32, Shaped, UInt8
-from torch import Tensor
+from jaxtyping import Float32, Shaped, UInt8
 
 from cleanplate.carry.cuts import differ
 from cleanplate.carry.fields import Cells, Field
 from cleanplate.carry.motion import Flow, Motion, corners, fit_both_ways, fit_parallax, match, spacing
-from cleanplate.carry.pictures import as_bytes, box_of, picture_of, provenance_of, square
+from cleanplate.carry.shapes import square
 from cleanplate.carry.trajectories import LinkedFrame
 from cleanplate.config import CarryConfig
-from cleanplate.imaging.flow import LARGE_PX, LEAST_SIZE, PATCHES_APART_PX, both_ways, dis
+from cleanplate.imaging.dis import LARGE_PX, LEAST_SIZE, check_size, quick_dis
+from cleanplate.imaging.frame import Picture, box_around
+from cleanplate.imaging.pixels import to_samples
 
 # Flow is estimated in a window around the holes that goes on for so many widths of the fit's own window.
 MARGIN = 2.0
@@ -30,7 +30,7 @@ CAMERA_WEIGHT = 0.4
 # wide as that, and the camera counts less.
 WIDE_REACH, WIDE_CAMERA_WEIGHT = 0.17, 0.08
 
-KnownPictures = Callable[[int], Float[Tensor, "3 H W"]]
+KnownPictures = Callable[[int], Picture]
 """The picture of a frame, by its index, as it would be if nothing were hidden in it."""
 
 
@@ -65,14 +65,14 @@ class Linker:
     def motion(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Motion | None:
         """The motion from a frame to the next, around their holes; None over a cut."""
         config, frames = self.config, [linked.frame for linked in pair]
-        holes = [provenance_of(frame) for frame in frames]
+        holes = [frame.provenance for frame in frames]
         reach_px = self._reach_px(min(frames[0].size))
         margin_px = config.margin_px + max(LEAST_SIZE, round(MARGIN * reach_px))
-        rows, columns = box_of(holes[0] | holes[1], margin_px)
-        pictures = seen = [picture_of(frame, rows, columns) for frame in frames]
+        rows, columns = box_around(holes[0] | holes[1], margin_px)
+        pictures = seen = [frame.crop(rows, columns) for frame in frames]
         if self.known_pictures is not None:
-            seen = [self.known_pictures(frame.index).permute(1, 2, 0).numpy()[rows, columns] for frame in frames]
-        greys = [cv2.cvtColor(as_bytes(one), cv2.COLOR_RGB2GRAY) for one in seen]
+            seen = [self.known_pictures(frame.index)[rows, columns] for frame in frames]
+        greys = [cv2.cvtColor(to_samples(one), cv2.COLOR_RGB2GRAY) for one in seen]
         flow = _estimated(seen, greys, config.estimator, self._smaller(min(frames[0].size)))
         near = [cv2.dilate(hole[rows, columns], square(config.margin_px)) for hole in holes]
         points, texture = corners(greys[0], spacing(reach_px))
@@ -116,19 +116,21 @@ def _estimated(
 ) -> tuple[Flow, Flow]:
     """The flow from the first of two pictures to the second, and back, in their pixels.
 
-    DIS on pictures that are so many times smaller, and held at their pixels; without refinement and with patches twice
-    as far apart: faster, and better carried along.
+    DIS on pictures that are so many times smaller.
     """
-    if estimator != "dis" or min(greys[0].shape) < LEAST_SIZE * smaller:
-        stacked = torch.stack([torch.from_numpy(np.ascontiguousarray(one)).permute(2, 0, 1) for one in pictures])
-        there, back = np.ascontiguousarray(both_ways(stacked, estimator).permute(0, 2, 3, 1).numpy())
-        return there, back
     height, width = greys[0].shape
+    if estimator != "dis":
+        from cleanplate.imaging.flow import both_ways  # torch, which carrying does without otherwise
+        from cleanplate.imaging.tensors import to_tensors
+
+        there, back = both_ways(to_tensors(np.stack(pictures)), estimator).permute(0, 2, 3, 1).contiguous().numpy()
+        return there, back
+    check_size(height, width)
+    smaller = smaller if min(height, width) >= LEAST_SIZE * smaller else 1
     size = (width // smaller, height // smaller)
     if smaller > 1:
         greys = [cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in greys]
-    stride_px = PATCHES_APART_PX if min(size) >= LARGE_PX else PATCHES_APART_PX - 2
-    there, back = (dis(*pair, refined=False, stride_px=stride_px) for pair in (greys, greys[::-1]))
+    there, back = quick_dis(greys[0], greys[1])
     if smaller > 1:
         scale = np.array([width / size[0], height / size[1]], np.float32)
         there, back = there * scale, back * scale

@@ -161,7 +161,8 @@ class Motion:
 
         there, back = field(state["there"]), field(state["back"])
         parallax = state["parallax"] and (cells(state["parallax"][0]), cells(state["parallax"][1]))
-        return cls(there, back, state["corner"], state["size"], state["still"], parallax)
+        (top, left), (height, width) = state["corner"], state["size"]
+        return cls(there, back, (top, left), (height, width), state["still"], parallax)
 
 
 def fit_both_ways(

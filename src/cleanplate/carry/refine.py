@@ -18,10 +18,12 @@ from jaxtyping import Float32, UInt8
 from cleanplate.carry.fields import Cells, Field, cell_size, local_fit
 from cleanplate.carry.fuse import both_trajectories
 from cleanplate.carry.motion import Motion, cell_middles, corners
-from cleanplate.carry.pictures import Picture, as_bytes, box_of, held_by, picture_of, square
+from cleanplate.carry.shapes import square
 from cleanplate.carry.trajectories import LinkedFrame, Trajectories, gather
 from cleanplate.config import CarryConfig
-from cleanplate.imaging.flow import LEAST_SIZE, PATCHES_APART_PX, dis
+from cleanplate.imaging.dis import LEAST_SIZE, PATCHES_APART_PX, dis
+from cleanplate.imaging.frame import Picture, box_around
+from cleanplate.imaging.pixels import to_samples
 from cleanplate.runtime.threads import in_order
 
 # The motion is corrected and followed again so many times, each time by what is measured in every third frame: as it is
@@ -103,7 +105,7 @@ def _rates(
 
     By itself, so that the trajectories, which are large, are gone before they are followed again.
     """
-    pictures = {one.frame.index: held_by(one.frame) for one in window}
+    pictures = {one.frame.index: one.frame.picture for one in window}
     trajectories = both_trajectories(window, min(count + AHEAD, len(window)), sources)
     # Which frames are measured depends on their index only, not on the window that they are in.
     indices = [one.frame.index for one in window[: len(trajectories)]]
@@ -177,8 +179,8 @@ def rate_of(
         return None
     hidden = np.zeros(one.frame.size, np.uint8)
     hidden.reshape(-1)[one.boundary] = 1
-    rows, columns = box_of(hidden, LEAST_SIZE * smaller)
-    filled, hidden = as_bytes(picture_of(one.frame, rows, columns)), hidden[rows, columns] > 0
+    rows, columns = box_around(hidden, LEAST_SIZE * smaller)
+    filled, hidden = to_samples(one.frame.crop(rows, columns)), hidden[rows, columns] > 0
     # What is hidden there is in the order of the trajectories.
     views, times = [], []
     for trajectory, mine in zip(both, shown, strict=True):

@@ -25,7 +25,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float32
 
 from cleanplate.carry.effects import EffectsStage, settle
@@ -33,8 +32,6 @@ from cleanplate.carry.fuse import both_trajectories, fuse, second_choice
 from cleanplate.carry.journal import Border, Journal, pack, unpack
 from cleanplate.carry.linking import KnownPictures, Linker, smaller_for_flow
 from cleanplate.carry.motion import Motion
-from cleanplate.carry.painting import fill_smoothly, painted
-from cleanplate.carry.pictures import provenance_of, unseen_of
 from cleanplate.carry.refine import refined
 from cleanplate.carry.trajectories import (
     DISTANCE,
@@ -50,6 +47,7 @@ from cleanplate.carry.trajectories import (
 from cleanplate.carry.vote import vote
 from cleanplate.config import NO_EFFECTS, CarryConfig, EffectsConfig
 from cleanplate.imaging.frame import CARRIED, MADE_UP, Frame
+from cleanplate.imaging.paint import fill_smoothly, painted
 from cleanplate.progress import tell
 from cleanplate.runtime.options import DEFAULT_RUN, RunOptions
 from cleanplate.runtime.threads import in_order
@@ -102,7 +100,7 @@ def carry(
         passing = round_.fill(passing)
     for linked_frame in passing:
         settle(linked_frame.frame)
-        yield linked_frame.at(boundary_pixels(unseen_of(linked_frame.frame)))
+        yield linked_frame.at(boundary_pixels(linked_frame.frame.unseen))
 
 
 def with_effects(
@@ -118,7 +116,7 @@ def with_effects(
 
 def entering(frames: Iterable[Frame]) -> Iterator[LinkedFrame]:
     """Frames as they are before anything is known: painted over, and with their boundary pixels."""
-    return (LinkedFrame(frame, boundary_pixels(provenance_of(frame))) for frame in painted(frames))
+    return (LinkedFrame(frame, boundary_pixels(frame.provenance)) for frame in painted(frames))
 
 
 def counted(run: RunOptions, stage: str, total: int) -> Callable[[], None]:
@@ -187,7 +185,6 @@ class Round:
         # Of each pair of neighbours in the window, to which the frame before belongs; None over a cut.
         self.motions: list[Motion | None] = []
 
-    @torch.no_grad()
     def fill(self, frames: Iterable[LinkedFrame]) -> Iterator[LinkedFrame]:
         """Pass the frames on, filled, a block at a time."""
         passing, one = iter(frames), None
@@ -198,7 +195,7 @@ class Round:
             self._go_on_after(one.frame, self.journal.border)
         for linked_frame in passing:
             if not self.first:  # what the round before has reached, this one has not yet
-                provenance = provenance_of(linked_frame.frame)
+                provenance = linked_frame.frame.provenance
                 provenance[provenance > 0] = MADE_UP
             self.waiting.append(LinkedFrame(linked_frame.frame, linked_frame.boundary))
             window = self.config.window(linked_frame.frame.size, last=self.last)
@@ -217,14 +214,14 @@ class Round:
             window = refined(window, len(earlier) + count, sources, self.config, smaller)
         block, self.waiting = window[len(earlier) :][:count], self.waiting[count:]
         trajectories = both_trajectories(window, len(earlier) + count, sources)[len(earlier) :]
-        hidden = [provenance_of(one.frame) > 0 for one in block]
+        hidden = [one.frame.hole for one in block]
         reached = fuse(window, block, trajectories, hidden, self.config, sharp=self.last)
         for one, pixels in zip(block, reached, strict=True):
-            provenance_of(one.frame).reshape(-1)[pixels] = CARRIED
+            one.frame.set_provenance(pixels, CARRIED)
         second_choice(window, range(len(earlier), len(earlier) + count), self.config)
         if self.last:
             self._vote(window, range(len(earlier), len(earlier) + count))
-        for _ in in_order(lambda one: fill_smoothly(one.frame, unseen_of(one.frame)), block):
+        for _ in in_order(lambda one: fill_smoothly(one.frame, one.frame.unseen), block):
             pass
         last = replace(block[-1], frame=block[-1].frame.copy())
         self.before = last, self._as_source(last, trajectories[-1])
@@ -261,13 +258,13 @@ class Round:
         self.linked()  # the next one was
         frame = done.copy()
         unpack(frame, border.last)
-        self.before = LinkedFrame(frame, boundary_pixels(provenance_of(frame))), Trajectories(border.trajectories)
+        self.before = LinkedFrame(frame, boundary_pixels(frame.provenance)), Trajectories(border.trajectories)
         self.motions = [border.motion]
 
     def _as_source(self, done: LinkedFrame, both: tuple[Trajectories, Trajectories]) -> Trajectories:
         """What the pixels of a frame that is done count for: as far away and as uncertain as what they were made of."""
         frame, boundary, (future, past) = done.frame, done.boundary, both
-        provenance, width = provenance_of(frame).reshape(-1)[boundary], frame.size[1]
+        provenance, width = frame.provenance.reshape(-1)[boundary], frame.size[1]
         nearer = future.weight(self.config) > past.weight(self.config)
         rows = np.where(nearer[:, None], future.rows, past.rows)
         rows[:, SOURCE] = np.where(provenance == MADE_UP, -1, frame.index)

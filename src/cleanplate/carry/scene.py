@@ -20,7 +20,7 @@ from cleanplate.carry.fields import NO_CAMERA, Cells, Field
 from cleanplate.carry.gather import NODE_PX, colours_at, shares_at, step
 from cleanplate.carry.motion import Motion, added
 from cleanplate.imaging.frame import Frame
-from cleanplate.imaging.pixels import narrow, to_samples
+from cleanplate.imaging.pixels import to_samples
 
 # Shorter side of a small picture, at most.
 WORK_PX = 270
@@ -57,8 +57,8 @@ def small_of(frame: Frame, factor: int, *, rim: bool = False) -> Small:
         factor: how many times smaller.
         rim: whether a pixel that is partly hole is what is known of it. Otherwise it is hole, with what that holds.
     """
-    picture = narrow(to_samples(frame.picture))
-    hole = frame.hole[0].cpu().numpy().view(np.uint8)
+    picture = to_samples(frame.picture)
+    hole = frame.hole.view(np.uint8)
     if factor == 1:
         return Small(frame.index, picture, hole > 0, distance_to(hole > 0))
     height, width = -(-hole.shape[0] // factor), -(-hole.shape[1] // factor)

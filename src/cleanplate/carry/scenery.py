@@ -11,7 +11,6 @@ from functools import partial
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import UInt8
 
 from cleanplate.carry.belonging import CLOSING_PX, WEAK, Looked
@@ -62,7 +61,7 @@ def _given_back(sources: Scene, one: Looked) -> Looked:
     if not (away.any() and one.places.moved):
         return one
     height = len(small.hole)
-    places = one.places.within(box_around(torch.from_numpy(away), round(PARALLAX * height)))
+    places = one.places.within(box_around(away, round(PARALLAX * height)))
     shown, distance = small.picture[places.box], small.distance[places.box]
     if min(distance.shape) < AROUND_PX:
         return one

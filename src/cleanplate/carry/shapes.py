@@ -17,6 +17,11 @@ def closed(mask: Mask, radius_px: int) -> Mask:
     return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, disc(radius_px)).view(bool)
 
 
+def square(radius_px: int) -> UInt8[np.ndarray, "s s"]:
+    """What `cv2.dilate` grows a mask by a square of that radius with."""
+    return np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)
+
+
 def disc(radius_px: int) -> UInt8[np.ndarray, "d d"]:
     """What to dilate with."""
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1,) * 2)

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
-import torch
 
 from cleanplate.carry.belonging import (
     CLOSING_PX,
@@ -189,7 +188,7 @@ class Finder:
         """How far the hole and what was found reach from the middle of the hole: up, down, left and right."""
         if found is None or (centre := self.scene.centres[number]) is None:
             return None
-        rows, columns = box_around(torch.from_numpy(self.scene.smalls[number].hole | found), 0)
+        rows, columns = box_around(self.scene.smalls[number].hole | found, 0)
         x, y = centre
         return rows.start - y, rows.stop - y, columns.start - x, columns.stop - x
 
@@ -197,7 +196,7 @@ class Finder:
         """Where it is of interest: all around at first, later where something was found beside the thing lately."""
         centre = self.scene.centres[number]
         if centre is None or extents[number] is None:
-            return box_around(torch.from_numpy(self.scene.smalls[number].hole), round(RING * self.height))
+            return box_around(self.scene.smalls[number].hole, round(RING * self.height))
         x, y = centre
         around = [one for one in extents[self.scene.around(number, max(TOGETHER))] if one]
         top, bottom, left, right = zip(*around, strict=True)

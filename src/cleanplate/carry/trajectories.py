@@ -14,20 +14,18 @@ from typing import no_type_check
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, Shaped
+from jaxtyping import Bool, Float32, Shaped
 
 from cleanplate.carry.fields import between, cells_around, moved_by
 from cleanplate.carry.motion import Motion
-from cleanplate.carry.pictures import Picture, pixels_of, square
+from cleanplate.carry.shapes import square
 from cleanplate.config import CarryConfig
-from cleanplate.imaging.frame import Frame
+from cleanplate.imaging.frame import Frame, Picture, Pixels
 from cleanplate.runtime.compiled import compiled
 
 # A cubic sample reads two pixels around it; so near to a hole it would read the fill.
 BOUNDARY_PX = 2
 
-Pixels = Int64[np.ndarray, " _"]
-"""Counted row by row."""
 # What a row of `Trajectories` holds.
 SOURCE, X, Y, DISTANCE, ERROR, RED = range(6)
 COLUMNS = 8
@@ -35,7 +33,7 @@ COLUMNS = 8
 
 def boundary_pixels(hole: Shaped[np.ndarray, "H W"]) -> Pixels:
     """The pixels of a frame that a colour must not be taken from."""
-    return pixels_of(cv2.dilate(hole.view(np.uint8), square(BOUNDARY_PX)))
+    return np.flatnonzero(cv2.dilate(hole.view(np.uint8), square(BOUNDARY_PX)))
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Bool, Float32, Int
-from torch import Tensor
 
 from cleanplate.carry.belonging import Thresholds, exceeds
 from cleanplate.carry.consensus import Consensus, consensus, quantiles
@@ -23,8 +21,8 @@ from cleanplate.carry.scene import Places, Scene, Small, factor_of, small_of
 from cleanplate.carry.suspects import FARTHER_PX
 from cleanplate.carry.trajectories import LinkedFrame
 from cleanplate.config import CarryConfig
-from cleanplate.imaging.frame import Frame, box_around
-from cleanplate.imaging.pixels import to_float
+from cleanplate.imaging.frame import Frame, Pixels, box_around
+from cleanplate.imaging.pixels import to_unit
 from cleanplate.runtime.threads import in_order
 
 # Frames that are asked, before and after.
@@ -60,7 +58,7 @@ def vote(
     block: range,
     config: CarryConfig,
     seed: int,
-) -> Iterator[tuple[Int[Tensor, " n"], Float32[Tensor, "n 3"]]]:
+) -> Iterator[tuple[Pixels, Float32[np.ndarray, "n 3"]]]:
     """Of each frame of a block, the pixels that are outvoted, counted row by row, and their colours.
 
     Args:
@@ -75,10 +73,10 @@ def vote(
     scene = Scene(smalls, motions, factor)
     sources = {number: one.frame for number, one in enumerate(window)}
 
-    def decide(number: int) -> tuple[Tensor, Tensor]:
+    def decide(number: int) -> tuple[Pixels, Float32[np.ndarray, "n 3"]]:
         frame = window[number].frame
-        nothing = torch.zeros(0, dtype=torch.long), torch.zeros(0, 3)
-        if not bool(smalls[number].hole.any()):
+        nothing = np.zeros(0, np.int64), np.zeros((0, 3), np.float32)
+        if not smalls[number].hole.any():
             return nothing
         ballot = _ballot(scene, number, frame, motions)
         averaged = _averaged(ballot)
@@ -94,7 +92,7 @@ def vote(
 
 def _ballot(scene: Scene, number: int, frame: Frame, motions: Sequence[Motion | None]) -> Ballot:
     small = scene.smalls[number]
-    box = box_around(torch.from_numpy(small.hole), round(RING * small.hole.shape[0]))
+    box = box_around(small.hole, round(RING * small.hole.shape[0]))
     places = scene.places(number, OFFSETS, box)
     seen = consensus(scene, number, places, farther_px=FARTHER_PX, far_px=FARTHER_PX)
     first, end = (number + edge(places.moved, default=0) for edge in (min, max))
@@ -111,7 +109,7 @@ def _averaged(ballot: Ballot) -> Bool[np.ndarray, "h w"]:
     return (seen.distance == 0) & (seen.count > 0) & (spread <= NOISE_TIMES * ballot.found.noise)
 
 
-def _whole(ballot: Ballot, part: Bool[np.ndarray, "h w"]) -> Bool[Tensor, "H W"]:
+def _whole(ballot: Ballot, part: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "H W"]:
     """What is marked in the box, in the hole of the whole frame."""
     height, width = ballot.frame.size
     marked = np.zeros(ballot.small.hole.shape, np.uint8)
@@ -119,21 +117,21 @@ def _whole(ballot: Ballot, part: Bool[np.ndarray, "h w"]) -> Bool[Tensor, "H W"]
     factor = factor_of(ballot.frame.size)
     if factor > 1:
         marked = cv2.resize(marked, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
-    return torch.from_numpy(marked[:height, :width].astype(bool)) & ballot.frame.hole[0].cpu()
+    return marked[:height, :width].astype(bool) & ballot.frame.hole
 
 
 def _elected(
     ballot: Ballot,
     number: int,
     sources: dict[int, Frame],
-    wanted: Bool[Tensor, "H W"],
-    averaged: Bool[Tensor, "H W"],
+    wanted: Bool[np.ndarray, "H W"],
+    averaged: Bool[np.ndarray, "H W"],
     order: np.random.Generator | None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Pixels, Float32[np.ndarray, "n 3"]]:
     """The pixels that are wanted, as far as a frame shows them, and their colours."""
-    pixels = torch.nonzero(wanted.flatten()).flatten()
+    pixels = np.flatnonzero(wanted)
     count, width = len(pixels), ballot.frame.size[1]
-    at = np.resize(pixels.numpy(), (-(-count // ROW), min(count, ROW)))  # the last row goes round
+    at = np.resize(pixels, (-(-count // ROW), min(count, ROW)))  # the last row goes round
     offsets = sorted(ballot.places.moved, key=abs)
     stack, good = zip(*(_read(ballot, sources[number + offset], offset, at, width) for offset in offsets), strict=True)
     shown = np.asarray(np.sum(good, 0), np.uint8)
@@ -142,16 +140,14 @@ def _elected(
     near = NOISE_TIMES * ballot.found.noise / 255
     agreeing = [known & (np.abs(one - middle) <= near).all(-1) for one, known in zip(stack, good, strict=True)]
     first = np.where(np.any(agreeing, 0)[..., None], _first_of(stack, agreeing, range(len(stack))), middle)
-    if bool(averaged.any()):
+    if averaged.any():
         total = sum(one * known[..., None] for one, known in zip(stack, agreeing, strict=True))
         mean = total / np.maximum(np.sum(agreeing, 0, np.float32), 1)[..., None]
         if order is not None:
             mean = _first_of(stack, agreeing, order.permutation(len(stack)).tolist())
-        first = np.where(averaged.flatten().numpy()[at][..., None], mean, first)
-    reached = torch.from_numpy(shown > 0).flatten()[:count]
-    colours = torch.from_numpy(first.reshape(-1, 3))[:count].clamp(0, 1)
-    device = ballot.frame.picture.device
-    return pixels[reached].to(device), colours[reached].to(device)
+        first = np.where(averaged.reshape(-1)[at][..., None], mean, first)
+    reached = (shown > 0).reshape(-1)[:count]
+    return pixels[reached], np.clip(first.reshape(-1, 3)[:count][reached], 0, 1)
 
 
 def _first_of(stack: Sequence[np.ndarray], agreeing: Sequence[np.ndarray], order: Sequence[int]) -> np.ndarray:
@@ -176,8 +172,7 @@ def _read(
     rows, columns = (
         slice(max(0, int(side[inside].min()) - MARGIN_PX), int(side[inside].max()) + 1 + MARGIN_PX) for side in (y, x)
     )
-    picture = to_float(source.picture[:, rows, columns]).permute(1, 2, 0).contiguous().cpu().numpy()
-    hole = source.hole[0, rows, columns].cpu().numpy().astype(np.uint8)
+    picture, hole = to_unit(source.picture[rows, columns]), source.hole[rows, columns].astype(np.uint8)
     hole = cv2.dilate(hole, np.ones((2 * MARGIN_PX + 1,) * 2, np.uint8))
     x, y = x - columns.start, y - rows.start
     colours = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

@@ -36,15 +36,16 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
     Raises:
         InputError: the folder is there already, or cannot be written.
     """
-    import torch
+    import numpy as np
 
     from cleanplate.baselines.fillers import telea
+    from cleanplate.clip import read_clip
     from cleanplate.data.demo import make_demo, write_tone
     from cleanplate.imaging.frame import CARRIED, MADE_UP
+    from cleanplate.imaging.pixels import channels_last
     from cleanplate.imaging.visualise import provenance_to_grey, tint
     from cleanplate.metrics import psnr_db
-    from cleanplate.pipeline import inpaint
-    from cleanplate.video.clip import read_clip
+    from cleanplate.plate import inpaint
     from cleanplate.video.images import write_png
     from cleanplate.video.writer import write_grey, write_video
 
@@ -62,19 +63,19 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
         plate = inpaint(clip, seed=seed, on_step=on_step)
         write_video(partial / "clean.mp4", plate.frames, like=source)
         grey = provenance_to_grey(plate.provenance.numpy(), plate.effects.numpy())
-        write_grey(partial / "provenance.mkv", torch.from_numpy(grey) / 255, like=source)
+        write_grey(partial / "provenance.mkv", grey / np.float32(255), like=source)
         write_video(partial / "truth.mkv", demo.truth, fps=demo.fps)
         painted = telea(clip.frames, clip.hole)
         index = 2 * len(demo.frames) // 3  # where the shadow lies on the saucer and the table
-        looked_at = slice(index, index + 1)
-        where = tint(plate.frames[looked_at], plate.provenance[looked_at])[0]
-        shown = [frames[looked_at][0] for frames in (clip.frames, plate.frames, painted)]
-        rows = torch.cat(shown[:2], 2), torch.cat((where, shown[2]), 2)
-        write_png(partial / "side-by-side.png", torch.cat(rows, 1))
-        some = [len(demo.frames) * sixth // 6 for sixth in (1, 3, 5)]
-        marked = tint(clip.frames[some], (clip.hole[some] * MADE_UP + plate.effects[some] * CARRIED).to(torch.uint8))
-        columns = (torch.cat(list(frames), 1) for frames in (clip.frames[some], marked, plate.frames[some]))
-        write_png(partial / "shadow.png", torch.cat(list(columns), 2))
+        before, after, theirs = (channels_last(frames[index]) for frames in (clip.frames, plate.frames, painted))
+        where = tint(after, plate.provenance[index, 0].numpy())
+        write_png(partial / "side-by-side.png", np.vstack((np.hstack((before, after)), np.hstack((where, theirs)))))
+        rows = []
+        for index in (len(demo.frames) * sixth // 6 for sixth in (1, 3, 5)):
+            before, after = (channels_last(frames[index]) for frames in (clip.frames, plate.frames))
+            marked = (clip.hole[index, 0] * MADE_UP + plate.effects[index, 0] * CARRIED).byte().numpy()
+            rows.append(np.hstack((before, tint(before, marked), after)))
+        write_png(partial / "shadow.png", np.vstack(rows))
     ours, theirs = (psnr_db(frames, demo.truth, clip.hole) for frames in (plate.frames, painted))
     carried = float((plate.provenance[clip.hole] == CARRIED).float().mean())
     shadow = (demo.frames != demo.truth).any(1, keepdim=True) & ~clip.hole

@@ -36,10 +36,10 @@ class Evaluate:
 
     def run(self) -> None:
         """Print the figures."""
-        from cleanplate.imaging.pixels import to_tensor
+        from cleanplate.clip import read_clip
+        from cleanplate.imaging.tensors import to_tensors
         from cleanplate.metrics import METRICS, NEEDS, OF_PROVENANCE, Comparison, find_metrics, measure
         from cleanplate.runtime.files import existing
-        from cleanplate.video.clip import read_clip
         from cleanplate.video.reader import read_frames, read_masks
 
         names = find_metrics(self.metrics) or tuple(name for name in METRICS if name not in NEEDS)
@@ -48,7 +48,7 @@ class Evaluate:
                 existing(path)
         with progress() as on_step:
             clip = read_clip(self.result, self.mask, dilate_px=self.dilate_px, on_step=on_step)
-            truth = to_tensor(read_frames(self.truth, on_step=on_step)[0])
+            truth = to_tensors(read_frames(self.truth, on_step=on_step)[0])
         kinds = None
         if self.provenance is not None:
             kinds = to_provenance(read_masks(self.provenance), tuple(clip.hole.shape), self.provenance)

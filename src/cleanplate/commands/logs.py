@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from cleanplate.errors import InputError
+from cleanplate.imaging.pixels import channels_last
 from cleanplate.imaging.visualise import flow_picture
 from cleanplate.progress import OnStep, Step
 from cleanplate.runtime.files import writing
@@ -59,7 +60,12 @@ def _events(log_dir: Path) -> Iterator[OnStep]:
             middle = len(step.frames) // 2
             writer.add_image(f"{step.fit}/frame", step.frames[middle].clamp(0, 1), step.update)
             for (stride, direction), flow in step.flows.items():
-                writer.add_image(f"{step.fit}/flow{stride * direction:+}", flow_picture(flow[middle]), step.update)
+                writer.add_image(
+                    f"{step.fit}/flow{stride * direction:+}",
+                    flow_picture(flow[middle].cpu().numpy()),
+                    step.update,
+                    dataformats="HWC",
+                )
 
     try:
         yield on_step
@@ -73,9 +79,9 @@ def _draw(folder: Path, step: Step) -> None:
         return
     at = folder / f"{step.fit}-{step.update:06}"
     for index, frame in enumerate(step.frames):
-        write_png(at.with_name(f"{at.name}-frame-{index:05}.png"), frame)
+        write_png(at.with_name(f"{at.name}-frame-{index:05}.png"), channels_last(frame))
     for (stride, direction), flow in step.flows.items():
         largest_px = float(flow.norm(dim=1).max())
         for index, one in enumerate(flow):
             name = f"{at.name}-flow{stride * direction:+}-{index:05}.png"
-            write_png(at.with_name(name), flow_picture(one, largest_px))
+            write_png(at.with_name(name), flow_picture(one.cpu().numpy(), largest_px))

@@ -147,7 +147,6 @@ class Mask:
     ) -> "Iterator[np.ndarray]":
         """The masks of these frames with what goes with the thing; how much that is, is counted."""
         import numpy as np
-        import torch
 
         from cleanplate.imaging.frame import MADE_UP, Frame
         from cleanplate.imaging.pixels import narrow
@@ -162,16 +161,15 @@ class Mask:
             pictures = islice(stream_frames(self.video), part.start, part.stop)
             for index, (picture, mask) in enumerate(zip(pictures, masks, strict=False)):  # a fixed one never ends
                 waiting.append(mask)
-                channels = torch.from_numpy(narrow(picture).copy()).permute(2, 0, 1)
-                hole = torch.from_numpy(grow(mask, DILATE_PX))[None] * MADE_UP
-                yield Frame(index, channels, hole.to(torch.uint8))
+                hole = grow(mask, DILATE_PX).astype(np.uint8) * np.uint8(MADE_UP)
+                yield Frame(index, narrow(picture).copy(), hole)
 
         method = replace(METHODS["carry"], effects=EffectsConfig(self.effects))
         run = RunOptions(self.seed, self.device, on_step=on_step)
         for frame in find_effects(frames(), method, run, total=len(part)):
             mask = waiting.popleft()
             if frame.effects is not None:
-                more = frame.effects.where[0].cpu().numpy() & ~mask
+                more = frame.effects.where & ~mask
                 added.pixels += int(more.sum())
                 mask = mask | more
             yield mask

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from cleanplate.clip import Clip
 from cleanplate.data.pairs import FRAMES, MANIFEST, MASKS, Pair, choose, read_pairs, sha256_of_clip
 from cleanplate.errors import InputError
-from cleanplate.imaging.pixels import to_tensor
-from cleanplate.video.clip import Clip
+from cleanplate.imaging.tensors import to_tensors
 from cleanplate.video.masks import WHITE, grow
 from cleanplate.video.reader import read_frames, read_masks, resize_and_crop
 
@@ -66,7 +66,7 @@ def compose(
     frames = np.where(mask[..., None], things, background)
     shown = torch.from_numpy(np.ascontiguousarray(mask)).unsqueeze(1)
     hole = torch.from_numpy(np.stack([grow(one, dilate_px) for one in mask])).unsqueeze(1)
-    return Composed(name, Clip(to_tensor(frames), hole, fps), to_tensor(background), shown)
+    return Composed(name, Clip(to_tensors(frames), hole, fps), to_tensors(background), shown)
 
 
 def fit_object(frames: Pictures, levels: UInt8[np.ndarray, "_ _ _"], size: tuple[int, int], name: str) -> tuple:
@@ -155,7 +155,7 @@ def _read_ready(data: Path, pair: Pair) -> Composed:
     mask = read_masks(data / pair["masks"]) > WHITE
     made = compose(truth, frames, mask, name=pair["name"], dilate_px=_dilation(pair), fps=pair["fps"])
     # What was written is what counts, also if it has been through other hands.
-    return replace(made, clip=replace(made.clip, frames=to_tensor(frames)))
+    return replace(made, clip=replace(made.clip, frames=to_tensors(frames)))
 
 
 def resized(composed: Composed, size: tuple[int, int], count: int | None = None) -> Composed:

@@ -18,7 +18,7 @@ from skimage import data
 from torch import Tensor
 
 from cleanplate.data.shadows import Shadow, cast_shadow, shade
-from cleanplate.imaging.pixels import to_tensor
+from cleanplate.imaging.tensors import to_tensors
 
 FPS = 24.0
 SHADOW = Shadow(strength=0.45, shear=1.0, flattening=0.35, softness=0.05)
@@ -58,11 +58,11 @@ def make_demo(seed: int = 0, *, n_frames: int = 60, size: tuple[int, int] = (192
         truth.append(picture)
         balls.append(ball)
         mask.append(cover)
-    covers, ground = np.stack(mask), to_tensor(np.stack(truth))
+    covers, ground = np.stack(mask), to_tensors(np.stack(truth))
     density = torch.from_numpy(cast_shadow(covers, SHADOW)).unsqueeze(1)
     hidden = torch.from_numpy(covers).unsqueeze(1)
     shaded = (shade(ground, density) * 255).round() / 255
-    return DemoClip(torch.where(hidden, to_tensor(np.stack(balls)), shaded), ground, hidden)
+    return DemoClip(torch.where(hidden, to_tensors(np.stack(balls)), shaded), ground, hidden)
 
 
 def _camera(

@@ -17,7 +17,7 @@ from cleanplate.data.pairs import Pair
 from cleanplate.data.rough import roughen
 from cleanplate.data.shadows import cast_shadow, draw_shadow, shade
 from cleanplate.errors import InputError
-from cleanplate.imaging.pixels import to_float, to_uint8
+from cleanplate.imaging.tensors import to_float, to_uint8
 from cleanplate.video.masks import WHITE, grow
 from cleanplate.video.reader import read_masks
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from cleanplate.data.compose import Composed
@@ -15,7 +14,8 @@ from cleanplate.errors import InputError
 from cleanplate.experiments.plan import WINDOWS
 from cleanplate.experiments.report import TITLES, caption, complexities
 from cleanplate.experiments.results import Line
-from cleanplate.imaging.pixels import all_samples
+from cleanplate.imaging.pixels import to_samples
+from cleanplate.imaging.tensors import all_samples
 from cleanplate.imaging.visualise import flow_picture
 from cleanplate.runtime.files import whole
 
@@ -86,8 +86,7 @@ def fig8(plate: dict[str, np.ndarray], composed: Composed, lines: Sequence[Line]
         picture = np.ascontiguousarray(plate["evaluation_frames"][index])
         cv2.drawContours(picture, outline, -1, (255, 0, 0), 1)
         frames.append((f"{updates[index]} updates", picture))
-        flow = flow_picture(torch.from_numpy(plate["evaluation_flows"][index]).float(), largest)
-        flows.append(("", all_samples(flow[None])[0]))
+        flows.append(("", to_samples(flow_picture(plate["evaluation_flows"][index], largest))))
     text = "Fig. 8: frames and flow to the next frame during training; hue is the direction, value the magnitude."
     return _grid([frames, flows], caption(text, lines))
 

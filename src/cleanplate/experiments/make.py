@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cleanplate.baselines.fillers import BASELINES
+from cleanplate.clip import Clip
 from cleanplate.config import Method
 from cleanplate.data.compose import Composed
 from cleanplate.errors import InputError
@@ -17,16 +18,15 @@ from cleanplate.experiments.plan import Cell, method_at
 from cleanplate.experiments.results import Made, external_path
 from cleanplate.experiments.sources import code_digest
 from cleanplate.imaging.frame import KNOWN, MADE_UP
-from cleanplate.imaging.pixels import all_samples, to_tensor
+from cleanplate.imaging.tensors import all_samples, to_tensors
 from cleanplate.paper.fit import fit
 from cleanplate.paper.methods import known_flows
-from cleanplate.pipeline import inpaint
+from cleanplate.plate import inpaint
 from cleanplate.progress import Step
 from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.files import writing
 from cleanplate.runtime.options import RunOptions
 from cleanplate.runtime.work_dir import WorkDir
-from cleanplate.video.clip import Clip
 from cleanplate.video.reader import read_frames
 
 
@@ -125,7 +125,7 @@ def read_external(folder: Path, clip: str, composed: Composed) -> Tensor:
         InputError: none there, or one of another size or length.
     """
     path = external_path(folder, clip)
-    frames = to_tensor(read_frames(path)[0])
+    frames = to_tensors(read_frames(path)[0])
     if frames.shape != composed.truth.shape:
         (t, _, h, w), (n, _, height, width) = frames.shape, composed.truth.shape
         raise InputError(

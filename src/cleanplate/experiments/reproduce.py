@@ -14,7 +14,7 @@ from cleanplate.experiments.plan import SCALES, Cell, methods_of, plan
 from cleanplate.experiments.report import measured, table1, table2, write_table
 from cleanplate.experiments.results import Line, load_plate, plate_path
 from cleanplate.experiments.run import run
-from cleanplate.imaging.pixels import all_samples
+from cleanplate.imaging.tensors import all_samples
 from cleanplate.metrics import METRICS, find_metrics, missing
 from cleanplate.progress import OnStep
 from cleanplate.runtime.options import RunOptions

@@ -19,7 +19,7 @@ from cleanplate.data.pairs import Pair, sha256_of_clip
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import Cell
 from cleanplate.experiments.sources import DEFINED_IN, code_digest, measuring_digest
-from cleanplate.imaging.pixels import all_samples, to_tensor
+from cleanplate.imaging.tensors import all_samples, to_tensors
 from cleanplate.metrics import OLD_NAMES
 from cleanplate.runtime.files import existing, whole, writing
 from cleanplate.runtime.records import Line, check_kinds, read_records
@@ -169,11 +169,11 @@ def load_plate(path: Path, settings: dict) -> tuple[Made | None, dict]:
         record = json.loads(str(arrays.pop("record")))
         generated, provenance = arrays.pop("generated", None), arrays.pop("provenance", None)
         made = Made(
-            to_tensor(arrays.pop("frames")),
+            to_tensors(arrays.pop("frames")),
             None if provenance is None else torch.from_numpy(provenance),
             record["seconds"],
             record["updates"],
-            None if generated is None else to_tensor(generated),
+            None if generated is None else to_tensors(generated),
             arrays,
         )
     except Exception:  # a broken file fails in more ways than can be told: zipfile, zlib, numpy's header, JSON

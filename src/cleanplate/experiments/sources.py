@@ -2,9 +2,9 @@
 
 A result depends on the modules that its method runs through: those that the method begins in, and whatever they import
 of the wings that make pixels, however far down. What a method is set to is in the settings of the cell already, and how
-a video is read, saved or shown (`config`, `runtime`, `video`, `weights`, `pipeline`) does not change what is made of
-it. So an edit of the tracker voids no result, one of `carry` none of `dip`, and a docstring that is worded anew none at
-all: of each module it is the code that is digested, without comments, docstrings, layout, and imports from outside.
+a video is read, saved or shown (OUTSIDE) does not change what is made of it. So an edit of the tracker voids no result,
+one of `carry` none of `dip`, and a docstring that is worded anew none at all: of each module it is the code that is
+digested, without comments, docstrings, layout, and imports from outside.
 
 Imports are read from the sources; nothing is imported for it.
 """
@@ -32,9 +32,8 @@ DEFINED_IN = MODULES | {
     "generated_known_ssim": ssim.__module__,
 }
 # How a video is read, saved and shown, and what a method is set to.
-OUTSIDE = tuple(
-    f"cleanplate.{room}" for room in ("config", "errors", "pipeline", "progress", "runtime", "video", "weights")
-)
+ROOMS = ("clip", "config", "errors", "pipeline", "plate", "progress", "runtime", "video", "weights")
+OUTSIDE = tuple(f"cleanplate.{room}" for room in ROOMS)
 # What composes a clip, and runs a method on it: these themselves, not what they import, which is all there is.
 OF_EVERY_CELL = ("cleanplate.data.compose", "cleanplate.experiments.make")
 

@@ -11,12 +11,14 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from cleanplate.errors import InputError
-from cleanplate.imaging.pixels import to_float, to_samples
+from cleanplate.imaging.dis import check_size, quick_dis
+from cleanplate.imaging.pixels import channels_last, to_samples
 from cleanplate.imaging.smooth import paint
+from cleanplate.imaging.tensors import to_float
 from cleanplate.imaging.warp import consistent, warp
 from cleanplate.runtime.threads import in_order
 from cleanplate.weights import find_weights
@@ -78,54 +80,13 @@ def both_known(
 
 def both_ways(frames: Shaped[Tensor, "2 3 H W"], estimator: str) -> Float[Tensor, "2 2 H W"]:
     """The flow from the first of two pictures to the second, and back; nothing is hidden in them any more."""
-    if min(frames.shape[2:]) < LEAST_SIZE:
-        size = f"{frames.shape[3]}x{frames.shape[2]}"
-        raise InputError(f"frames are {size}", f"flow needs at least {LEAST_SIZE}x{LEAST_SIZE}", "enlarge the video")
+    check_size(frames.shape[2], frames.shape[3])
     if estimator == "dis":
-        return _dis(frames)
+        greys = [cv2.cvtColor(to_samples(channels_last(frame)), cv2.COLOR_RGB2GRAY) for frame in frames]
+        return torch.from_numpy(np.stack(quick_dis(*greys))).permute(0, 3, 1, 2).to(frames.device)
     if estimator in RAFT:
         return _raft(to_float(frames), estimator)
     raise InputError(f"there is no flow estimator '{estimator}'", f"known are dis, {', '.join(RAFT)}", "choose one")
-
-
-LEAST_SIZE = 16  # pixels: DIS matches patches of 8 on at least two scales
-
-
-def gray(picture: Shaped[Tensor, "3 H W"]) -> UInt8[np.ndarray, "H W"]:
-    """The brightness of a picture, 0..255."""
-    return cv2.cvtColor(to_samples(picture), cv2.COLOR_RGB2GRAY)
-
-
-# DIS matches patches so far apart, closer in small pictures, which would have too few of them.
-PATCHES_APART_PX, LARGE_PX = 6, 160
-
-
-def _dis(frames: Shaped[Tensor, "2 3 H W"]) -> Float[Tensor, "2 2 H W"]:
-    """Both ways, without refinement and with patches twice as far apart: faster, and better carried along."""
-    a, b = gray(frames[0]), gray(frames[1])
-    stride_px = PATCHES_APART_PX if min(a.shape) >= LARGE_PX else PATCHES_APART_PX - 2
-    flows = np.stack([dis(*pair, refined=False, stride_px=stride_px) for pair in ((a, b), (b, a))])
-    return torch.from_numpy(flows).permute(0, 3, 1, 2).to(frames.device)
-
-
-def dis(
-    here: UInt8[np.ndarray, "H W"], there: UInt8[np.ndarray, "H W"], *, refined: bool = True, stride_px: int = 0
-) -> Float[np.ndarray, "H W 2"]:
-    """Dense inverse search (Kroeger et al. 2016), OpenCV's, medium preset: finer ones lock on to errors of the fill.
-
-    Args:
-        here: a picture in grey.
-        there: where its pixels are looked for.
-        refined: with its variational refinement.
-        stride_px: between the patches that are matched; 0 leaves that of the preset.
-    """
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    if not refined:
-        search.setVariationalRefinementIterations(0)
-    if stride_px:
-        search.setPatchStride(stride_px)
-    unset: np.ndarray = None  # type: ignore[assignment] - OpenCV's way to say "make the output"
-    return search.calc(here, there, unset)
 
 
 RAFT = ("raft_small", "raft_large")

@@ -8,18 +8,24 @@ keep of a frame beyond that is a copy.
 """
 
 from dataclasses import dataclass, replace
+from typing import no_type_check
 
-import torch
-from jaxtyping import Bool, Float16, Int, Shaped, UInt8
-from torch import Tensor
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float16, Float32, Int64, Shaped, UInt8
 
-from cleanplate.imaging.pixels import to_float, to_like
+from cleanplate.runtime.compiled import compiled
 
 KNOWN, CARRIED, MADE_UP = 0, 1, 2
 """Where a pixel comes from; MADE_UP also what is only filled smoothly so far."""
 
 Region = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
+Picture = Shaped[np.ndarray, "_ _ 3"]
+"""RGB; uint8, or a float type in 0..1."""
+Pixels = Int64[np.ndarray, " _"]
+"""Counted row by row."""
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,10 @@ class Effects:
     Letters: n pixels are changed.
     """
 
-    where: Bool[Tensor, "1 H W"]
-    shown: Shaped[Tensor, "3 n"]
+    where: Bool[np.ndarray, "H W"]
+    shown: Shaped[np.ndarray, "n 3"]
     """Their colours as they were, row by row, in the type of the picture."""
-    light: Float16[Tensor, "3 n"]
+    light: Float16[np.ndarray, "n 3"]
     """Share of the light that is left there in a shadow; 0 where something else is shown, below 0 if nobody knows."""
     left: int = 0
     """Of how many pixels more it was seen that they are changed, and nothing could be put there."""
@@ -43,95 +49,101 @@ class Frame:
     """A picture, of each of its pixels where it comes from, and what it is a part of."""
 
     index: int
-    picture: Tensor
-    """(3, H, W) RGB, uint8 or a float type in 0..1. What its hole holds is the fill so far."""
-    provenance: UInt8[Tensor, "1 H W"]
-    """KNOWN, CARRIED or MADE_UP."""
+    picture: Shaped[np.ndarray, "H W 3"]
+    """RGB, uint8 or a float type in 0..1. What its hole holds is the fill so far."""
+    provenance: UInt8[np.ndarray, "H W"]
+    """KNOWN, which is 0, CARRIED or MADE_UP."""
     canvas: "Frame | None" = None
-    """The frame that this is a region of, or a copy of on another device; None if it is that itself."""
+    """The frame that this is a region of; None if it is that itself."""
     corner: tuple[int, int] = (0, 0)
     """x, y of the region on the canvas."""
     effects: Effects | None = None
     """What the thing does outside its mask; None if nothing, or if nobody has looked."""
 
     @property
-    def hole(self) -> Bool[Tensor, "1 H W"]:
+    def hole(self) -> Bool[np.ndarray, "H W"]:
         """What is to be filled."""
         return self.provenance != KNOWN
 
     @property
-    def unseen(self) -> Bool[Tensor, "1 H W"]:
+    def unseen(self) -> Bool[np.ndarray, "H W"]:
         """What no frame shows."""
         return self.provenance == MADE_UP
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
-        return self.picture.shape[1], self.picture.shape[2]
+        return self.picture.shape[0], self.picture.shape[1]
 
     def region(self, region: Region) -> "Frame":
         """A part of it to be worked on by itself. Outside it nothing is hole any more."""
         x, y, width, height = region
-        inside = (slice(None), slice(y, y + height), slice(x, x + width))
-        part = self.provenance[inside].clone()
-        self.provenance.zero_()
-        return Frame(self.index, self.picture[inside].clone(), part, self, (x, y))
-
-    def on(self, device: torch.device) -> "Frame":
-        """The frame where it is to be worked on."""
-        if self.picture.device == device:
-            return self
-        return Frame(self.index, self.picture.to(device), self.provenance.to(device), self)
+        inside = (slice(y, y + height), slice(x, x + width))
+        part = self.provenance[inside].copy()
+        self.provenance[:] = KNOWN
+        return Frame(self.index, self.picture[inside].copy(), part, self, (x, y))
 
     def pasted(self) -> "Frame":
         """The whole frame, with what was done to this part of it."""
         if self.canvas is None:
             return self
         (x, y), (height, width) = self.corner, self.size
-        for mine, theirs in ((self.picture, self.canvas.picture), (self.provenance, self.canvas.provenance)):
-            theirs[:, y : y + height, x : x + width] = mine.to(theirs.device)
+        inside = (slice(y, y + height), slice(x, x + width))
+        self.canvas.picture[inside], self.canvas.provenance[inside] = self.picture, self.provenance
         if self.effects is not None:
-            where = torch.zeros_like(self.canvas.provenance, dtype=torch.bool)
-            where[:, y : y + height, x : x + width] = self.effects.where.to(where.device)
+            where = np.zeros(self.canvas.size, bool)
+            where[inside] = self.effects.where
             self.canvas.effects = replace(self.effects, where=where)
         return self.canvas.pasted()
 
-    def crop(self, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
-        """A part of the picture, (3, h, w) float32 in 0..1; not a copy if that is what it holds already."""
-        return to_float(self.picture[:, rows, columns])
+    def crop(self, rows: slice = ALL, columns: slice = ALL) -> Picture:
+        """A part of the picture to compute with: in bytes as it is held, in floats of 32 bits otherwise."""
+        picture = self.picture[rows, columns]
+        return picture.astype(np.float32) if picture.dtype == np.float16 else picture
 
-    def set_pixels(self, pixels: Int[Tensor, " n"], colours: Tensor) -> None:
-        """Give these pixels, counted row by row, their colours: (n, 3) in 0..1."""
-        width = self.picture.shape[2]
-        self.picture[:, pixels // width, pixels % width] = to_like(colours.T, self.picture)
+    def set_pixels(self, pixels: Pixels, colours: Float32[np.ndarray, "n 3"]) -> None:
+        """Give these pixels, counted row by row, their colours, 0..1."""
+        if self.picture.dtype == np.uint8:
+            _put_bytes(self.picture, pixels, colours)
+        else:
+            self.picture[pixels // self.size[1], pixels % self.size[1]] = colours
 
-    def set_provenance(self, pixels: Int[Tensor, " n"], provenance: int) -> None:
+    def set_provenance(self, pixels: Pixels, provenance: int) -> None:
         """Say where these pixels come from."""
-        width = self.picture.shape[2]
-        self.provenance[:, pixels // width, pixels % width] = provenance
+        self.provenance[pixels // self.size[1], pixels % self.size[1]] = provenance
 
-    def add_effects(self, where: Bool[Tensor, "1 H W"], light: Float16[Tensor, "3 n"]) -> None:
+    def add_effects(self, where: Bool[np.ndarray, "H W"], light: Float16[np.ndarray, "n 3"]) -> None:
         """Make known pixels hole that the thing has changed.
 
         Args:
             where: they are.
             light: see Effects.
         """
-        self.effects = Effects(where, self.picture[:, where[0]], light)
+        self.effects = Effects(where, self.picture[where], light)
         self.provenance[where] = MADE_UP
 
     def copy(self) -> "Frame":
         """Another frame with a picture and a provenance of its own."""
-        return replace(self, picture=self.picture.clone(), provenance=self.provenance.clone())
+        return replace(self, picture=self.picture.copy(), provenance=self.provenance.copy())
 
 
-def box_around(mask: Bool[Tensor, "H W"], margin_px: int) -> tuple[slice, slice]:
+def box_around(mask: Shaped[np.ndarray, "H W"], margin_px: int) -> tuple[slice, slice]:
     """Rows and columns that hold what is marked and `margin_px` around it, within the picture; all where nothing is."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8) if mask.dtype == bool else mask)
+    if not width:
+        return slice(0, mask.shape[0]), slice(0, mask.shape[1])
+    return (
+        slice(max(0, y - margin_px), min(mask.shape[0], y + height + margin_px)),
+        slice(max(0, x - margin_px), min(mask.shape[1], x + width + margin_px)),
+    )
 
-    def span(marked: Tensor) -> slice:
-        at = torch.nonzero(marked).flatten()
-        if not len(at):
-            return slice(0, len(marked))
-        return slice(max(0, int(at[0]) - margin_px), min(len(marked), int(at[-1]) + 1 + margin_px))
 
-    return span(mask.any(1)), span(mask.any(0))
+@compiled
+@no_type_check
+def _put_bytes(picture, pixels, colours):
+    width = picture.shape[1]
+    for index in range(len(pixels)):
+        pixel = picture[pixels[index] // width, pixels[index] % width]
+        for channel in range(3):
+            value = min(max(colours[index, channel], np.float32(0)), np.float32(1))
+            pixel[channel] = np.uint8(np.rint(value * np.float32(255)))

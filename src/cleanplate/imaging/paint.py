@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-import torch
+import numpy as np
 from jaxtyping import Bool
-from torch import Tensor
 
 from cleanplate.imaging.frame import Frame, box_around
-from cleanplate.imaging.pixels import to_like
-from cleanplate.imaging.smooth import paint_one
+from cleanplate.imaging.pull_push import pull_push
 from cleanplate.runtime.threads import in_order
 
 # A hole is painted over from what is in a box around it, larger than it by so many pixels.
@@ -24,11 +22,11 @@ def painted(frames: Iterable[Frame]) -> Iterator[Frame]:
         yield from list(in_order(lambda frame: fill_smoothly(frame, frame.hole), some))
 
 
-@torch.no_grad()
-def fill_smoothly(frame: Frame, where: Bool[Tensor, "1 H W"]) -> Frame:
-    """Paint over a part of a frame from around it, in place."""
-    if bool(where.any()):
-        rows, columns = box_around(where[0], MARGIN_PX)
-        hole, held = where[:, rows, columns], frame.picture[:, rows, columns]
-        held.copy_(torch.where(hole, to_like(paint_one(frame.crop(rows, columns), hole), held), held))
+def fill_smoothly(frame: Frame, where: Bool[np.ndarray, "H W"]) -> Frame:
+    """Paint over a part of a frame from around it, in place; a frame that is all hole becomes black."""
+    if where.any():
+        rows, columns = box_around(where, MARGIN_PX)
+        part, held = where[rows, columns], frame.picture[rows, columns]
+        smooth = pull_push(frame.crop(rows, columns), (~part).astype(np.float32))[part]
+        held[part] = np.clip(np.rint(smooth), 0, 255) if held.dtype == np.uint8 else smooth
     return frame

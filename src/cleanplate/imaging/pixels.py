@@ -1,50 +1,41 @@
 """Between bytes, 16 bits and floats: every change of what a pixel is held as is made here.
 
-A picture is (H, W, 3) as it is read and written, in 8 or 16 bits; (3, H, W) as it is computed with, in bytes or in
-floats 0..1.
+A picture is (H, W, 3) in 8 or 16 bits as it is read and written, and in bytes or in floats 0..1 as it is carried to.
+As tensors, for what is learned and measured, it is (3, H, W): see imaging/tensors.py.
 """
 
+from typing import Any
+
 import numpy as np
-import torch
-from jaxtyping import Float, Shaped, UInt8
-from torch import Tensor
+from jaxtyping import Float32, Shaped, UInt8
 
 
-def to_float(picture: Tensor) -> Tensor:
-    """Bytes or floats to float32 in 0..1."""
-    return picture.float() / 255 if picture.dtype == torch.uint8 else picture.float()
-
-
-def to_like(values: Tensor, like: Tensor) -> Tensor:
-    """Floats in 0..1 to what `like` holds."""
-    return to_uint8(values) if like.dtype == torch.uint8 else values.to(like.dtype)
-
-
-def to_uint8(values: Tensor) -> Tensor:
-    """Floats in 0..1 to bytes; what are bytes already as they are."""
-    return values if values.dtype == torch.uint8 else (values * 255).round().clamp(0, 255).byte()
-
-
-def to_tensor(pictures: UInt8[np.ndarray, "T H W 3"]) -> Float[Tensor, "T 3 H W"]:
-    """Pictures as they are read, in bytes, to RGB in 0..1."""
-    out = torch.empty(len(pictures), 3, *pictures.shape[1:3])
-    for index, picture in enumerate(pictures):
-        out[index] = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1) / 255
-    return out
-
-
-def to_samples(picture: Shaped[Tensor, "3 H W"], *, wide: bool = False) -> Shaped[np.ndarray, "H W 3"]:
-    """A picture as it is written: bytes, or 16 bits if it is `wide` and does not hold bytes."""
-    values = picture.detach().permute(1, 2, 0).cpu().numpy()
-    if values.dtype == np.uint8:
-        return np.ascontiguousarray(values)
+def to_samples(picture: Shaped[np.ndarray, "H W C"], *, wide: bool = False) -> Shaped[np.ndarray, "H W C"]:
+    """A picture of floats in 0..1 as it is written, in bytes, or 16 bits if it is `wide`; bytes stay bytes."""
+    if picture.dtype == np.uint8:
+        return np.ascontiguousarray(picture)
     most = 65535 if wide else 255
-    return np.clip(np.rint(values.astype(np.float32) * most), 0, most).astype(np.uint16 if wide else np.uint8)
+    levels = np.rint(picture.astype(np.float32, copy=False) * np.float32(most))
+    return np.clip(levels, 0, most).astype(np.uint16 if wide else np.uint8)
 
 
-def all_samples(frames: Shaped[Tensor, "T 3 H W"]) -> UInt8[np.ndarray, "T H W 3"]:
-    """Pictures as they are written, in bytes."""
-    return np.stack([to_samples(frame) for frame in frames])
+def to_unit(values: Shaped[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
+    """Bytes or floats to floats of 32 bits in 0..1."""
+    as_floats = values.astype(np.float32)
+    return as_floats / np.float32(255) if values.dtype == np.uint8 else as_floats
+
+
+def to_like(values: Float32[np.ndarray, "*shape"], like: np.ndarray) -> Shaped[np.ndarray, "*shape"]:
+    """Floats in 0..1 to what another array holds."""
+    if like.dtype != np.uint8:
+        return values.astype(like.dtype)
+    return np.clip(np.rint(values * np.float32(255)), 0, 255).astype(np.uint8)
+
+
+def channels_last(picture: Shaped[Any, "C H W"]) -> Shaped[np.ndarray, "H W C"]:
+    """A picture whose channels come first, of an array or a tensor wherever it lies, as it is written."""
+    held = picture.detach().cpu() if hasattr(picture, "detach") else picture
+    return np.asarray(held).transpose(1, 2, 0)
 
 
 def narrow(picture: Shaped[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:

@@ -2,9 +2,7 @@
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, UInt8
-from torch import Tensor
 
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP
 
@@ -36,25 +34,26 @@ def grey_to_provenance(grey: UInt8[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "
     return np.array(list(kinds.values()), np.uint8)[nearest]
 
 
-def tint(frames: Float[Tensor, "T 3 H W"], provenance: UInt8[Tensor, "T 1 H W"]) -> Float[Tensor, "T 3 H W"]:
-    """The frames with carried pixels tinted blue and made-up ones orange."""
-    out = frames
+def tint(
+    picture: Float[np.ndarray, "*T H W 3"], provenance: UInt8[np.ndarray, "*T H W"]
+) -> Float[np.ndarray, "*T H W 3"]:
+    """A picture, or several, with carried pixels tinted blue and made-up ones orange."""
+    out = picture
     for kind, colour in TINTS.items():
-        paint = torch.tensor(colour, dtype=frames.dtype).view(1, 3, 1, 1) / 255
-        out = torch.where(provenance == kind, 0.5 * out + 0.5 * paint, out)
+        paint = np.array(colour, picture.dtype) / 255
+        out = np.where((provenance == kind)[..., None], 0.5 * out + 0.5 * paint, out)
     return out
 
 
-def flow_picture(flow: Float[Tensor, "2 H W"], largest_px: float | None = None) -> Float[Tensor, "3 H W"]:
+def flow_picture(flow: Float[np.ndarray, "2 H W"], largest_px: float | None = None) -> Float[np.ndarray, "H W 3"]:
     """Flow as colour, as in Fig. 8 of the paper: hue is the direction, value the magnitude.
 
     Args:
         flow: (dx, dy) in pixels.
         largest_px: magnitude of full value; the largest of this flow if not given.
     """
-    dx, dy = (part.cpu().numpy().astype(np.float32) for part in flow)
+    dx, dy = flow.astype(np.float32)
     size, degrees = cv2.cartToPolar(dx, dy, angleInDegrees=True)
     value = np.clip(size / (largest_px or max(float(np.max(size)), 1e-6)), 0, 1)
     cone = np.stack((degrees, np.ones_like(value), value), axis=-1).astype(np.float32)
-    colours = cv2.cvtColor(cone, cv2.COLOR_HSV2RGB)
-    return torch.from_numpy(colours).permute(2, 0, 1)
+    return np.asarray(cv2.cvtColor(cone, cv2.COLOR_HSV2RGB))

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from cleanplate.paper.fit import Fit
 from cleanplate.progress import OnStep, Step
 from cleanplate.runtime.options import RunOptions
+
+if TYPE_CHECKING:
+    from cleanplate.paper.fit import Fit
 
 Result = TypeVar("Result")
 
@@ -42,7 +44,7 @@ class Budget:
             max_seconds=None if self.seconds is None else max(1e-3, self.seconds / parts),
         )
 
-    def spend(self, done: Fit) -> None:
+    def spend(self, done: "Fit") -> None:
         """Take off what a fit took."""
         self.learned_s += done.elapsed_s
         if self.steps is not None:

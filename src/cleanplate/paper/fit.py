@@ -66,7 +66,7 @@ def fit(
         InputError: frames too small, weights missing.
         Cancelled: the callback said so.
     """
-    if (done := run.work_dir.load(f"{name}-done", frames.device)) is not None:
+    if (done := run.work_dir.load_tensors(f"{name}-done", frames.device)) is not None:
         made = Fit(**done)
         run.work_dir.resumed(made.elapsed_s)
         # The frames themselves become the plate: who listens gets his own.
@@ -82,7 +82,7 @@ def _train(model: Model, objective: Objective, method: Method, run: RunOptions, 
     frames, settings, work = objective.frames, method.fit, run.work_dir
     total = min(n_steps(len(frames), method.schedule), run.max_steps or math.inf)
     step, before_s, output = 0, 0.0, Output(settings.output, frames)
-    if (saved := work.load(name, frames.device)) is not None:
+    if (saved := work.load_tensors(name, frames.device)) is not None:
         step, before_s, output.state = saved["step"], saved["elapsed_s"], saved["kept"]
         model.load(saved["model"])
         work.resumed(before_s)
@@ -111,9 +111,11 @@ def _train(model: Model, objective: Objective, method: Method, run: RunOptions, 
             news |= {"frames": now, "flows": {} if flow is None else objective.in_pixels(flow)}
         tell(run.on_step, "learn", step, round(step / min(share, 1)), **news)
         if work.due():
-            work.save(name, {"step": step, "elapsed_s": elapsed_s, "kept": output.state, "model": model.state()})
+            work.save_tensors(
+                name, {"step": step, "elapsed_s": elapsed_s, "kept": output.state, "model": model.state()}
+            )
     result = output.frames(model)
-    work.save(f"{name}-done", {"frames": result, "steps": step, "elapsed_s": elapsed_s})
+    work.save_tensors(f"{name}-done", {"frames": result, "steps": step, "elapsed_s": elapsed_s})
     if saved is not None and step == saved["step"]:  # it was ended after its last step: nobody was told of one here
         tell(run.on_step, "learn", step, step, fit=name, update=step, frames=result.clone())
     return Fit(result, step, elapsed_s, model)

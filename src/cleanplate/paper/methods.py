@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -10,9 +11,12 @@ from torch import Tensor
 from cleanplate.config import Method
 from cleanplate.imaging.flow import estimate
 from cleanplate.imaging.frame import Frame
+from cleanplate.imaging.pixels import channels_last
+from cleanplate.imaging.tensors import to_tensor
 from cleanplate.paper.budget import Budget, part_of
 from cleanplate.paper.fit import fit
 from cleanplate.paper.objective import Flows
+from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.options import RunOptions
 from cleanplate.weights import find_weights
 
@@ -36,8 +40,9 @@ def learn_all(
     """
     if method.loss.perceptual:
         find_weights("vgg16")  # before the work of estimating flow, not after
-    held = list(frames)
-    pictures, hole = torch.stack([one.crop() for one in held]), torch.stack([one.hole for one in held])
+    held, place = list(frames), find_device(run.device)
+    pictures = torch.stack([to_tensor(one.picture) for one in held]).to(place)
+    hole = torch.stack([torch.from_numpy(one.hole)[None] for one in held]).to(place)
     budget = Budget(run.max_steps, run.max_seconds)
     made: dict[int, Tensor] = {}
     if not bool(hole.any()):
@@ -57,8 +62,8 @@ def learn_all(
             budget.spend(done)
             made[index] = done.frames[0]
     for index, picture in made.items():
-        pixels = torch.nonzero(hole[index].flatten()).flatten()
-        held[index].set_pixels(pixels, picture.flatten(1)[:, pixels].T.clamp(0, 1))
+        where = held[index].hole
+        held[index].set_pixels(np.flatnonzero(where), channels_last(picture.clamp(0, 1))[where])
     yield from held
 
 

@@ -20,7 +20,7 @@ from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-import torch
+from cleanplate.runtime.threads import set_threads, threads_now
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -166,7 +166,7 @@ def here(
         workers: processes at a time, which share the cores.
         retries: how often an item that is lost is tried again.
     """
-    threads = max(1, torch.get_num_threads() // workers)
+    threads = max(1, threads_now() // workers)
     queue = deque((item, retries) for item in items)
     running: dict[Any, tuple[Worker, Item, int]] = {}
     try:
@@ -189,7 +189,7 @@ def here(
 
 
 def _one(work: Callable[[Item], Result], item: Item, threads: int, send: Send) -> Result:
-    torch.set_num_threads(threads)
+    set_threads(threads)
     return work(item)
 
 

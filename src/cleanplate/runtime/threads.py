@@ -6,6 +6,7 @@ and results do not depend on how many cores there are (OpenCV's DIS splits the p
 
 import contextlib
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import cv2
-import torch
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,15 +38,31 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
 
 @contextlib.contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Keep the libraries to one thread."""
-    before = cv2.getNumThreads(), torch.get_num_threads()
+    """Keep the libraries to one thread: OpenCV, and torch if it is loaded."""
+    torch = sys.modules.get("torch")
+    before = cv2.getNumThreads(), torch and torch.get_num_threads()
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+    if torch:
+        torch.set_num_threads(1)
     try:
         yield
     finally:
         cv2.setNumThreads(before[0])
-        torch.set_num_threads(before[1])
+        if torch:
+            torch.set_num_threads(before[1])
+
+
+def threads_now() -> int:
+    """How many threads torch computes with, or would if it were loaded."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch else int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+
+
+def set_threads(count: int) -> None:
+    """Let torch compute with so many in this process, whether it is loaded yet or not."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)
 
 
 @contextlib.contextmanager

@@ -12,15 +12,20 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
-
-import torch
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cleanplate.errors import InputError
+from cleanplate.runtime.archive import packed, unpacked
 from cleanplate.runtime.files import writing
 
+if TYPE_CHECKING:
+    import torch
+
 STEPS, RUN = "steps.jsonl", "run.json"
+ARRAYS, TENSORS = ".npz", ".pt"
+"""Of what a stage has filled, and of what a fit has learned: only the latter needs torch."""
 
 T = TypeVar("T")
 
@@ -75,7 +80,7 @@ class WorkDir:
     @property
     def resumable(self) -> bool:
         """Whether this run has left something to go on from."""
-        return bool(self.folder and self._run and not self._fresh and any(self.folder.glob("*.pt")))
+        return bool(self.folder and self._run and not self._fresh and any(_saved_in(self.folder)))
 
     def _made(self) -> Path:
         """The folder, with this run's name on it."""
@@ -85,25 +90,34 @@ class WorkDir:
                 self.folder.mkdir(exist_ok=True)
                 self._clear()  # of an earlier run only: whatever else lies there is not ours
                 (self.folder / STEPS).write_bytes(b"")
-                partial = self.folder / f"{RUN}.partial"
-                partial.write_text(json.dumps(self._run, indent=1) + "\n")
-                partial.replace(self.folder / RUN)
+                unfinished = self.folder / f"{RUN}.partial"
+                unfinished.write_text(json.dumps(self._run, indent=1) + "\n")
+                unfinished.replace(self.folder / RUN)
             self._fresh = False
         return self.folder
 
-    def load(self, name: str, device: torch.device | None = None) -> Any:
-        """What was saved under this name, its tensors on `device`; None if nothing was.
+    def load(self, name: str) -> Any:
+        """What was saved under this name; None if nothing was.
 
         Whoever goes on from it says so with `resumed`, if time was spent on it.
 
         Raises:
             InputError: it is damaged.
         """
-        if self.folder is None or self._fresh or not (path := self.folder / f"{name}.pt").is_file():
+        return self._load(f"{name}{ARRAYS}", lambda path: unpacked(path.read_bytes()))
+
+    def load_tensors(self, name: str, device: "torch.device") -> Any:
+        """What was saved by `save_tensors`, on that device; as `load`."""
+        import torch
+
+        return self._load(f"{name}{TENSORS}", partial(torch.load, map_location=device, weights_only=True))
+
+    def _load(self, name: str, read: Callable[[Path], dict[str, Any]]) -> Any:
+        if self.folder is None or self._fresh or not (path := self.folder / name).is_file():
             return None
 
         def opened() -> tuple[Any, int]:
-            held = torch.load(path, map_location=device, weights_only=True)
+            held = read(path)
             return held["state"], int(held["logged"])
 
         try:
@@ -120,40 +134,52 @@ class WorkDir:
         self.earlier_s += elapsed_s
 
     def save(self, name: str, state: Any) -> None:
-        """Save under this name, whole or not at all."""
-        self._saved_s = time.monotonic()
+        """Save arrays (see archive.py) under this name, whole or not at all."""
         if self.folder is not None:
-            self._write(name, {"state": state, "logged": (self._made() / STEPS).stat().st_size})
+            self._write(f"{name}{ARRAYS}", packed(self._dated(state)))
+
+    def save_tensors(self, name: str, state: Any) -> None:
+        """Save what holds tensors under this name, whole or not at all."""
+        if self.folder is not None:
+            import torch
+
+            held = io.BytesIO()  # torch has an error of its own for a full disk, and does not say which it is
+            torch.save(self._dated(state), held)
+            self._write(f"{name}{TENSORS}", held.getbuffer())
+
+    def _dated(self, state: Any) -> dict[str, Any]:
+        """With how much was logged until now."""
+        self._saved_s = time.monotonic()
+        return {"state": state, "logged": (self._made() / STEPS).stat().st_size}
 
     def names(self, pattern: str) -> list[str]:
         """Of what was saved."""
         if self.folder is None or self._fresh:
             return []
-        return [path.stem for path in self.folder.glob(f"{pattern}.pt")]
+        return [path.stem for path in self.folder.glob(f"{pattern}{ARRAYS}")]
 
     def piece(self, name: str) -> list[Any]:
         """A part of something that is too large to be loaded at once."""
         assert self.folder is not None
-        path = self.folder / f"{name}.pt"
-        return _whole(path, lambda: list(torch.load(path, map_location="cpu", weights_only=True)))
+        path = self.folder / f"{name}{ARRAYS}"
+        return _whole(path, lambda: list(unpacked(path.read_bytes())))
 
     def save_piece(self, name: str, piece: list[Any]) -> None:
         """Save a part; the whole says later that it has it."""
-        self._write(name, piece)
+        if self.folder is not None:
+            self._write(f"{name}{ARRAYS}", packed(piece))
 
     def forget(self, name: str) -> None:
         """Remove what was saved under this name."""
         if self.folder is not None:
-            (self.folder / f"{name}.pt").unlink(missing_ok=True)
+            (self.folder / f"{name}{ARRAYS}").unlink(missing_ok=True)
 
-    def _write(self, name: str, content: Any) -> None:
-        path = self._made() / f"{name}.pt"
-        partial = path.with_suffix(".partial")
+    def _write(self, name: str, data: memoryview) -> None:
+        path = self._made() / name
+        unfinished = path.with_suffix(".partial")
         with writing(path):
-            held = io.BytesIO()  # torch has an error of its own for a full disk, and does not say which it is
-            torch.save(content, held)
-            partial.write_bytes(held.getbuffer())
-            partial.replace(path)
+            unfinished.write_bytes(data)
+            unfinished.replace(path)
 
     def due(self) -> bool:
         """Whether it is time to save."""
@@ -193,9 +219,14 @@ class WorkDir:
 
     def _clear(self) -> None:
         assert self.folder is not None
-        ours = (self.folder / RUN, self.folder / STEPS, *self.folder.glob("*.pt"), *self.folder.glob("*.partial"))
+        ours = (self.folder / RUN, self.folder / STEPS, *_saved_in(self.folder), *self.folder.glob("*.partial"))
         for path in ours:
             path.unlink(missing_ok=True)
+
+
+def _saved_in(folder: Path) -> list[Path]:
+    """What was saved there."""
+    return [*folder.glob(f"*{ARRAYS}"), *folder.glob(f"*{TENSORS}")]
 
 
 def _whole(path: Path, read: Callable[[], T]) -> T:

@@ -52,7 +52,7 @@ def find_shown(video: Path, folder: Path, mask: Path, total: int, *, on_step: On
         frames = open_shot(video, (mask,)).frames(on_step)
         for frame in find_effects(frames, METHODS[DEFAULT_METHOD], run, total=total):
             effects = frame.effects
-            where = np.zeros(frame.size, bool) if effects is None else effects.where[0].cpu().numpy()
+            where = np.zeros(frame.size, bool) if effects is None else effects.where
             count += bool(where.any())
             thumbnails.write_mask(thumbnails.numbered(pictures, frame.index, ".png"), where, EFFECTS_TINT)
             yield where

@@ -15,7 +15,7 @@ from cleanplate.commands.mask import write_masks
 from cleanplate.data.demo import make_demo, write_tone
 from cleanplate.errors import InputError
 from cleanplate.imaging.frame import Frame
-from cleanplate.imaging.pixels import narrow, to_float, to_samples
+from cleanplate.imaging.pixels import channels_last, narrow, to_samples
 from cleanplate.progress import OnStep, Step, tell
 from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.studio import thumbnails
@@ -203,10 +203,10 @@ class Preview:
         self.on_step(step)
 
     def _now(self, frame: Frame, step: Step) -> UInt8[np.ndarray, "H W 3"]:
-        picture = to_float(frame.picture.cpu())
         if self.whole and step.preview is not None and not step.fit.startswith("frame-"):
-            picture = picture.where(~frame.hole.cpu(), step.preview(frame.index).cpu().clamp(0, 1))
-        return to_samples(picture)
+            made = to_samples(channels_last(step.preview(frame.index).clamp(0, 1)))
+            return np.where(frame.hole[..., None], made, to_samples(frame.picture))
+        return to_samples(frame.picture)
 
 
 Task = Callable[..., Any]

@@ -7,18 +7,15 @@ how far to rely on it, and how far on the colours of this very shot.
 """
 
 import copy
-import itertools
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
 
 from cleanplate.track.fields import blur, bounding_window, size_px, warp
+from cleanplate.track.network import Network
 
-HIDDEN, LEARNING_RATE, ONLINE_LEARNING_RATE, BATCH, WEIGHT_DECAY, NOISE_STD = 48, 3e-3, 1e-3, 1024, 1e-4, 0.03
+HIDDEN, LEARNING_RATE, ONLINE_LEARNING_RATE, BATCH, NOISE_STD = 48, 3e-3, 1e-3, 1024, 0.03
 STEPS, ONLINE_STEPS = 300, 20
 # Deformed masks that a marked and a tracked frame are sampled with, and pixels sampled with each.
 DEFORMATIONS, ONLINE_DEFORMATIONS, PIXELS = 12, 2, 2500
@@ -26,7 +23,7 @@ DEFORMATION_SHARES = (0.03, 0.08, 0.15)  # how far a mask is deformed, as a shar
 MEMORY_FRAMES = 6  # the latest tracked frames are trained on, beside the marked ones
 MARKED_SAMPLES = 15000  # samples of marked frames that are always among what is trained on
 
-Samples = tuple[Float[Tensor, "N F"], Float[Tensor, " N"]]
+Samples = tuple[Float[np.ndarray, "N F"], Float[np.ndarray, " N"]]
 """Features and labels (1 is the object) of N pixels."""
 
 
@@ -135,56 +132,45 @@ def samples(
         both = features, mask_features(expected, colours)
         drawn.append(np.concatenate([part.reshape(mask.size, -1)[at] for part in both], axis=1))
         labels.append(mask.ravel()[at])
-    return torch.from_numpy(np.concatenate(drawn)), torch.from_numpy(np.concatenate(labels))
+    return np.concatenate(drawn), np.concatenate(labels)
 
 
 class Classifier:
     """The network, and what it is trained on: the marked frames always, the tracked ones while they are recent."""
 
     def __init__(self, marked: list[Samples], seed: int):
-        features, labels = (torch.cat(part) for part in zip(*marked, strict=True))
-        self._generator = torch.Generator().manual_seed(seed)
-        shuffled = torch.randperm(len(features), generator=self._generator)
+        features, labels = (np.concatenate(part) for part in zip(*marked, strict=True))
+        self._rng = np.random.default_rng(seed)
+        shuffled = self._rng.permutation(len(features))
         self._marked = features[shuffled], labels[shuffled]
         self._tracked: list[Samples] = []
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # a layer draws its first weights from the global generator
-            sizes = features.shape[1], HIDDEN, HIDDEN
-            layers = [layer for a, b in itertools.pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU())]
-            self._network = nn.Sequential(*layers, nn.Linear(HIDDEN, 1))
-        self._optimiser = self._adam(LEARNING_RATE)
-        self._train(*self._marked, STEPS)
-        self._optimiser = self._adam(ONLINE_LEARNING_RATE)
+        self._network = Network((features.shape[1], HIDDEN, HIDDEN, 1), self._rng)
+        self._train(*self._marked, STEPS, LEARNING_RATE)
+        self._network.forget_gradients()
 
     def copy(self) -> "Classifier":
         """One that has learned the same, and is trained independently from here on."""
         twin = copy.copy(self)
-        twin._network = copy.deepcopy(self._network)
-        twin._optimiser = twin._adam(ONLINE_LEARNING_RATE)
-        twin._generator = torch.Generator()
-        twin._generator.set_state(self._generator.get_state())
+        twin._network, twin._rng = copy.deepcopy(self._network), copy.deepcopy(self._rng)
+        twin._network.forget_gradients()
         return twin
-
-    def _adam(self, learning_rate: float) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self._network.parameters(), learning_rate, weight_decay=WEIGHT_DECAY)
 
     def update(self, new: Samples) -> None:
         """Go on training, online, with samples of a tracked frame among the others."""
         self._tracked = [*self._tracked, new][-MEMORY_FRAMES:]
         marked = tuple(part[:MARKED_SAMPLES] for part in self._marked)
-        features, labels = (torch.cat(part) for part in zip(marked, *self._tracked, strict=True))
-        self._train(features, labels, ONLINE_STEPS)
+        features, labels = (np.concatenate(part) for part in zip(marked, *self._tracked, strict=True))
+        self._train(features, labels, ONLINE_STEPS, ONLINE_LEARNING_RATE)
 
-    def _train(self, features: Float[Tensor, "N F"], labels: Float[Tensor, " N"], steps: int) -> None:
+    def _train(
+        self, features: Float[np.ndarray, "N F"], labels: Float[np.ndarray, " N"], steps: int, learning_rate: float
+    ) -> None:
         for _ in range(steps):
-            chosen = torch.randint(len(features), (BATCH,), generator=self._generator)
+            chosen = self._rng.integers(len(features), size=BATCH)
             batch = features[chosen]
             # Noise, so that nothing hangs on exact colours: light changes.
-            batch = batch + NOISE_STD * torch.randn(batch.shape, generator=self._generator)
-            loss = F.binary_cross_entropy_with_logits(self._network(batch)[:, 0], labels[chosen])
-            self._optimiser.zero_grad()
-            loss.backward()
-            self._optimiser.step()
+            noise = self._rng.standard_normal(batch.shape, np.float32) * np.float32(NOISE_STD)
+            self._network.learn(batch + noise, labels[chosen], learning_rate)
 
     def log_odds(
         self, features: Float[np.ndarray, "H W C"], expected: Float[np.ndarray, "H W"]
@@ -192,6 +178,4 @@ class Classifier:
         """That each pixel is the object, from `appearance_features` and the expected mask."""
         colours = np.ascontiguousarray(features[..., :3])
         every = np.concatenate((features, mask_features(expected, colours)), axis=2)
-        with torch.no_grad():
-            odds = self._network(torch.from_numpy(every.reshape(expected.size, -1)))
-        return odds.numpy().reshape(expected.shape)
+        return self._network(every.reshape(expected.size, -1)).reshape(expected.shape)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from skimage.filters import threshold_otsu
 
-from cleanplate.imaging.flow import dis
+from cleanplate.imaging.dis import dis
 from cleanplate.track.background import camera_flow
 
 NEIGHBOUR_OFFSETS = (-4, -2, -1, 1, 2, 4)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from cleanplate.imaging.flow import dis
+from cleanplate.imaging.dis import dis
 from cleanplate.track.background import Background, camera_flow
 from cleanplate.track.classifier import ONLINE_DEFORMATIONS, Classifier, appearance_features, samples
 from cleanplate.track.components import centroid, count_components, main_components

@@ -14,7 +14,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 
 from cleanplate.errors import InputError
@@ -65,6 +64,8 @@ def track_with_sam2(
         InputError: the package or the weights are missing, or as `tracker.track`.
     """
     predictor = _load_predictor(device)
+    import torch  # with the package, which is there
+
     with tempfile.TemporaryDirectory(prefix="cleanplate-") as folder, _quiet(), torch.inference_mode():
         size, length = _write_frames(frames, Path(folder), marks, on_step)
         state = predictor.init_state(
@@ -97,6 +98,8 @@ def _load_predictor(device: str) -> Any:
         )
     checkpoint = find_checkpoint()
     if device == "auto":
+        import torch  # with the package, which is there
+
         device = "cuda" if torch.cuda.is_available() else "cpu"
     build = importlib.import_module("sam2.build_sam").build_sam2_video_predictor
     try:
@@ -110,7 +113,7 @@ def _load_predictor(device: str) -> Any:
 def _prompt(predictor: Any, state: Any, mark: Mark) -> None:
     """Give SAM 2 a mark: a mask, or the box around a region."""
     if mark.is_exact:
-        predictor.add_new_mask(state, mark.frame, OBJ_ID, torch.from_numpy(mark.area))
+        predictor.add_new_mask(state, mark.frame, OBJ_ID, mark.area)
         return
     left, top, width, height = mark.box
     box = np.array((left, top, left + width, top + height), np.float32)
@@ -121,7 +124,7 @@ def _propagate(predictor: Any, state: Any, start: int) -> Iterator[tuple[int, Fl
     """Frame index and probability of each pixel, from a frame to the end and then back to the beginning."""
     for reverse in (False, True):
         for frame_idx, _, logits in predictor.propagate_in_video(state, start_frame_idx=start, reverse=reverse):
-            yield frame_idx, torch.sigmoid(logits[0, 0].float()).cpu().numpy()
+            yield frame_idx, logits[0, 0].float().sigmoid().cpu().numpy()
 
 
 def _write_frames(

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from cleanplate.errors import InputError
-from cleanplate.imaging.flow import LEAST_SIZE
+from cleanplate.imaging.dis import LEAST_SIZE
 from cleanplate.track.marks import Mark
 
 WORK_PX = 270  # the shorter side of the pictures that are worked on

@@ -10,25 +10,19 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-import torch
-import torch.nn.functional as F
+import cv2
+import numpy as np
 from jaxtyping import Bool
-from torch import Tensor
 
 from cleanplate.carry.fuse import carry_on
 from cleanplate.carry.journal import Border, Journal
-from cleanplate.carry.pictures import unseen_of
 from cleanplate.carry.rounds import stage
+from cleanplate.carry.shapes import square
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.config import CarryConfig, Method
-from cleanplate.imaging.frame import Frame, box_around
-from cleanplate.imaging.pixels import to_like
-from cleanplate.imaging.smooth import dilate, paint, shrink
+from cleanplate.imaging.frame import Frame
 from cleanplate.paper.budget import Budget, part_of
-from cleanplate.paper.fit import fit
-from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.options import RunOptions
-from cleanplate.unseen.patches import add_detail
 
 
 @dataclass(frozen=True)
@@ -62,16 +56,16 @@ def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions,
         before = linked
         yield linked.frame
     if before is not None:
-        before = LinkedFrame(before.frame.copy(), boundary_pixels(unseen_of(before.frame)))
+        before = LinkedFrame(before.frame.copy(), boundary_pixels(before.frame.unseen))
     border = journal.border or LearnBorder(0, Budget(run.max_steps, run.max_seconds))
     number, budget = border.number, border.budget
     while block := budget.waited(lambda: window_of(passing, method.carry)):
         earlier = [] if before is None else [before]
-        left = torch.stack([linked.frame.unseen for linked in earlier + block])
+        left = np.stack([linked.frame.unseen for linked in earlier + block])
         left[: len(earlier)] = False  # what was made up there is a source now
         most = float(left.sum())
         if earlier and most:
-            carry_on(earlier + block, left[:, 0].numpy(), method.carry)
+            carry_on(earlier + block, left, method.carry)
         while most and not budget.spent and (key := key_frame(left, method.learn.thin_px)) is not None:
             frame = (earlier + block)[key].frame
             shares = [1 - float(left.sum()) / most, 1 - float(left.sum() - left[key].sum()) / most]
@@ -79,11 +73,13 @@ def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions,
                 (journal.count + share * len(block)) / max(total, journal.count + len(block)) for share in shares
             )
             mine = replace(run, seed=run.seed + number, on_step=part_of(run.on_step, first, last))
+            from cleanplate.unseen.frame import learn_frame  # torch, which is not needed where all was carried
+
             learn_frame(frame, left[key], method, mine, budget, name=f"key-{number:03}")
             number += 1
             left[key] = False
-            if bool(left.any()):
-                carry_on(earlier + block, left[:, 0].numpy(), method.carry)
+            if left.any():
+                carry_on(earlier + block, left, method.carry)
         before = LinkedFrame(block[-1].frame.copy(), block[-1].boundary, backward=block[-1].backward)
         more = len(block) == method.carry.window(block[-1].frame.size)
         journal.note(block, LearnBorder(number, budget) if more else None, elapsed_s=budget.learned_s)
@@ -96,64 +92,18 @@ def window_of(frames: Iterator[LinkedFrame], config: CarryConfig) -> list[Linked
     return block + list(islice(frames, config.window(block[0].frame.size) - 1)) if block else []
 
 
-def key_frame(left: Bool[Tensor, "T 1 H W"], thin_px: int) -> int | None:
+def key_frame(left: Bool[np.ndarray, "T H W"], thin_px: int) -> int | None:
     """The frame with the most to learn, of those with nearly as much the one in the middle; None if all is thin."""
-    # What is left when the seen has grown by thin_px from all sides; a border of the frame is no side.
-    deep = ~dilate(~left, thin_px)
-    size = torch.where(deep.flatten(1).any(1), left.flatten(1).sum(1), 0)
-    if not bool(size.any()):
+    sizes = np.array([np.count_nonzero(one) if is_deep(one, thin_px) else 0 for one in left])
+    if not sizes.any():
         return None
-    best = torch.nonzero(size >= NEARLY * size.max()).flatten().tolist()
+    best = np.flatnonzero(sizes >= NEARLY * sizes.max()).tolist()
     return min(best, key=lambda index: abs(index - (len(left) - 1) / 2))
 
 
+def is_deep(left: Bool[np.ndarray, "H W"], thin_px: int) -> bool:
+    """Whether any of it is left when the rest has grown by so much from all sides; a border of the frame is no side."""
+    return bool((cv2.dilate((~left).view(np.uint8), square(thin_px)) == 0).any())
+
+
 NEARLY = 0.95
-
-
-def learn_frame(
-    frame: Frame,
-    unseen: Bool[Tensor, "1 H W"],
-    method: Method,
-    run: RunOptions,
-    budget: Budget,
-    *,
-    name: str,
-) -> None:
-    """Fill one frame, in place: a network decides what goes where, on a small crop; patches of it bring the detail."""
-    config = method.learn
-    rows, columns = crop_around(unseen[0], config.margin)
-    picture, hole = frame.crop(rows, columns)[None], unseen[None, :, rows, columns]
-    small, small_hole = picture, hole
-    while small.shape[2] * small.shape[3] > config.network_px and min(small.shape[2:]) >= 2 * LEAST_PX:
-        small, small_hole = shrink(small, small_hole)
-    made = paint(small, small_hole)
-    if int(unseen.sum()) >= config.min_area_share * unseen.numel():
-        place, copies = find_device(run.device), (config.ensemble_size, -1, -1, -1)
-        many, known = (one.expand(copies).contiguous().to(place) for one in (small, ~small_hole))
-        done = fit(many, known, {}, method, budget.share(run, 1), name=name)
-        budget.spend(done)
-        made = torch.lerp(made, done.frames.mean(0, keepdim=True).cpu(), config.network_blend)
-    if config.patch_px:
-        settings = {
-            "patch_px": config.patch_px,
-            "texture_weight": config.texture_weight,
-            "guide_weight": config.guide_weight,
-        }
-        filled = add_detail(picture, hole, made, **settings)
-    else:
-        filled = F.interpolate(made, picture.shape[2:], mode="bicubic", align_corners=False)
-    held = frame.picture[:, rows, columns]
-    held.copy_(torch.where(hole[0], to_like(filled[0].clamp(0, 1), held), held))
-
-
-LEAST_PX = 32  # a crop is not made smaller than this: the network needs it
-
-
-def crop_around(unseen: Bool[Tensor, "H W"], margin: float) -> tuple[slice, slice]:
-    """Rows and columns of the unseen region and of what is around it, `margin` of its size or enough to learn from."""
-    rows, columns = box_around(unseen, 0)
-    size = max(rows.stop - rows.start, columns.stop - columns.start) - 1
-    return box_around(unseen, max(LEAST_MARGIN_PX, round(margin * size)))
-
-
-LEAST_MARGIN_PX = 48

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Shaped
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
 
 from cleanplate.errors import InputError
 from cleanplate.imaging.pixels import to_samples
@@ -102,10 +101,10 @@ def _decode(path: Path, flags: int) -> np.ndarray:
     return picture
 
 
-def write_png(path: Path, frame: Float[Tensor, "3 H W"]) -> None:
-    """Write one picture of floats in 0..1."""
+def write_png(path: Path, picture: Shaped[np.ndarray, "H W 3"]) -> None:
+    """Write one picture of bytes, or of floats in 0..1."""
     with whole(path) as partial:
-        _encode_png(partial, cv2.cvtColor(to_samples(frame), cv2.COLOR_RGB2BGR))
+        _encode_png(partial, cv2.cvtColor(to_samples(picture), cv2.COLOR_RGB2BGR))
 
 
 def _encode_png(path: Path, bgr: Shaped[np.ndarray, "H W C"]) -> None:

@@ -10,7 +10,6 @@ from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Shaped
 
 from cleanplate.config import DILATE_PX
@@ -141,13 +140,11 @@ def _check_region(region: Region, shape: tuple[int, int]) -> None:
 
 
 def _frame(index: int, picture: Shaped[np.ndarray, "H W 3"], hole: Bool[np.ndarray, "H W"]) -> Frame:
-    # Channels come first, and lie last: as files and OpenCV have them, so that nothing is copied to and fro.
     if picture.dtype == np.uint16:
         picture = (picture.astype(np.float32) / 65535).astype(np.float16)  # 11 bits: enough for video of 10
     elif not (picture.flags.writeable and picture.flags.owndata):
         picture = picture.copy()
-    provenance = torch.from_numpy(hole.astype(np.uint8)[None] * np.uint8(MADE_UP))
-    return Frame(index, torch.from_numpy(picture).permute(2, 0, 1), provenance)
+    return Frame(index, picture, hole.astype(np.uint8) * np.uint8(MADE_UP))
 
 
 def _unequal(mask: Path, video: Path, span: Span) -> InputError:

@@ -7,11 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
-from torch import Tensor
 
 from cleanplate.config import Encoding
 from cleanplate.errors import InputError
-from cleanplate.imaging.pixels import to_samples
+from cleanplate.imaging.pixels import channels_last, to_samples
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import existing, partial_folder, whole, writing
 from cleanplate.video.codecs import VIDEO_SUFFIXES, find_codec
@@ -74,7 +73,7 @@ def open_writer(
 
 def write_video(
     path: str | Path,
-    frames: Float[Tensor, "T 3 H W"],
+    frames: Float[Any, "T 3 H W"],
     *,
     like: str | Path | None = None,
     fps: float | None = None,
@@ -92,7 +91,7 @@ def write_video(
 
     Args:
         path: what to write.
-        frames: RGB, 0..1. Values are rounded to 8 bits, to 16 if `like` has more than 8.
+        frames: a tensor or an array, RGB, 0..1. Values are rounded to 8 bits, to 16 if `like` has more than 8.
         like: the video these frames come from: its format, sound, timestamps and colour tags are kept, and its
             samples where a frame is as it was there.
         fps: frame rate where there is no `like` (24 if neither is given).
@@ -114,13 +113,14 @@ def write_video(
         path, like=like, span=span, fps=fps, sound=sound, encoding=encoding, keep_source=keep_source
     ) as writer:
         for index, frame in enumerate(frames):
-            writer.write(to_samples(frame, wide=wide))
+            writer.write(to_samples(channels_last(frame), wide=wide))
             tell(on_step, "write", index + 1, len(frames))
 
 
-def write_grey(path: str | Path, grey: Shaped[Tensor, "T 1 H W"], **options: Any) -> None:
-    """Write one channel (a mask, a provenance) of values in 0..1 as grey; options as `write_video`."""
-    write_video(path, grey.float().expand(-1, 3, -1, -1), keep_source=False, **options)
+def write_grey(path: str | Path, grey: Shaped[Any, "T 1 H W"], **options: Any) -> None:
+    """Write one channel (a mask, a provenance), a tensor or an array of values in 0..1, as grey; as `write_video`."""
+    values = np.asarray(grey).astype(np.float32)
+    write_video(path, np.broadcast_to(values, (len(values), 3, *values.shape[2:])), keep_source=False, **options)
 
 
 def check_output(

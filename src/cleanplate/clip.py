@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cleanplate.config import DILATE_PX
 from cleanplate.errors import InputError
+from cleanplate.imaging.tensors import to_tensor
 from cleanplate.progress import OnStep
 from cleanplate.runtime.files import existing
 from cleanplate.video.container import DEFAULT_FPS
@@ -91,7 +92,7 @@ def read_clip(
     read = list(shot.frames(on_step))[rest]
     if not read:
         raise no_frames(video, f" among {frames}")
-    pictures = torch.empty(len(read), 3, *shot.shape)
+    pictures, hole = torch.empty(len(read), 3, *shot.shape), torch.empty(len(read), 1, *shot.shape, dtype=torch.bool)
     for index, frame in enumerate(read):  # frame by frame: no second copy of the video in floats
-        pictures[index] = frame.crop()
-    return Clip(pictures, torch.stack([frame.hole for frame in read]), fps or shot.fps)
+        pictures[index], hole[index, 0] = to_tensor(frame.picture), torch.from_numpy(frame.hole)
+    return Clip(pictures, hole, fps or shot.fps)

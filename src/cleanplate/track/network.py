@@ -1,0 +1,80 @@
+"""A small network of fully connected layers that tells two kinds apart, on arrays.
+
+It has a few thousand weights and is trained for some hundred steps: a library that would do it takes longer to load.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+# Adam's (Kingma & Ba 2015), with its defaults; weights are drawn towards 0 a little.
+BETAS, EPSILON, WEIGHT_DECAY = (0.9, 0.999), 1e-8, 1e-4
+
+
+class Network:
+    """Layers with ReLU between them, and one output: the log-odds of the first kind.
+
+    Args:
+        sizes: of the input, of each hidden layer, and 1.
+        rng: draws the first weights.
+    """
+
+    def __init__(self, sizes: Sequence[int], rng: np.random.Generator):
+        self.parameters: list[Float32[np.ndarray, ...]] = []
+        for before, after in pairwise(sizes):
+            most = 1 / np.sqrt(before)
+            self.parameters += [
+                rng.uniform(-most, most, shape).astype(np.float32) for shape in ((before, after), (after,))
+            ]
+        self.forget_gradients()
+
+    def forget_gradients(self) -> None:
+        """Begin to average gradients anew."""
+        self._steps = 0
+        self._moments = [[np.zeros_like(one) for one in self.parameters] for _ in BETAS]
+
+    def __call__(self, features: Float[np.ndarray, "N F"]) -> Float32[np.ndarray, " N"]:
+        """The log-odds of each."""
+        return self._layers(features)[-1][:, 0]
+
+    def _layers(self, features: Float[np.ndarray, "N F"]) -> list[Float32[np.ndarray, "N _"]]:
+        """The features, what every hidden layer makes of them, and the log-odds."""
+        out = [features.astype(np.float32, copy=False)]
+        for index in range(0, len(self.parameters), 2):
+            weights, offsets = self.parameters[index : index + 2]
+            made = out[-1] @ weights + offsets
+            out.append(made if index + 2 == len(self.parameters) else np.maximum(made, 0))
+        return out
+
+    def gradients(
+        self, features: Float[np.ndarray, "N F"], labels: Float[np.ndarray, " N"]
+    ) -> list[Float32[np.ndarray, "..."]]:
+        """Of the mean cross-entropy, by each of the parameters."""
+        *inputs, odds = self._layers(features)
+        error = (1 / (1 + np.exp(-odds)) - labels[:, None].astype(np.float32)) / np.float32(len(labels))
+        out: list[np.ndarray] = []
+        for layer in reversed(range(len(inputs))):
+            out = [inputs[layer].T @ error, error.sum(0), *out]
+            error = (error @ self.parameters[2 * layer].T) * (inputs[layer] > 0)
+        return out
+
+    def learn(self, features: Float[np.ndarray, "N F"], labels: Float[np.ndarray, " N"], learning_rate: float) -> None:
+        """Take a step of Adam.
+
+        Args:
+            features: of N samples.
+            labels: 1 of the first kind, 0 of the other.
+            learning_rate: how large a step.
+        """
+        self._steps += 1
+        rate = learning_rate * np.sqrt(1 - BETAS[1] ** self._steps) / (1 - BETAS[0] ** self._steps)
+        epsilon = EPSILON * np.sqrt(1 - BETAS[1] ** self._steps)
+        for parameter, gradient, mean, square in zip(
+            self.parameters, self.gradients(features, labels), *self._moments, strict=True
+        ):
+            gradient = gradient + np.float32(WEIGHT_DECAY) * parameter
+            mean += np.float32(1 - BETAS[0]) * (gradient - mean)
+            square += np.float32(1 - BETAS[1]) * (gradient * gradient - square)
+            parameter -= np.float32(rate) * mean / (np.sqrt(square) + np.float32(epsilon))
