@@ -211,7 +211,7 @@ BAD = {
     "inpaint shot.mp4 mask.mkv -o out.mp4 --dilate-px -1": "dilate_px is -1",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --size 0 10": "the size is 0x10",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --size 8 8": "frames are 8x8",
-    "inpaint shot.mp4 mask.mkv -o out.mp4 --device tpu": "the device 'tpu' is not available",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --device tpu": "there is no device 'tpu'",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.rounds 0": "carry.rounds is 0",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.rounds 500": "carry.rounds is 500; 1 to 32 is needed",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.rounds two": "invalid literal for int() with base 10: 'two'",

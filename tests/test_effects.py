@@ -310,7 +310,7 @@ def test_a_run_that_was_ended_goes_on_to_the_same_plate(long: Shot, whole: Plate
 
     with pytest.raises(Cancelled):
         run(WorkDir(tmp_path / "work"))
-    assert bool(list((tmp_path / "work").glob("effects-*-*.pt"))) == (end > 14)
+    assert bool(list((tmp_path / "work").glob("effects-*-*.npz"))) == (end > 14)
     told.clear()
     end = 0
     work = WorkDir(tmp_path / "work", resume=True)

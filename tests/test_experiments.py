@@ -447,7 +447,7 @@ def test_a_cell_ended_between_its_last_step_and_its_line(
     (tmp_path / "alone").mkdir()
     (tmp_path / "ended").mkdir()
     alone = run_cell(cell, out=tmp_path / "alone", **options)
-    save = WorkDir.save
+    save = WorkDir.save_tensors
 
     def end(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -460,7 +460,7 @@ def test_a_cell_ended_between_its_last_step_and_its_line(
             patch.setattr(cells, "save_plate", end)
         else:
             patch.setattr(WorkDir, "due", lambda self: self.folder is not None)  # after every step
-            patch.setattr(WorkDir, "save", end_before_done)
+            patch.setattr(WorkDir, "save_tensors", end_before_done)
         with pytest.raises(KeyboardInterrupt):
             run_cell(cell, out=tmp_path / "ended", **options)
     again = run_cell(cell, out=tmp_path / "ended", **options)

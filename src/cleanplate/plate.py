@@ -83,7 +83,7 @@ def frames_of(clip: Clip) -> Iterator[Frame]:
     """Its frames to be filled, in copies."""
     for index, (picture, hole) in enumerate(zip(clip.frames, clip.hole, strict=True)):
         provenance = hole[0].numpy().astype(np.uint8) * np.uint8(MADE_UP)
-        yield Frame(index, np.ascontiguousarray(channels_last(picture)), provenance)
+        yield Frame(index, channels_last(picture).copy(), provenance)
 
 
 def digest(clip: Clip) -> str:

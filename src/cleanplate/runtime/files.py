@@ -78,10 +78,12 @@ def _stamp(file: Path) -> str:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what the system says of a disk into an InputError."""
+    """Turn what the system says of a disk into an InputError; that there is no memory is no fault of a disk."""
     try:
         yield
     except (OSError, av.error.FFmpegError) as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError(error.strerror) from error
         raise InputError(
             f"{path} cannot be written ({error.strerror or error})",
             "a writable disk with room is needed",
