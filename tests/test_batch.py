@@ -340,10 +340,11 @@ def test_interrupted_between_jobs(shots_here: Path) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
 
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(cli.Cancelled, match=r"2 of 3 jobs were not run to their end \(b, c\)"):
         run_batch(jobs, out, pool)
     assert [lines_of(out)[name]["state"] for name in "abc"] == ["done", "waiting", "waiting"]
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_folder_is_of_one_run_at_a_time_and_its_table_is_checked(shots_here: Path) -> None:
