@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -438,6 +439,46 @@ except SystemExit:
     assert "VIDEO MASK" in said
     assert "--carry.rounds" in said
     assert said.endswith("False\n")
+
+
+WITHOUT_TORCH = """
+import sys
+
+class Blind:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, *more):
+        return None if name.split(".")[0] in ("torch", "torchvision") else self.finder.find_spec(name, *more)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path = [Blind(finder) for finder in sys.meta_path]
+from cleanplate.cli import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def test_without_torch_a_thing_is_followed_and_removed_and_what_learns_says_what_it_needs(shot: Path) -> None:
+    def ended(words: str) -> tuple[int, str]:
+        command = [sys.executable, "-c", WITHOUT_TORCH, *words.split()]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=shot)
+        return done.returncode, done.stderr
+
+    paint = shot / "first.png"
+    cv2.imwrite(str(paint), np.asarray(read_frames(shot / "mask.mkv")[0][0]))
+    assert ended(f"mask shot.mp4 --paint 0:{paint} -o followed.mkv --overwrite") == (0, "")
+    before = {path.name for path in shot.iterdir()}
+    assert ended("inpaint shot.mp4 followed.mkv -o without.mp4 carry --save-every-s 0") == (0, "")
+    (shot / "without.mp4").unlink()
+    for words in ("inpaint shot.mp4 mask.mkv -o x.mp4", "inpaint shot.mp4 mask.mkv -o x.mp4 dip", "demo -o x"):
+        code, said = ended(words)
+        assert code == 2
+        assert said.startswith("cleanplate: torch is not installed; ")
+        assert said.endswith("pip install 'cleanplate[learn]', or take --method carry\n")
+        assert said.count("\n") == 1
+    assert {path.name for path in shot.iterdir()} == before
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="GNU OpenMP is what torch comes with on Linux")
