@@ -59,7 +59,7 @@ def clean(
     Args:
         shot: what to read.
         output: what to write; see `video.writer.open_writer`.
-        method: as `pipeline.inpaint` takes it.
+        method: as `plate.inpaint` takes it.
         run: seed, device, budget, work folder, and who is told of every step.
         provenance: where to write where each pixel comes from: black known, grey carried (64 outside the mask, as an
             effect of the thing, 128 in it), white made up.
@@ -68,7 +68,7 @@ def clean(
         on_frame: given every frame as it is read. Its picture changes in place as it is filled, until it is written.
 
     Raises:
-        InputError: files that cannot be read or written, and whatever `pipeline.inpaint` refuses.
+        InputError: files that cannot be read or written, and whatever `plate.inpaint` refuses.
         Cancelled: `run.on_step` has raised it.
     """
     started = time.perf_counter()
