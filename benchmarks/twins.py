@@ -21,6 +21,7 @@ from benchmarks.carry import machine, peak_memory_mb
 from benchmarks.hard import HARD
 from cleanplate import Clip, InputError, inpaint
 from cleanplate.carry import rounds
+from cleanplate.carry.fuse import Followed
 from cleanplate.carry.trajectories import LinkedFrame, gather
 from cleanplate.config import NO_EFFECTS, CarryConfig, Method
 from cleanplate.imaging.frame import CARRIED
@@ -93,24 +94,24 @@ def best_candidates(truth: Float[Tensor, "T 3 H W"]) -> Iterator[Float[Tensor, "
     def look(
         window: list[LinkedFrame],
         block: list[LinkedFrame],
-        trajectories: list,
+        followed: list[Followed],
         wanted: list,
         config: CarryConfig,
         *,
         sharp: bool,
     ) -> list[np.ndarray]:
         pictures = {one.frame.index: one.frame.picture for one in window}
-        for one, both, mine in zip(block, trajectories, wanted, strict=True):
+        for one, leading, mine in zip(block, followed, wanted, strict=True):
             true = truth[one.frame.index].flatten(1).numpy()[:, one.boundary].T
             nearest, error = np.full(true.shape, np.nan, np.float32), np.full(len(true), np.inf, np.float32)
-            for way in both:
+            for way in leading.trajectories:
                 reached, colours = gather(pictures, (way,), mine.reshape(-1)[one.boundary], config)
                 apart = ((colours - true[reached]) ** 2).sum(1)
                 better = apart < error[reached]
                 at = np.flatnonzero(reached)[better]
                 error[at], nearest[at] = apart[better], colours[better]
             best[one.frame.index].view(3, -1)[:, one.boundary] = torch.from_numpy(nearest.T.copy())
-        return fuse(window, block, trajectories, wanted, config, sharp=sharp)
+        return fuse(window, block, followed, wanted, config, sharp=sharp)
 
     with mock.patch.object(rounds, "fuse", look):
         yield best

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cleanplate.carry.fields import Cells
+from cleanplate.carry.fuse import both_ways
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.refine import MEASURED_EVERY, Rate, corrected, refined
 from cleanplate.carry.trajectories import LinkedFrame, Pixels, boundary_pixels
@@ -160,3 +161,21 @@ def test_a_rate_beyond_the_window_of_the_motion_changes_nothing() -> None:
     field = constant((1.0, 2.0))
     rate = Rate(Cells(np.ones((2, 2, 2), np.float32), 4), 500, 500, (8, 8))
     np.testing.assert_array_equal(rate.added_to(field, (0, 0), 1).rest.values, field.rest.values)
+
+
+@pytest.mark.parametrize("side_px", [2, 3])
+def test_squares_lead_where_their_pixels_lead(side_px: int) -> None:
+    """The motion is not whole, and the sides of the frame are no multiple of that of a square."""
+    window = linked((-2.4, 1.2), range(2, 6))
+    sources = both_ways(window[:3], 3)[2].trajectories[1]
+    exact = both_ways(window[2:], COUNT - 2, sources)
+    for one, fine, coarse in zip(
+        window[2:], exact, both_ways(window[2:], COUNT - 2, sources, side_px=side_px), strict=True
+    ):
+        for true, near in zip(fine.trajectories, coarse.trajectories, strict=True):
+            assert len(true.rows) == len(near.rows) == len(one.boundary)
+            same = true.source == near.source  # at the edge of what is known a square leads on
+            assert np.count_nonzero(same) >= 0.8 * len(same)
+            np.testing.assert_allclose(near.xy[same], true.xy[same], atol=1e-3)
+            np.testing.assert_array_equal(near.distance[same], true.distance[same])
+            assert (near.source >= 0).sum() >= 0.95 * (true.source >= 0).sum()

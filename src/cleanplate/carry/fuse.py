@@ -1,12 +1,22 @@
 """Fill what is hidden in a window of frames along the links between them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
 
 from cleanplate.carry.motion import Motion
-from cleanplate.carry.trajectories import LinkedFrame, Trajectories, boundary_pixels, follow, gather
+from cleanplate.carry.trajectories import (
+    LinkedFrame,
+    Trajectories,
+    boundary_pixels,
+    follow,
+    for_pixels,
+    for_squares,
+    gather,
+    squares_of,
+)
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.frame import CARRIED, Pixels
 from cleanplate.runtime.threads import in_order
@@ -14,34 +24,68 @@ from cleanplate.runtime.threads import in_order
 Mask = Bool[np.ndarray, "H W"]
 
 
-def both_trajectories(
-    window: list[LinkedFrame], count: int, sources: Trajectories | None = None
-) -> list[tuple[Trajectories, Trajectories]]:
+@dataclass(frozen=True)
+class Followed:
+    """Where a frame's boundary pixels lead, as it was found for squares of so many pixels a side."""
+
+    pixels: Pixels
+    width: int
+    """Of the frame."""
+    squares: Pixels
+    across: int
+    """Squares in a row."""
+    side_px: int
+    ways: tuple[Trajectories, Trajectories]
+    """Of the squares, into the future and into the past."""
+
+    @property
+    def trajectories(self) -> tuple[Trajectories, Trajectories]:
+        """Of the boundary pixels, into the future and into the past."""
+        if self.side_px == 1:
+            return self.ways
+        settings = (self.squares, self.across, self.pixels, self.width, self.side_px)
+        future, past = (for_pixels(way, *settings) for way in self.ways)
+        return future, past
+
+
+def both_ways(
+    window: list[LinkedFrame], count: int, sources: Trajectories | None = None, *, side_px: int = 1
+) -> list[Followed]:
     """Where the boundary pixels of the first so many of these frames lead, into the future and into the past.
 
     Args:
         window: frames that follow each other.
         count: of how many.
         sources: what the pixels of the first of them count for, if they are sources.
+        side_px: follow squares of pixels, of that side: less exact at their edges, and faster.
     """
+    height, width = window[0].frame.size
+    squares = (-(-height // side_px), -(-width // side_px))
+    boundary = [one.boundary for one in window]
+    if side_px > 1:
+        boundary = [squares_of(one.boundary, width, squares, side_px) for one in window]
+        sources = sources and for_squares(sources, window[0].boundary, width, boundary[0], squares[1], side_px)
     ways = [
-        (window[::-1], [one.forward for one in window[::-1]], None),
-        (window[:count], [one.backward for one in window[:count]], sources),
+        (slice(None, None, -1), [one.forward for one in window[::-1]], None),
+        (slice(count), [one.backward for one in window[:count]], sources),
     ]
 
-    def followed(way: tuple[list[LinkedFrame], list[Motion | None], Trajectories | None]) -> list[Trajectories]:
-        chain, motions, end = way
-        numbers, boundary = [one.frame.index for one in chain], [one.boundary for one in chain]
-        return follow(numbers, motions, boundary, chain[0].frame.size, end)
+    def followed(way: tuple[slice, list[Motion | None], Trajectories | None]) -> list[Trajectories]:
+        part, motions, end = way
+        numbers = [one.frame.index for one in window[part]]
+        return follow(numbers, motions, boundary[part], squares, end, side_px=side_px)
 
     futures, pasts = in_order(followed, ways)
-    return list(zip(futures[::-1][:count], pasts, strict=True))
+    return [
+        Followed(one.boundary, width, mine, squares[1], side_px, (future, past))
+        for one, mine, future, past in zip(window, boundary, futures[::-1], pasts, strict=False)
+    ]
 
 
 def fuse(
     window: list[LinkedFrame],
     block: list[LinkedFrame],
-    trajectories: list[tuple[Trajectories, Trajectories]],
+    followed: Sequence[Followed],
     wanted: Sequence[Mask],
     config: CarryConfig,
     *,
@@ -52,7 +96,7 @@ def fuse(
     Args:
         window: frames that follow each other.
         block: those to be filled.
-        trajectories: of their boundary pixels, into the future and into the past.
+        followed: where their boundary pixels lead.
         wanted: what to fill of each.
         config: see CarryConfig.
         sharp: see `gather`.
@@ -62,13 +106,13 @@ def fuse(
     """
     pictures = {one.frame.index: one.frame.picture for one in window}
 
-    def find(job: tuple[LinkedFrame, tuple[Trajectories, Trajectories], Mask]) -> tuple[Pixels, np.ndarray]:
-        one, both, mine = job
-        reached, colours = gather(pictures, both, mine.reshape(-1)[one.boundary], config, sharp=sharp)
+    def find(job: tuple[LinkedFrame, Followed, Mask]) -> tuple[Pixels, np.ndarray]:
+        one, leading, mine = job
+        reached, colours = gather(pictures, leading.trajectories, mine.reshape(-1)[one.boundary], config, sharp=sharp)
         return one.boundary[reached], colours
 
     # All colours first: sources lie beside holes, and must not change meanwhile.
-    found = list(in_order(find, zip(block, trajectories, wanted, strict=True)))
+    found = list(in_order(find, zip(block, followed, wanted, strict=True)))
     for one, (pixels, colours) in zip(block, found, strict=True):
         one.frame.set_pixels(pixels, colours)
     return [pixels for pixels, _ in found]
@@ -86,9 +130,9 @@ def second_choice(window: list[LinkedFrame], block: range, config: CarryConfig) 
     left = [one.at(np.flatnonzero(mine)) for one, mine in zip(window, unseen, strict=True)]
     if not any(len(left[number].boundary) for number in block):
         return
-    trajectories = both_trajectories(left, block.stop)[block.start :]
+    followed = both_ways(left, block.stop)[block.start :]
     some = [left[number] for number in block]
-    reached = fuse(window, some, trajectories, [unseen[number] for number in block], config)
+    reached = fuse(window, some, followed, [unseen[number] for number in block], config)
     for one, pixels in zip(some, reached, strict=True):
         one.frame.set_provenance(pixels, CARRIED)
 
@@ -102,6 +146,6 @@ def carry_on(window: list[LinkedFrame], left: Bool[np.ndarray, "T H W"], config:
         config: see CarryConfig.
     """
     some = [one.at(boundary_pixels(mine)) for one, mine in zip(window, left, strict=True)]
-    found = fuse(some, some, both_trajectories(some, len(some)), list(left), config)
+    found = fuse(some, some, both_ways(some, len(some)), list(left), config)
     for mine, pixels in zip(left, found, strict=True):
         mine.reshape(-1)[pixels] = False

@@ -16,12 +16,12 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from cleanplate.carry.fields import Cells, Field, cell_size, local_fit
-from cleanplate.carry.fuse import both_trajectories
+from cleanplate.carry.fuse import both_ways
 from cleanplate.carry.motion import Motion, cell_middles, corners
 from cleanplate.carry.shapes import square
 from cleanplate.carry.trajectories import LinkedFrame, Trajectories, gather
 from cleanplate.config import CarryConfig
-from cleanplate.imaging.dis import LEAST_SIZE, PATCHES_APART_PX, dis
+from cleanplate.imaging.dis import LEAST_SIZE, quick_dis
 from cleanplate.imaging.frame import Picture, box_around
 from cleanplate.imaging.pixels import to_samples
 from cleanplate.runtime.threads import in_order
@@ -29,6 +29,8 @@ from cleanplate.runtime.threads import in_order
 # The motion is corrected and followed again so many times, each time by what is measured in every third frame: as it is
 # a mean over time, it differs little from frame to frame.
 TIMES, MEASURED_EVERY = 2, 3
+# For that, what is hidden is followed in squares of such a side, in pixels of the picture that flow is estimated on.
+SIDE_PX = 2
 # So many frames beyond those that are to be filled are measured too: what comes from farther away counts little.
 AHEAD = 16
 # The window (sigma) of the fit of what is measured, and the difference in pixels a frame at which it counts half. In
@@ -106,12 +108,11 @@ def _rates(
     By itself, so that the trajectories, which are large, are gone before they are followed again.
     """
     pictures = {one.frame.index: one.frame.picture for one in window}
-    trajectories = both_trajectories(window, min(count + AHEAD, len(window)), sources)
+    followed = both_ways(window, min(count + AHEAD, len(window)), sources, side_px=SIDE_PX * smaller)
     # Which frames are measured depends on their index only, not on the window that they are in.
-    indices = [one.frame.index for one in window[: len(trajectories)]]
+    indices = [one.frame.index for one in window[: len(followed)]]
     measured = [at for at, index in enumerate(indices) if (index + time) % MEASURED_EVERY == 0]
-    jobs = [(window[at], trajectories[at]) for at in measured]
-    found = in_order(lambda job: rate_of(*job, pictures, config, smaller), jobs)
+    found = in_order(lambda at: rate_of(window[at], followed[at].trajectories, pictures, config, smaller), measured)
     return dict(zip(measured, found, strict=True))
 
 
@@ -212,7 +213,7 @@ def _measured(
         views: a place as the future and the past show it.
         times: in frames, to the source of each pixel; 0 where there is none.
     """
-    there, back = (dis(*pair, refined=False, stride_px=PATCHES_APART_PX) for pair in (views, views[::-1]))
+    there, back = quick_dis(views[0], views[1])
     points, texture = corners(views[0], POINTS_APART_PX)
     x, y = points.astype(np.int64).T
     apart = there[y, x]

@@ -28,7 +28,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from cleanplate.carry.effects import EffectsStage, settle
-from cleanplate.carry.fuse import both_trajectories, fuse, second_choice
+from cleanplate.carry.fuse import Followed, both_ways, fuse, second_choice
 from cleanplate.carry.journal import Border, Journal, pack, unpack
 from cleanplate.carry.linking import KnownPictures, Linker, smaller_for_flow
 from cleanplate.carry.motion import Motion
@@ -213,9 +213,9 @@ class Round:
             smaller = smaller_for_flow(min(window[0].frame.size))
             window = refined(window, len(earlier) + count, sources, self.config, smaller)
         block, self.waiting = window[len(earlier) :][:count], self.waiting[count:]
-        trajectories = both_trajectories(window, len(earlier) + count, sources)[len(earlier) :]
+        followed = both_ways(window, len(earlier) + count, sources)[len(earlier) :]
         hidden = [one.frame.hole for one in block]
-        reached = fuse(window, block, trajectories, hidden, self.config, sharp=self.last)
+        reached = fuse(window, block, followed, hidden, self.config, sharp=self.last)
         for one, pixels in zip(block, reached, strict=True):
             one.frame.set_provenance(pixels, CARRIED)
         second_choice(window, range(len(earlier), len(earlier) + count), self.config)
@@ -224,7 +224,7 @@ class Round:
         for _ in in_order(lambda one: fill_smoothly(one.frame, one.frame.unseen), block):
             pass
         last = replace(block[-1], frame=block[-1].frame.copy())
-        self.before = last, self._as_source(last, trajectories[-1])
+        self.before = last, self._as_source(last, followed[-1])
         self.motions = self.motions[len(earlier) + count - 1 :]
         border = None
         if self.waiting:
@@ -261,9 +261,9 @@ class Round:
         self.before = LinkedFrame(frame, boundary_pixels(frame.provenance)), Trajectories(border.trajectories)
         self.motions = [border.motion]
 
-    def _as_source(self, done: LinkedFrame, both: tuple[Trajectories, Trajectories]) -> Trajectories:
+    def _as_source(self, done: LinkedFrame, leading: Followed) -> Trajectories:
         """What the pixels of a frame that is done count for: as far away and as uncertain as what they were made of."""
-        frame, boundary, (future, past) = done.frame, done.boundary, both
+        frame, boundary, (future, past) = done.frame, done.boundary, leading.trajectories
         provenance, width = frame.provenance.reshape(-1)[boundary], frame.size[1]
         nearer = future.weight(self.config) > past.weight(self.config)
         rows = np.where(nearer[:, None], future.rows, past.rows)

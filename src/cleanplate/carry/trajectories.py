@@ -107,15 +107,18 @@ def follow(
     boundary: Sequence[Pixels],
     size: tuple[int, int],
     end: Trajectories | None = None,
+    *,
+    side_px: int = 1,
 ) -> list[Trajectories]:
-    """Where the boundary pixels of all frames of a chain lead.
+    """Where the boundary pixels of all frames of a chain lead, or squares of pixels instead of them.
 
     Args:
         chain: indices of the frames, the one where it ends first.
         motions: of each frame to the one before it in the chain; the first is not read, and None leads nowhere.
         boundary: the boundary pixels of each.
-        size: height and width of the frames.
+        size: height and width of the frames; in squares, if these are followed.
         end: the trajectories of the first frame, if something is known of them.
+        side_px: of the squares.
     """
     height, width = size
     trajectories = [no_trajectories(len(boundary[0])) if end is None else end]
@@ -128,10 +131,42 @@ def follow(
         row_of[before] = np.arange(len(before), dtype=np.int32)
         window = (*motion.corner, *motion.size)
         fields = *motion.there.parts, *motion.back.parts[:2]
-        _step(pixels, source, *size, window, *fields, row_of, trajectories[-1].rows, rows)
+        _step(pixels, source, *size, side_px, window, *fields, row_of, trajectories[-1].rows, rows)
         row_of[before] = -1
         trajectories.append(Trajectories(rows))
     return trajectories
+
+
+def squares_of(pixels: Pixels, width: int, squares: tuple[int, int], side_px: int) -> Pixels:
+    """The squares that hold some of these pixels, counted row by row.
+
+    Args:
+        pixels: of a frame.
+        width: of the frame.
+        squares: rows and columns of them.
+        side_px: of a square.
+    """
+    held = np.zeros(squares[0] * squares[1], bool)
+    _mark(pixels, width, squares[1], side_px, held)
+    return np.flatnonzero(held)
+
+
+def for_squares(
+    of_pixels: Trajectories, pixels: Pixels, width: int, squares: Pixels, across: int, side_px: int
+) -> Trajectories:
+    """The trajectories of squares from those of pixels in them."""
+    out = no_trajectories(len(squares))
+    _from_pixels(of_pixels.rows, pixels, width, squares, across, side_px, out.rows)
+    return out
+
+
+def for_pixels(
+    of_squares: Trajectories, squares: Pixels, across: int, pixels: Pixels, width: int, side_px: int
+) -> Trajectories:
+    """The trajectories of pixels from those of the squares that they are in: within one, motion is a shift."""
+    out = no_trajectories(len(pixels))
+    _from_squares(of_squares.rows, squares, across, pixels, width, side_px, out.rows)
+    return out
 
 
 def gather(
@@ -238,11 +273,13 @@ def _means(total, weights):
 
 @compiled
 @no_type_check
-def _step(pixels, source, height, width, window, camera, rest, cell_px, camera_back, rest_back, row_of, before, rows):
+def _step(
+    pixels, source, height, width, side, window, camera, rest, cell_px, camera_back, rest_back, row_of, before, rows
+):
     """One frame on: what lands on a known pixel ends there, other pixels end where what they land on does."""
     top, left, inner_height, inner_width = window
     for index in range(len(pixels)):
-        x, y = float(pixels[index] % width - left), float(pixels[index] // width - top)
+        x, y = (pixels[index] % width + 0.5) * side - 0.5 - left, (pixels[index] // width + 0.5) * side - 0.5 - top
         at, shares = cells_around(rest.shape[:2], cell_px, x, y)
         u, v = moved_by(camera, x, y)
         u, v = u + between(rest, 0, at, shares), v + between(rest, 1, at, shares)
@@ -253,7 +290,7 @@ def _step(pixels, source, height, width, window, camera, rest, cell_px, camera_b
         ex, ey = ex - inside_x + between(rest_back, 0, at, shares), ey - inside_y + between(rest_back, 1, at, shares)
         error = np.sqrt((u - x + ex) ** 2 + (v - y + ey) ** 2)
         x, y = u + left, v + top
-        column, row = np.rint(x), np.rint(y)
+        column, row = np.rint((x + 0.5) / side - 0.5), np.rint((y + 0.5) / side - 0.5)
         out = rows[index]
         if not (column >= 0 and row >= 0 and column < width and row < height):  # it reaches half a pixel beyond
             out[:] = 0
@@ -265,9 +302,45 @@ def _step(pixels, source, height, width, window, camera, rest, cell_px, camera_b
             out[RED], out[RED + 1], out[RED + 2] = red, green, blue
         else:
             on = before[met]
-            out[SOURCE], out[X], out[Y] = on[SOURCE], on[X] + (x - column), on[Y] + (y - row)
+            aside, below = x + 0.5 - (column + 0.5) * side, y + 0.5 - (row + 0.5) * side
+            out[SOURCE], out[X], out[Y] = on[SOURCE], on[X] + aside, on[Y] + below
             out[DISTANCE], out[ERROR] = on[DISTANCE] + 1, max(on[ERROR], error)
             out[RED], out[RED + 1], out[RED + 2] = on[RED] + red, on[RED + 1] + green, on[RED + 2] + blue
+
+
+@compiled
+@no_type_check
+def _mark(pixels, width, across, side, held):
+    for pixel in pixels:
+        held[pixel // width // side * across + pixel % width // side] = True
+
+
+@compiled
+@no_type_check
+def _from_pixels(of_pixels, pixels, width, squares, across, side, out):
+    """The last pixel of each square that leads anywhere tells."""
+    for index in range(len(pixels)):
+        row, column = pixels[index] // width, pixels[index] % width
+        at = np.searchsorted(squares, row // side * across + column // side)
+        if of_pixels[index, SOURCE] >= 0:
+            out[at] = of_pixels[index]
+            out[at, X] += (column // side + 0.5) * side - 0.5 - column
+            out[at, Y] += (row // side + 0.5) * side - 0.5 - row
+
+
+@compiled
+@no_type_check
+def _from_squares(of_squares, squares, across, pixels, width, side, out):
+    number_of = np.zeros(squares[-1] + 1 if len(squares) else 0, np.int32)
+    for number in range(len(squares)):
+        number_of[squares[number]] = number
+    for index in range(len(pixels)):
+        row, column = pixels[index] // width, pixels[index] % width
+        from_row = of_squares[number_of[row // side * across + column // side]]
+        for part in range(COLUMNS):
+            out[index, part] = from_row[part]
+        out[index, X] += column - (column // side + 0.5) * side + 0.5
+        out[index, Y] += row - (row // side + 0.5) * side + 0.5
 
 
 @compiled

@@ -12,21 +12,19 @@ PATCHES_APART_PX, LARGE_PX = 6, 160
 
 
 def dis(
-    here: UInt8[np.ndarray, "H W"], there: UInt8[np.ndarray, "H W"], *, refined: bool = True, stride_px: int = 0
+    here: UInt8[np.ndarray, "H W"], there: UInt8[np.ndarray, "H W"], *, patches_apart_px: int | None = None
 ) -> Float[np.ndarray, "H W 2"]:
     """Where the pixels of one picture are in another; medium preset: finer ones lock on to errors of the fill.
 
     Args:
         here: a picture in grey.
         there: where its pixels are looked for.
-        refined: with its variational refinement.
-        stride_px: between the patches that are matched; 0 leaves that of the preset.
+        patches_apart_px: match patches so far apart, without the variational refinement; as the preset is if not given.
     """
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    if not refined:
+    if patches_apart_px is not None:
         search.setVariationalRefinementIterations(0)
-    if stride_px:
-        search.setPatchStride(stride_px)
+        search.setPatchStride(patches_apart_px)
     unset: np.ndarray = None  # type: ignore[assignment] - OpenCV's way to say "make the output"
     return search.calc(here, there, unset)
 
@@ -34,9 +32,9 @@ def dis(
 def quick_dis(
     a: UInt8[np.ndarray, "H W"], b: UInt8[np.ndarray, "H W"]
 ) -> tuple[Float[np.ndarray, "H W 2"], Float[np.ndarray, "H W 2"]]:
-    """Both ways, without refinement and with patches twice as far apart: faster, and better carried along."""
-    stride_px = PATCHES_APART_PX if min(a.shape) >= LARGE_PX else PATCHES_APART_PX - 2
-    there, back = (dis(*pair, refined=False, stride_px=stride_px) for pair in ((a, b), (b, a)))
+    """Both ways, quickly: it is carried along better too."""
+    apart_px = PATCHES_APART_PX if min(a.shape) >= LARGE_PX else PATCHES_APART_PX - 2
+    there, back = (dis(*pair, patches_apart_px=apart_px) for pair in ((a, b), (b, a)))
     return there, back
 
 
