@@ -476,7 +476,7 @@ def test_without_torch_a_thing_is_followed_and_removed_and_what_learns_says_what
         code, said = ended(words)
         assert code == 2
         assert said.startswith("cleanplate: torch is not installed; ")
-        assert said.endswith("pip install 'cleanplate[learn]', or take --method carry\n")
+        assert said.endswith("pip install 'cleanplate[learn]', or name the method carry\n")
         assert said.count("\n") == 1
     assert {path.name for path in shot.iterdir()} == before
 

@@ -37,7 +37,7 @@ def no_torch(what: str) -> InputError:
     return InputError("torch is not installed", f"{what} needs it", TO_INSTALL)
 
 
-TO_INSTALL = "pip install 'cleanplate[learn]', or take --method carry"
+TO_INSTALL = "pip install 'cleanplate[learn]', or name the method carry"
 
 
 def find_device(name: str) -> "torch.device":
