@@ -106,13 +106,14 @@ def test_colours_of_short_floats_are_read_where_they_are() -> None:
     np.testing.assert_allclose(short, long, atol=1e-5)
 
 
-def test_colours_that_are_not_for_eyes_are_read_bilinearly() -> None:
+@pytest.mark.parametrize(("sharp", "how"), [(True, cv2.INTER_CUBIC), (False, cv2.INTER_LINEAR)])
+def test_colours_are_read_as_opencv_reads_them_and_bilinearly_if_for_no_eyes(sharp: bool, how: int) -> None:
     rng = np.random.default_rng(0)
     picture, ends = rng.random((40, 60, 3)).astype(np.float32), no_trajectories(50)
     ends.rows[:, SOURCE], ends.rows[:, X], ends.rows[:, Y] = 0, rng.uniform(0, 59, 50), rng.uniform(0, 39, 50)
-    reached, colours = gather({0: picture}, (ends,), np.ones(50, bool), CarryConfig(), sharp=False)
+    reached, colours = gather({0: picture}, (ends,), np.ones(50, bool), CarryConfig(), sharp=sharp)
     x, y = ends.rows[:, None, X].copy(), ends.rows[:, None, Y].copy()
-    theirs = cv2.remap(picture, x, y, cv2.INTER_LINEAR)[:, 0]
+    theirs = np.clip(cv2.remap(picture, x, y, how, borderMode=cv2.BORDER_REPLICATE)[:, 0], 0, 1)
     assert reached.all()
     np.testing.assert_allclose(colours, theirs, atol=0.02)  # OpenCV counts in 32nds of a pixel
 

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import torch
 
-from cleanplate.imaging.warp import consistent, inside, read, read_sharply, round_trip_error, warp
+from cleanplate.imaging.warp import consistent, inside, round_trip_error, warp
 from tests.conftest import panning, texture
 
 
@@ -32,26 +32,6 @@ def test_warp_agrees_with_opencv() -> None:
     ours = warp(torch.from_numpy(picture).permute(2, 0, 1)[None], torch.from_numpy(flow).permute(2, 0, 1)[None])
     # OpenCV rounds positions to 1/32 pixel.
     np.testing.assert_allclose(ours[0].permute(1, 2, 0).numpy(), theirs, atol=0.03)
-
-
-def test_scattered_colours_are_those_of_opencv() -> None:
-    rng = np.random.default_rng(0)
-    frame = torch.from_numpy(rng.random((3, 40, 50), np.float32))
-    # Multiples of 1/32: the positions that OpenCV's tables hold exactly.
-    xy = torch.from_numpy(np.stack((rng.integers(64, 1500, 200), rng.integers(64, 1180, 200)), 1) / 32).float()
-    picture = frame.permute(1, 2, 0).contiguous().numpy()
-    x, y = xy.numpy().T[:, :, None]
-    for ours, how in ((read_sharply, cv2.INTER_CUBIC), (read, cv2.INTER_LINEAR)):
-        theirs = cv2.remap(picture, x, y, how)[:, 0]
-        np.testing.assert_allclose(ours(frame, xy).numpy(), theirs, atol=2e-3)
-        exact = frame[:, xy[:, 1].round().long(), xy[:, 0].round().long()].T
-        torch.testing.assert_close(ours(frame, xy.round()), exact, atol=1e-5, rtol=0)
-
-
-def test_beyond_the_border_is_what_is_at_the_border() -> None:
-    frame = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
-    got = read_sharply(frame, torch.tensor([[-5.0, 3.0], [20.0, 20.0]]))
-    torch.testing.assert_close(got, torch.stack((frame[:, 3, 0], frame[:, 7, 7])))
 
 
 def test_round_trip_of_opposite_flows_is_nothing_and_the_threshold_is_where_eq_4_has_it() -> None:

@@ -7,16 +7,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from cleanplate.carry.motion import Motion
-from cleanplate.carry.trajectories import (
-    LinkedFrame,
-    Trajectories,
-    boundary_pixels,
-    follow,
-    for_pixels,
-    for_squares,
-    gather,
-    squares_of,
-)
+from cleanplate.carry.squares import Squares, in_squares
+from cleanplate.carry.trajectories import LinkedFrame, Trajectories, boundary_pixels, follow, gather
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.frame import CARRIED, Pixels
 from cleanplate.runtime.threads import in_order
@@ -26,25 +18,16 @@ Mask = Bool[np.ndarray, "H W"]
 
 @dataclass(frozen=True)
 class Followed:
-    """Where a frame's boundary pixels lead, as it was found for squares of so many pixels a side."""
+    """Where a frame's boundary pixels lead, as it was found for squares of them."""
 
-    pixels: Pixels
-    width: int
-    """Of the frame."""
-    squares: Pixels
-    across: int
-    """Squares in a row."""
-    side_px: int
+    squares: Squares
     ways: tuple[Trajectories, Trajectories]
     """Of the squares, into the future and into the past."""
 
     @property
     def trajectories(self) -> tuple[Trajectories, Trajectories]:
         """Of the boundary pixels, into the future and into the past."""
-        if self.side_px == 1:
-            return self.ways
-        settings = (self.squares, self.across, self.pixels, self.width, self.side_px)
-        future, past = (for_pixels(way, *settings) for way in self.ways)
+        future, past = map(self.squares.to_pixels, self.ways)
         return future, past
 
 
@@ -59,27 +42,20 @@ def both_ways(
         sources: what the pixels of the first of them count for, if they are sources.
         side_px: follow squares of pixels, of that side: less exact at their edges, and faster.
     """
-    height, width = window[0].frame.size
-    squares = (-(-height // side_px), -(-width // side_px))
-    boundary = [one.boundary for one in window]
-    if side_px > 1:
-        boundary = [squares_of(one.boundary, width, squares, side_px) for one in window]
-        sources = sources and for_squares(sources, window[0].boundary, width, boundary[0], squares[1], side_px)
+    size = window[0].frame.size
+    squares = [Squares.of(one.boundary, size, side_px) for one in window]
     ways = [
         (slice(None, None, -1), [one.forward for one in window[::-1]], None),
-        (slice(count), [one.backward for one in window[:count]], sources),
+        (slice(count), [one.backward for one in window[:count]], sources and squares[0].from_pixels(sources)),
     ]
 
     def followed(way: tuple[slice, list[Motion | None], Trajectories | None]) -> list[Trajectories]:
         part, motions, end = way
-        numbers = [one.frame.index for one in window[part]]
-        return follow(numbers, motions, boundary[part], squares, end, side_px=side_px)
+        numbers, boundary = [one.frame.index for one in window[part]], [one.held for one in squares[part]]
+        return follow(numbers, motions, boundary, in_squares(size, side_px), end, side_px=side_px)
 
     futures, pasts = in_order(followed, ways)
-    return [
-        Followed(one.boundary, width, mine, squares[1], side_px, (future, past))
-        for one, mine, future, past in zip(window, boundary, futures[::-1], pasts, strict=False)
-    ]
+    return [Followed(mine, (future, past)) for mine, future, past in zip(squares, futures[::-1], pasts, strict=False)]
 
 
 def fuse(

@@ -137,38 +137,6 @@ def follow(
     return trajectories
 
 
-def squares_of(pixels: Pixels, width: int, squares: tuple[int, int], side_px: int) -> Pixels:
-    """The squares that hold some of these pixels, counted row by row.
-
-    Args:
-        pixels: of a frame.
-        width: of the frame.
-        squares: rows and columns of them.
-        side_px: of a square.
-    """
-    held = np.zeros(squares[0] * squares[1], bool)
-    _mark(pixels, width, squares[1], side_px, held)
-    return np.flatnonzero(held)
-
-
-def for_squares(
-    of_pixels: Trajectories, pixels: Pixels, width: int, squares: Pixels, across: int, side_px: int
-) -> Trajectories:
-    """The trajectories of squares from those of pixels in them."""
-    out = no_trajectories(len(squares))
-    _from_pixels(of_pixels.rows, pixels, width, squares, across, side_px, out.rows)
-    return out
-
-
-def for_pixels(
-    of_squares: Trajectories, squares: Pixels, across: int, pixels: Pixels, width: int, side_px: int
-) -> Trajectories:
-    """The trajectories of pixels from those of the squares that they are in: within one, motion is a shift."""
-    out = no_trajectories(len(pixels))
-    _from_squares(of_squares.rows, squares, across, pixels, width, side_px, out.rows)
-    return out
-
-
 def gather(
     pictures: Mapping[int, Picture],
     trajectories: Sequence[Trajectories],
@@ -306,41 +274,6 @@ def _step(
             out[SOURCE], out[X], out[Y] = on[SOURCE], on[X] + aside, on[Y] + below
             out[DISTANCE], out[ERROR] = on[DISTANCE] + 1, max(on[ERROR], error)
             out[RED], out[RED + 1], out[RED + 2] = on[RED] + red, on[RED + 1] + green, on[RED + 2] + blue
-
-
-@compiled
-@no_type_check
-def _mark(pixels, width, across, side, held):
-    for pixel in pixels:
-        held[pixel // width // side * across + pixel % width // side] = True
-
-
-@compiled
-@no_type_check
-def _from_pixels(of_pixels, pixels, width, squares, across, side, out):
-    """The last pixel of each square that leads anywhere tells."""
-    for index in range(len(pixels)):
-        row, column = pixels[index] // width, pixels[index] % width
-        at = np.searchsorted(squares, row // side * across + column // side)
-        if of_pixels[index, SOURCE] >= 0:
-            out[at] = of_pixels[index]
-            out[at, X] += (column // side + 0.5) * side - 0.5 - column
-            out[at, Y] += (row // side + 0.5) * side - 0.5 - row
-
-
-@compiled
-@no_type_check
-def _from_squares(of_squares, squares, across, pixels, width, side, out):
-    number_of = np.zeros(squares[-1] + 1 if len(squares) else 0, np.int32)
-    for number in range(len(squares)):
-        number_of[squares[number]] = number
-    for index in range(len(pixels)):
-        row, column = pixels[index] // width, pixels[index] % width
-        from_row = of_squares[number_of[row // side * across + column // side]]
-        for part in range(COLUMNS):
-            out[index, part] = from_row[part]
-        out[index, X] += column - (column // side + 0.5) * side + 0.5
-        out[index, Y] += row - (row // side + 0.5) * side + 0.5
 
 
 @compiled

@@ -48,24 +48,3 @@ def round_trip_error(flow: Float[Tensor, "N 2 H W"], back: Float[Tensor, "N 2 H 
 def consistent(flow: Float[Tensor, "N 2 H W"], back: Float[Tensor, "N 2 H W"]) -> Bool[Tensor, "N 1 H W"]:
     """The occlusion map O of Eq. 4: where exp(-|f + b(f)|^2 / 2) > 0.5 and the flow stays in the image."""
     return (torch.exp(-round_trip_error(flow, back).square() / 2) > 0.5) & inside(flow)
-
-
-def read(field: Float[Tensor, "C H W"], xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n C"]:
-    """Bilinear samples of a field at scattered positions; beyond the border, the border's value."""
-    return _read(field, xy, "bilinear")
-
-
-def read_sharply(picture: Float[Tensor, "C H W"], xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n C"]:
-    """Colours at scattered positions, by cubic convolution.
-
-    Cubic (Keys, 1981, a = -0.75) because a carried texture is sampled once and looked at for long: bilinear sampling
-    cost 0.5 to 3 dB on textured ground. Whole positions are copied, to within rounding of the position.
-    """
-    return _read(picture, xy, "bicubic")
-
-
-def _read(field: Tensor, xy: Tensor, mode: str) -> Tensor:
-    height, width = field.shape[1:]
-    grid = xy * xy.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)]) - 1
-    options = {"mode": mode, "padding_mode": "border", "align_corners": True}
-    return F.grid_sample(field[None], grid.view(1, 1, -1, 2), **options)[0, :, 0].T
