@@ -29,6 +29,13 @@ BOUNDARY_PX = 2
 # What a row of `Trajectories` holds.
 SOURCE, X, Y, DISTANCE, ERROR, RED = range(6)
 COLUMNS = 8
+# The motion of a frame is computed at nodes so many pixels apart.
+NODE_PX = 8
+
+# OpenCV reads pictures along maps of less than 32767 columns.
+MAP_WIDTH = 256
+
+HALF = np.float32(0.5)
 
 
 def boundary_pixels(hole: Shaped[np.ndarray, "H W"]) -> Pixels:
@@ -128,11 +135,11 @@ def follow(
             trajectories.append(no_trajectories(len(pixels)))
             continue
         rows = np.empty((len(pixels), COLUMNS), np.float32)
-        row_of[before] = np.arange(len(before), dtype=np.int32)
+        _number(before, row_of)
         window = (*motion.corner, *motion.size)
         fields = *motion.there.parts, *motion.back.parts[:2]
         _step(pixels, source, *size, side_px, window, *fields, row_of, trajectories[-1].rows, rows)
-        row_of[before] = -1
+        _forget(before, row_of)
         trajectories.append(Trajectories(rows))
     return trajectories
 
@@ -160,32 +167,48 @@ def gather(
     total, weights = np.zeros((len(wanted), 3), np.float32), np.zeros(len(wanted), np.float32)
     for trajectory in trajectories:
         weight = trajectory.weight(config)
-        weight[~wanted] = 0
+        weight *= wanted
         first, starts, by_source = _by_source(trajectory.rows, weight)
         for source, (start, stop) in enumerate(pairwise(starts.tolist()), first):
             if start == stop:
                 continue
             some = by_source[start:stop]
-            picture, corner = _read_from(pictures[source], trajectory.rows, some)
-            scale = np.float32(1 / 255 if picture.dtype == np.uint8 else 1)
-            _add_colours(picture, *corner, scale, trajectory.rows, some, weight, total, sharp)
+            colours = _read(pictures[source], trajectory.rows, some, sharp=sharp)
+            scale = np.float32(1 / 255 if colours.dtype == np.uint8 else 1)
+            _add_colours(colours, scale, trajectory.rows, some, weight, total)
         weights += weight
     reached = weights > 0
     return reached, _means(total, weights)
 
 
-def _read_from(picture: Picture, rows: Float32[np.ndarray, "n 8"], some: Pixels) -> tuple[Picture, tuple[int, int]]:
-    """What compiled loops read: of short floats, which they do not know, the part that is read made longer.
+def _read(
+    picture: Picture, rows: Float32[np.ndarray, "n 8"], some: Pixels, *, sharp: bool
+) -> Shaped[np.ndarray, "m 3"]:
+    """What a picture holds where some of the trajectories end.
 
-    And the top and left of it.
+    Cubic because a carried texture is sampled once and looked at for long: bilinear sampling cost 0.5 to 3 dB on
+    textured ground. A position may lie outside the picture, and means the border's colour: where motion is no pure
+    shift, what is lost by adding up the steps of a trajectory may lead out of it.
+    """
+    picture, corner = _readable(picture, rows, some)
+    x, y = np.zeros((2, -(-len(some) // MAP_WIDTH), MAP_WIDTH), np.float32)
+    _positions(rows, some, *map(np.float32, corner), x.reshape(-1), y.reshape(-1))
+    how = cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR
+    return cv2.remap(picture, x, y, how, borderMode=cv2.BORDER_REPLICATE).reshape(-1, 3)
+
+
+def _readable(picture: Picture, rows: Float32[np.ndarray, "n 8"], some: Pixels) -> tuple[Picture, tuple[int, int]]:
+    """What OpenCV reads: of short floats, which it does not, the part that is asked for made longer.
+
+    And the left and top of it.
     """
     if picture.dtype != np.float16:
         return picture, (0, 0)
     height, width = picture.shape[:2]
     x, y = (np.clip(rows[some, column], 0, side - 1) for column, side in ((X, width), (Y, height)))
-    top, left = (max(0, int(at.min()) - BOUNDARY_PX) for at in (y, x))
-    bottom, right = (int(at.max()) + 2 + BOUNDARY_PX for at in (y, x))
-    return picture[top:bottom, left:right].astype(np.float32), (top, left)
+    left, top = (max(0, int(at.min()) - BOUNDARY_PX) for at in (x, y))
+    right, bottom = (int(at.max()) + 2 + BOUNDARY_PX for at in (x, y))
+    return picture[top:bottom, left:right].astype(np.float32), (left, top)
 
 
 @compiled
@@ -241,84 +264,113 @@ def _means(total, weights):
 
 @compiled
 @no_type_check
+def _number(pixels, row_of):
+    for index in range(len(pixels)):
+        row_of[pixels[index]] = index
+
+
+@compiled
+@no_type_check
+def _forget(pixels, row_of):
+    for pixel in pixels:
+        row_of[pixel] = -1
+
+
+@compiled
+@no_type_check
+def _led(x, y, window, camera, rest, cell_px, camera_back, rest_back, out):
+    """How far a position moves, how much brighter it is where it comes from, and the forward-backward error."""
+    at, shares = cells_around(rest.shape[:2], cell_px, x, y)
+    u, v = moved_by(camera, x, y)
+    u, v = u + between(rest, 0, at, shares), v + between(rest, 1, at, shares)
+    for channel in range(3):
+        out[RED + channel] = between(rest, 2 + channel, at, shares)
+    inside_x, inside_y = min(max(u, 0.0), window[3] - 1.0), min(max(v, 0.0), window[2] - 1.0)
+    at, shares = cells_around(rest_back.shape[:2], cell_px, inside_x, inside_y)
+    ex, ey = moved_by(camera_back, inside_x, inside_y)
+    ex, ey = ex - inside_x + between(rest_back, 0, at, shares), ey - inside_y + between(rest_back, 1, at, shares)
+    out[X], out[Y], out[ERROR] = u - x, v - y, np.sqrt((u - x + ex) ** 2 + (v - y + ey) ** 2)
+
+
+@compiled
+@no_type_check
 def _step(
     pixels, source, height, width, side, window, camera, rest, cell_px, camera_back, rest_back, row_of, before, rows
 ):
-    """One frame on: what lands on a known pixel ends there, other pixels end where what they land on does."""
+    """One frame on: what lands on a known pixel ends there, other pixels end where what they land on does.
+
+    The motion is smooth: it is computed at nodes, where it is wanted, and is linear between them.
+    """
     top, left, inner_height, inner_width = window
+    known = np.zeros((inner_height // NODE_PX + 2, inner_width // NODE_PX + 2), np.bool_)
+    nodes = np.empty((*known.shape, COLUMNS), np.float32)
+    first, slope = np.zeros((2, COLUMNS), np.float32)
+    row_end, node_end = 0, np.float32(0)
+    squares = np.float32(side)
     for index in range(len(pixels)):
-        x, y = (pixels[index] % width + 0.5) * side - 0.5 - left, (pixels[index] // width + 0.5) * side - 0.5 - top
-        at, shares = cells_around(rest.shape[:2], cell_px, x, y)
-        u, v = moved_by(camera, x, y)
-        u, v = u + between(rest, 0, at, shares), v + between(rest, 1, at, shares)
-        red, green, blue = between(rest, 2, at, shares), between(rest, 3, at, shares), between(rest, 4, at, shares)
-        inside_x, inside_y = min(max(u, 0.0), inner_width - 1.0), min(max(v, 0.0), inner_height - 1.0)
-        at, shares = cells_around(rest_back.shape[:2], cell_px, inside_x, inside_y)
-        ex, ey = moved_by(camera_back, inside_x, inside_y)
-        ex, ey = ex - inside_x + between(rest_back, 0, at, shares), ey - inside_y + between(rest_back, 1, at, shares)
-        error = np.sqrt((u - x + ex) ** 2 + (v - y + ey) ** 2)
-        x, y = u + left, v + top
-        column, row = np.rint((x + 0.5) / side - 0.5), np.rint((y + 0.5) / side - 0.5)
+        pixel = pixels[index]
+        if pixel >= row_end:
+            row = pixel // width
+            row_end, node_end = (row + 1) * width, np.float32(-1)
+            y = (np.float32(row) + HALF) * squares - HALF - np.float32(top)
+            above = min(max(int(y) // NODE_PX, 0), known.shape[0] - 2)
+            share = y / np.float32(NODE_PX) - np.float32(above)
+        x = (np.float32(pixel - row_end + width) + HALF) * squares - HALF - np.float32(left)
+        if x >= node_end:
+            node = min(max(int(x) // NODE_PX, 0), known.shape[1] - 2)
+            node_end = np.float32((node + 1) * NODE_PX)
+            for i in range(above, above + 2):
+                for j in range(node, node + 2):
+                    if not known[i, j]:
+                        known[i, j] = True
+                        at = np.float64(j * NODE_PX), np.float64(i * NODE_PX)
+                        _led(*at, window, camera, rest, cell_px, camera_back, rest_back, nodes[i, j])
+            for channel in range(X, COLUMNS):
+                first[channel] = nodes[above, node, channel]
+                first[channel] += share * (nodes[above + 1, node, channel] - first[channel])
+                end = nodes[above, node + 1, channel]
+                end += share * (nodes[above + 1, node + 1, channel] - end)
+                slope[channel] = (end - first[channel]) / np.float32(NODE_PX)
+        on = x - np.float32(node * NODE_PX)
+        error = first[ERROR] + on * slope[ERROR]
+        right, down = first[X] + on * slope[X], first[Y] + on * slope[Y]
+        u, v = x + np.float32(left), y + np.float32(top)
+        column, line = int(np.floor((u + right + HALF) / squares)), int(np.floor((v + down + HALF) / squares))
         out = rows[index]
-        if not (column >= 0 and row >= 0 and column < width and row < height):  # it reaches half a pixel beyond
+        if not (column >= 0 and line >= 0 and column < width and line < height):  # it reaches half a pixel beyond
             out[:] = 0
             out[SOURCE] = -1
             continue
-        met = row_of[int(row) * width + int(column)]
+        met = row_of[line * width + column]
         if met < 0:
-            out[SOURCE], out[X], out[Y], out[DISTANCE], out[ERROR] = source, x, y, 1, error
-            out[RED], out[RED + 1], out[RED + 2] = red, green, blue
+            out[SOURCE], out[X], out[Y], out[DISTANCE], out[ERROR] = source, u + right, v + down, 1, error
+            for channel in range(RED, COLUMNS):
+                out[channel] = first[channel] + on * slope[channel]
         else:
-            on = before[met]
-            aside, below = x + 0.5 - (column + 0.5) * side, y + 0.5 - (row + 0.5) * side
-            out[SOURCE], out[X], out[Y] = on[SOURCE], on[X] + aside, on[Y] + below
-            out[DISTANCE], out[ERROR] = on[DISTANCE] + 1, max(on[ERROR], error)
-            out[RED], out[RED + 1], out[RED + 2] = on[RED] + red, on[RED + 1] + green, on[RED + 2] + blue
+            last = before[met]
+            out[SOURCE] = last[SOURCE]
+            # From the middle of what it lands on; integers first, which are exact.
+            out[X] = last[X] + (right + (u + HALF - (np.float32(column) + HALF) * squares))
+            out[Y] = last[Y] + (down + (v + HALF - (np.float32(line) + HALF) * squares))
+            out[DISTANCE], out[ERROR] = last[DISTANCE] + 1, max(last[ERROR], error)
+            for channel in range(RED, COLUMNS):
+                out[channel] = last[channel] + first[channel] + on * slope[channel]
 
 
 @compiled
 @no_type_check
-def _shares(t, sharp):
-    """What four pixels in a row count at a position between the middle two: Keys 1981, a = -0.75, or linearly."""
-    a = -0.75
-    s = 1 - t
-    if not sharp:
-        return 0 * a, s + 0 * a, t + 0 * a, 0 * a  # of the same type as those below
-    return (
-        ((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a,
-        ((a + 2) * t - (a + 3)) * t * t + 1,
-        ((a + 2) * s - (a + 3)) * s * s + 1,
-        ((a * (s + 1) - 5 * a) * (s + 1) + 8 * a) * (s + 1) - 4 * a,
-    )
+def _positions(rows, some, left, top, x, y):
+    """The rest of the maps is left as it is: nobody asks what is read there."""
+    for number in range(len(some)):
+        x[number], y[number] = rows[some[number], X] - left, rows[some[number], Y] - top
 
 
 @compiled
 @no_type_check
-def _add_colours(picture, top, left, scale, rows, some, weight, total, sharp):
-    """Add weighted colours by cubic convolution or bilinearly, with the change of brightness.
-
-    Cubic because a carried texture is sampled once and looked at for long: bilinear sampling cost 0.5 to 3 dB on
-    textured ground. A position may lie outside the picture, and means the border's colour: where motion is no pure
-    shift, what is lost by adding up the steps of a trajectory may lead out of it.
-    """
-    height, width = picture.shape[:2]
-    first, end = (0, 4) if sharp else (1, 3)
-    for index in some:
-        x = min(max(rows[index, X] - np.float32(left), np.float32(0)), np.float32(width - 1))
-        y = min(max(rows[index, Y] - np.float32(top), np.float32(0)), np.float32(height - 1))
-        x0, y0 = int(x), int(y)
-        across, down = _shares(x - np.float32(x0), sharp), _shares(y - np.float32(y0), sharp)
-        red = green = blue = np.float32(0)
-        for i in range(first, end):
-            line = picture[min(max(y0 + i - 1, 0), height - 1)]
-            one = two = three = np.float32(0)
-            for j in range(first, end):
-                pixel = line[min(max(x0 + j - 1, 0), width - 1)]
-                share = np.float32(across[j])
-                one += share * pixel[0]
-                two += share * pixel[1]
-                three += share * pixel[2]
-            share = np.float32(down[i])
-            red, green, blue = red + share * one, green + share * two, blue + share * three
-        for channel, value in enumerate((red, green, blue)):
-            total[index, channel] += weight[index] * (scale * value + rows[index, RED + channel])
+def _add_colours(colours, scale, rows, some, weight, total):
+    """Add weighted colours, with the change of brightness."""
+    for number in range(len(some)):
+        index = some[number]
+        for channel in range(3):
+            value = scale * np.float32(colours[number, channel]) + rows[index, RED + channel]
+            total[index, channel] += weight[index] * value

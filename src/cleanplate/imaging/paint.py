@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Bool
 
 from cleanplate.imaging.frame import Frame, box_around
 from cleanplate.imaging.pull_push import pull_push
+from cleanplate.runtime.compiled import compiled
 from cleanplate.runtime.threads import in_order
 
 # A hole is painted over from what is in a box around it, larger than it by so many pixels.
@@ -27,6 +29,20 @@ def fill_smoothly(frame: Frame, where: Bool[np.ndarray, "H W"]) -> Frame:
     if where.any():
         rows, columns = box_around(where, MARGIN_PX)
         part, held = where[rows, columns], frame.picture[rows, columns]
-        smooth = pull_push(frame.crop(rows, columns), (~part).astype(np.float32))[part]
-        held[part] = np.clip(np.rint(smooth), 0, 255) if held.dtype == np.uint8 else smooth
+        smooth = pull_push(frame.crop(rows, columns), (~part).astype(np.float32))
+        if held.dtype == np.uint8:
+            _put_bytes(smooth, part, held)
+        else:
+            held[part] = smooth[part]
     return frame
+
+
+@compiled
+@no_type_check
+def _put_bytes(smooth, where, out):
+    for row in range(where.shape[0]):
+        for column in range(where.shape[1]):
+            if where[row, column]:
+                for channel in range(3):
+                    value = min(max(np.rint(smooth[row, column, channel]), np.float32(0)), np.float32(255))
+                    out[row, column, channel] = np.uint8(value)
