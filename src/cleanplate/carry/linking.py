@@ -24,11 +24,15 @@ from cleanplate.imaging.pixels import to_samples
 MARGIN = 2.0
 # On frames whose shorter side is about that; larger ones are made smaller.
 FLOW_PX = 480
+# It is followed at points that are so far apart at least, in pixels of what it is estimated on.
+LEAST_APART_PX = 4
 # Beside 1 of a match: that the motion is the camera's, once in every cell.
 CAMERA_WEIGHT = 0.4
 # The window is never wider than that share of the frame's shorter side. Where what is known is followed too, it is as
 # wide as that, and the camera counts less.
 WIDE_REACH, WIDE_CAMERA_WEIGHT = 0.17, 0.08
+
+HALF = np.float32(0.5)
 
 KnownPictures = Callable[[int], Picture]
 """The picture of a frame, by its index, as it would be if nothing were hidden in it."""
@@ -73,9 +77,12 @@ class Linker:
         if self.known_pictures is not None:
             seen = [self.known_pictures(frame.index)[rows, columns] for frame in frames]
         greys = [cv2.cvtColor(to_samples(one), cv2.COLOR_RGB2GRAY) for one in seen]
-        flow = _estimated(seen, greys, config.estimator, self._smaller(min(frames[0].size)))
+        smaller = self._smaller(min(frames[0].size)) if config.estimator == "dis" else 1
+        greys, scale = _made_smaller(greys, smaller)
+        flow = _estimated(seen, greys, config.estimator, scale)
         near = [cv2.dilate(hole[rows, columns], square(config.margin_px)) for hole in holes]
-        points, texture = corners(greys[0], spacing(reach_px))
+        points, texture = corners(greys[0], max(LEAST_APART_PX, round(spacing(reach_px) / smaller)))
+        points = (points + HALF) * scale - HALF
         matches = match((pictures[0], pictures[1]), flow, (near[0], near[1]), points, texture)
         if matches.support < config.least_support and differ(pictures, flow, [one == 0 for one in near]):
             return None
@@ -111,30 +118,41 @@ def smaller_for_flow(side_px: int) -> int:
     return max(1, round(side_px / FLOW_PX))
 
 
-def _estimated(
-    pictures: list[Shaped[np.ndarray, "h w 3"]], greys: list[UInt8[np.ndarray, "h w"]], estimator: str, smaller: int
-) -> tuple[Flow, Flow]:
-    """The flow from the first of two pictures to the second, and back, in their pixels.
-
-    DIS on pictures that are so many times smaller.
-    """
+def _made_smaller(
+    greys: list[UInt8[np.ndarray, "h w"]], smaller: int
+) -> tuple[list[UInt8[np.ndarray, "i j"]], Float32[np.ndarray, "2"]]:
+    """Two pictures so many times smaller, if flow can be estimated on them then, and how many times: x and y."""
     height, width = greys[0].shape
+    check_size(height, width)
+    if smaller == 1 or min(height, width) < LEAST_SIZE * smaller:
+        return greys, np.ones(2, np.float32)
+    size = (width // smaller, height // smaller)
+    greys = [cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in greys]
+    return greys, np.array([width / size[0], height / size[1]], np.float32)
+
+
+def _estimated(
+    pictures: list[Shaped[np.ndarray, "h w 3"]],
+    greys: list[UInt8[np.ndarray, "i j"]],
+    estimator: str,
+    scale: Float32[np.ndarray, "2"],
+) -> tuple[Flow, Flow]:
+    """The flow from the first of two pictures to the second, and back, in their pixels; DIS's on what was made smaller.
+
+    Args:
+        pictures: both.
+        greys: the same in grey, made smaller.
+        estimator: see CarryConfig.
+        scale: how many times smaller.
+    """
     if estimator != "dis":
         from cleanplate.imaging.flow import both_ways  # torch, which carrying does without otherwise
         from cleanplate.imaging.tensors import to_tensors
 
         there, back = both_ways(to_tensors(np.stack(pictures)), estimator).permute(0, 2, 3, 1).contiguous().numpy()
         return there, back
-    check_size(height, width)
-    smaller = smaller if min(height, width) >= LEAST_SIZE * smaller else 1
-    size = (width // smaller, height // smaller)
-    if smaller > 1:
-        greys = [cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in greys]
     there, back = quick_dis(greys[0], greys[1])
-    if smaller > 1:
-        scale = np.array([width / size[0], height / size[1]], np.float32)
-        there, back = there * scale, back * scale
-    return there, back
+    return there * scale, back * scale
 
 
 def distance(mask: UInt8[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w 1"]:
