@@ -61,11 +61,6 @@ class Linker:
         wide_px = WIDE_REACH * side_px
         return wide_px if self.parallax else min(wide_px, self.config.reach_px * smaller_for_flow(side_px))
 
-    def _smaller(self, side_px: int) -> int:
-        """How many times smaller frames are made for the flow."""
-        smaller = smaller_for_flow(side_px)
-        return 2 * smaller if self.quick and side_px / (2 * smaller) >= LARGE_PX else smaller
-
     def motion(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Motion | None:
         """The motion from a frame to the next, around their holes; None over a cut."""
         config, frames = self.config, [linked.frame for linked in pair]
@@ -77,7 +72,7 @@ class Linker:
         if self.known_pictures is not None:
             seen = [self.known_pictures(frame.index)[rows, columns] for frame in frames]
         greys = [cv2.cvtColor(to_samples(one), cv2.COLOR_RGB2GRAY) for one in seen]
-        smaller = self._smaller(min(frames[0].size)) if config.estimator == "dis" else 1
+        smaller = smaller_for_flow(min(frames[0].size), quick=self.quick) if config.estimator == "dis" else 1
         greys, scale = _made_smaller(greys, smaller)
         flow = _estimated(seen, greys, config.estimator, scale)
         near = [cv2.dilate(hole[rows, columns], square(config.margin_px)) for hole in holes]
@@ -113,9 +108,10 @@ class Linker:
         return replace(motion, parallax=(parallax[0], parallax[1]))
 
 
-def smaller_for_flow(side_px: int) -> int:
-    """How many times smaller frames with that shorter side are made."""
-    return max(1, round(side_px / FLOW_PX))
+def smaller_for_flow(side_px: int, *, quick: bool = False) -> int:
+    """How many times smaller frames with that shorter side are made; to be quick twice that, if they are not small."""
+    smaller = max(1, round(side_px / FLOW_PX))
+    return 2 * smaller if quick and side_px / (2 * smaller) >= LARGE_PX else smaller
 
 
 def _made_smaller(

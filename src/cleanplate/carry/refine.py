@@ -17,6 +17,7 @@ from jaxtyping import Float32, UInt8
 
 from cleanplate.carry.fields import Cells, Field, cell_size, local_fit
 from cleanplate.carry.fuse import both_ways
+from cleanplate.carry.linking import smaller_for_flow
 from cleanplate.carry.motion import Motion, cell_middles, corners
 from cleanplate.carry.shapes import square
 from cleanplate.carry.trajectories import LinkedFrame, Trajectories, gather
@@ -26,9 +27,9 @@ from cleanplate.imaging.frame import Picture, box_around
 from cleanplate.imaging.pixels import to_samples
 from cleanplate.runtime.threads import in_order
 
-# The motion is corrected and followed again so many times, each time by what is measured in every third frame: as it is
-# a mean over time, it differs little from frame to frame.
-TIMES, MEASURED_EVERY = 2, 3
+# The motion is corrected and followed again so many times, each time by what is measured in every fourth frame: as it
+# is a mean over time, it differs little from frame to frame.
+TIMES, MEASURED_EVERY = 2, 4
 # For that, what is hidden is followed in squares of such a side, in pixels of the picture that flow is estimated on.
 SIDE_PX = 2
 # So many frames beyond those that are to be filled are measured too: what comes from farther away counts little.
@@ -77,20 +78,20 @@ class Rate:
 
 
 def refined(
-    window: list[LinkedFrame], count: int, sources: Trajectories | None, config: CarryConfig, smaller: int
+    window: list[LinkedFrame], count: int, sources: Trajectories | None, config: CarryConfig
 ) -> list[LinkedFrame]:
-    """The frames with a motion by which past and future agree better.
+    """The frames with a motion by which past and future agree better: first roughly, then closely.
 
     Args:
         window: frames that follow each other, their holes filled in some way.
         count: how many of the first of them are to be filled by it.
         sources: what the pixels of the first of them count for, if they are sources.
         config: see CarryConfig.
-        smaller: pictures are compared when they are so many times smaller.
     """
     if all(one.forward is None or one.forward.still for one in window):
         return window
     for time in range(TIMES):
+        smaller = smaller_for_flow(min(window[0].frame.size), quick=time < TIMES - 1)
         window = corrected(window, _rates(window, count, sources, config, smaller, time))
     return window
 

@@ -30,7 +30,7 @@ from jaxtyping import Float32
 from cleanplate.carry.effects import EffectsStage, settle
 from cleanplate.carry.fuse import Followed, both_ways, fuse, second_choice
 from cleanplate.carry.journal import Border, Journal, pack, unpack
-from cleanplate.carry.linking import KnownPictures, Linker, smaller_for_flow
+from cleanplate.carry.linking import KnownPictures, Linker
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.refine import refined
 from cleanplate.carry.trajectories import (
@@ -210,8 +210,7 @@ class Round:
         earlier, sources = ([], None) if self.before is None else ([self.before[0]], self.before[1])
         window = self._link([*earlier, *self.waiting])
         if self.last and self.linker.known_pictures is None:  # else there is nothing to correct
-            smaller = smaller_for_flow(min(window[0].frame.size))
-            window = refined(window, len(earlier) + count, sources, self.config, smaller)
+            window = refined(window, len(earlier) + count, sources, self.config)
         block, self.waiting = window[len(earlier) :][:count], self.waiting[count:]
         followed = both_ways(window, len(earlier) + count, sources)[len(earlier) :]
         hidden = [one.frame.hole for one in block]
