@@ -66,7 +66,7 @@ def inside(scale: int = 1) -> np.ndarray:
 @pytest.mark.parametrize("scale", [1, 2])
 def test_a_motion_that_is_a_little_wrong_is_put_right_both_ways(scale: int) -> None:
     wrong = (STEP[0] + 0.4, STEP[1] - 0.3)
-    window = refined(in_cells(linked(wrong, range(2, 7), scale=scale)), COUNT, None, CarryConfig(), scale)
+    window = refined(in_cells(linked(wrong, range(2, 7), scale=scale)), COUNT, None, CarryConfig())
     for one in window[2:6]:
         assert one.forward is not None
         np.testing.assert_allclose(
@@ -80,7 +80,7 @@ def test_a_motion_that_is_a_little_wrong_is_put_right_both_ways(scale: int) -> N
 
 
 def test_a_right_motion_stays() -> None:
-    window = refined(in_cells(linked(STEP, range(2, 7))), COUNT, None, CarryConfig(), 1)
+    window = refined(in_cells(linked(STEP, range(2, 7))), COUNT, None, CarryConfig())
     for one in window[2:6]:
         assert one.forward is not None
         np.testing.assert_allclose(one.forward.there.at(inside())[0], np.tile(STEP, (len(inside()), 1)), atol=0.02)
@@ -89,7 +89,7 @@ def test_a_right_motion_stays() -> None:
 @pytest.mark.parametrize("hidden", [range(COUNT), range(5), range(4, COUNT)])
 def test_what_one_side_shows_or_none_corrects_nothing(hidden: range) -> None:
     window = in_cells(linked((0.2, 0.0), hidden, step=(0.0, 0.0)))
-    for one, before in zip(refined(window, COUNT, None, CarryConfig(), 1), window, strict=True):
+    for one, before in zip(refined(window, COUNT, None, CarryConfig()), window, strict=True):
         for new, old in ((one.forward, before.forward), (one.backward, before.backward)):
             assert (new is None) == (old is None)
             if new is not None and old is not None:
@@ -99,7 +99,7 @@ def test_what_one_side_shows_or_none_corrects_nothing(hidden: range) -> None:
 def test_a_camera_that_stands_still_is_not_corrected() -> None:
     moving = in_cells(linked((0.4, 0.0), range(2, 7), step=(0.0, 0.0)))
     window = [replace(one, forward=one.forward and replace(one.forward, still=one.frame.index != 4)) for one in moving]
-    found = refined(window, COUNT, None, CarryConfig(), 1)
+    found = refined(window, COUNT, None, CarryConfig())
     for one, before in zip(found, window, strict=True):
         assert (one.forward is before.forward) == (one.frame.index != 4)
 
@@ -110,32 +110,32 @@ def test_where_nothing_moves_nothing_is_measured(monkeypatch: pytest.MonkeyPatch
         replace(one, forward=one.forward and replace(one.forward, still=True))
         for one in linked((0.0, 0.0), range(2, 7), step=(0.0, 0.0))
     ]
-    assert refined(window, COUNT, None, CarryConfig(), 1) is window
+    assert refined(window, COUNT, None, CarryConfig()) is window
 
 
 def test_which_frames_are_measured_does_not_depend_on_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     monkeypatch.setattr("cleanplate.carry.refine.rate_of", lambda one, *_: seen.append(one.frame.index))
     window = linked(STEP, range(2, 7))
-    refined(window, COUNT, None, CarryConfig(), 1)
+    refined(window, COUNT, None, CarryConfig())
     all_of_them = sorted(seen)
     seen.clear()
-    refined(window[2:], COUNT, None, CarryConfig(), 1)
+    refined(window[2:], COUNT, None, CarryConfig())
     assert sorted(seen) == [index for index in all_of_them if index >= 2]
-    assert all_of_them == [0, 2, 3, 5, 6, 8]
-    assert MEASURED_EVERY == 3
+    assert all_of_them == [0, 3, 4, 7, 8]
+    assert MEASURED_EVERY == 4
 
 
 def test_what_is_far_ahead_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cleanplate.carry.refine.AHEAD", 2)
     window = in_cells(linked((STEP[0] + 0.4, STEP[1]), range(2, 7)))
-    found = refined(window, 2, None, CarryConfig(), 1)
+    found = refined(window, 2, None, CarryConfig())
     changed = [
         new.forward is not None and old.forward is not None and new.forward.there is not old.forward.there
         for new, old in zip(found, window, strict=True)
     ]
     assert changed[3]
-    assert not any(changed[6:])
+    assert not any(changed[7:])
 
 
 def test_a_rate_goes_along_with_what_it_was_measured_on() -> None:

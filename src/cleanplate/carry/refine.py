@@ -122,13 +122,14 @@ def corrected(window: list[LinkedFrame], measured: Mapping[int, Rate | None]) ->
 
     Args:
         window: frames that follow each other.
-        measured: by number in the window; frames between them take the rate of the nearest.
+        measured: by number in the window; frames between them take the rate of the nearest that has one.
     """
-    if not measured:
+    seen = {number: rate for number, rate in measured.items() if rate is not None}
+    if not seen:
         return window
-    nearest = [min(measured, key=lambda at, number=number: abs(at - number)) for number in range(len(window))]
+    nearest = [min(seen, key=lambda at, number=number: abs(at - number)) for number in range(len(window))]
     rates = [
-        _led_to(number, at, measured[at], window) if abs(at - number) < MEASURED_EVERY else None
+        _led_to(number, at, seen[at], window) if abs(at - number) < MEASURED_EVERY else None
         for number, at in enumerate(nearest)
     ]
     motions = [

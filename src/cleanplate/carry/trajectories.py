@@ -29,7 +29,7 @@ BOUNDARY_PX = 2
 # What a row of `Trajectories` holds.
 SOURCE, X, Y, DISTANCE, ERROR, RED = range(6)
 COLUMNS = 8
-# The motion of a frame is computed at nodes so many pixels apart.
+# The motion of a frame is computed at nodes that are so many pixels apart at most.
 NODE_PX = 8
 
 # OpenCV reads pictures along maps of less than 32767 columns.
@@ -299,10 +299,13 @@ def _step(
 ):
     """One frame on: what lands on a known pixel ends there, other pixels end where what they land on does.
 
-    The motion is smooth: it is computed at nodes, where it is wanted, and is linear between them.
+    The motion is smooth: it is computed at nodes, where it is wanted, and is linear between them. Nodes are no farther
+    apart than the cells that it is held in.
     """
     top, left, inner_height, inner_width = window
-    known = np.zeros((inner_height // NODE_PX + 2, inner_width // NODE_PX + 2), np.bool_)
+    apart = max(1, min(NODE_PX, int(min(cell_px))))
+    apart_px = np.float32(apart)
+    known = np.zeros((inner_height // apart + 2, inner_width // apart + 2), np.bool_)
     nodes = np.empty((*known.shape, COLUMNS), np.float32)
     first, slope = np.zeros((2, COLUMNS), np.float32)
     row_end, node_end = 0, np.float32(0)
@@ -313,25 +316,25 @@ def _step(
             row = pixel // width
             row_end, node_end = (row + 1) * width, np.float32(-1)
             y = (np.float32(row) + HALF) * squares - HALF - np.float32(top)
-            above = min(max(int(y) // NODE_PX, 0), known.shape[0] - 2)
-            share = y / np.float32(NODE_PX) - np.float32(above)
+            above = min(max(int(y) // apart, 0), known.shape[0] - 2)
+            share = y / apart_px - np.float32(above)
         x = (np.float32(pixel - row_end + width) + HALF) * squares - HALF - np.float32(left)
         if x >= node_end:
-            node = min(max(int(x) // NODE_PX, 0), known.shape[1] - 2)
-            node_end = np.float32((node + 1) * NODE_PX)
+            node = min(max(int(x) // apart, 0), known.shape[1] - 2)
+            node_end = np.float32((node + 1) * apart)
             for i in range(above, above + 2):
                 for j in range(node, node + 2):
                     if not known[i, j]:
                         known[i, j] = True
-                        at = np.float64(j * NODE_PX), np.float64(i * NODE_PX)
+                        at = np.float64(j * apart), np.float64(i * apart)
                         _led(*at, window, camera, rest, cell_px, camera_back, rest_back, nodes[i, j])
             for channel in range(X, COLUMNS):
                 first[channel] = nodes[above, node, channel]
                 first[channel] += share * (nodes[above + 1, node, channel] - first[channel])
                 end = nodes[above, node + 1, channel]
                 end += share * (nodes[above + 1, node + 1, channel] - end)
-                slope[channel] = (end - first[channel]) / np.float32(NODE_PX)
-        on = x - np.float32(node * NODE_PX)
+                slope[channel] = (end - first[channel]) / apart_px
+        on = x - np.float32(node * apart)
         error = first[ERROR] + on * slope[ERROR]
         right, down = first[X] + on * slope[X], first[Y] + on * slope[Y]
         u, v = x + np.float32(left), y + np.float32(top)
