@@ -190,9 +190,9 @@ def _read(
     textured ground. A position may lie outside the picture, and means the border's colour: where motion is no pure
     shift, what is lost by adding up the steps of a trajectory may lead out of it.
     """
-    picture, corner = _readable(picture, rows, some)
+    picture, (left, top) = _readable(picture, rows, some)
     x, y = np.zeros((2, -(-len(some) // MAP_WIDTH), MAP_WIDTH), np.float32)
-    _positions(rows, some, *map(np.float32, corner), x.reshape(-1), y.reshape(-1))
+    _positions(rows, some, np.float32(left), np.float32(top), x.reshape(-1), y.reshape(-1))
     how = cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR
     return cv2.remap(picture, x, y, how, borderMode=cv2.BORDER_REPLICATE).reshape(-1, 3)
 
