@@ -21,7 +21,7 @@ from cleanplate.imaging.frame import Picture, box_around
 from cleanplate.imaging.pixels import to_samples
 
 # Flow is estimated in a window around the holes that goes on for so many widths of the fit's own window.
-MARGIN = 1.5
+MARGIN = 2.0
 # On frames whose shorter side is about that; larger ones are made smaller.
 FLOW_PX = 480
 # It is followed at points that are so far apart at least, in pixels of what it is estimated on.
