@@ -472,7 +472,13 @@ def test_without_torch_a_thing_is_followed_and_removed_and_what_learns_says_what
     before = {path.name for path in shot.iterdir()}
     assert ended("inpaint shot.mp4 followed.mkv -o without.mp4 carry --save-every-s 0") == (0, "")
     (shot / "without.mp4").unlink()
-    for words in ("inpaint shot.mp4 mask.mkv -o x.mp4", "inpaint shot.mp4 mask.mkv -o x.mp4 dip", "demo -o x"):
+    assert ended("inpaint shot.mp4 mask.mkv -o without.mp4") == (0, "")
+    (shot / "without.mp4").unlink()
+    for words in (
+        "inpaint shot.mp4 mask.mkv -o x.mp4 --learn.networks 1",
+        "inpaint shot.mp4 mask.mkv -o x.mp4 dip",
+        "demo -o x",
+    ):
         code, said = ended(words)
         assert code == 2
         assert said.startswith("cleanplate: torch is not installed; ")

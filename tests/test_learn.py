@@ -1,5 +1,7 @@
 from dataclasses import replace
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,15 @@ from torch import Tensor
 
 from cleanplate import METHODS, Clip, InputError, Step, inpaint
 from cleanplate.config import LearnConfig
-from cleanplate.imaging.smooth import paint, shrink
+from cleanplate.imaging.frame import Frame
+from cleanplate.imaging.pixels import channels_last
+from cleanplate.imaging.smooth import paint
 from cleanplate.metrics import psnr_db
-from cleanplate.unseen.frame import crop_around
+from cleanplate.paper.budget import Budget
+from cleanplate.runtime.options import RunOptions
+from cleanplate.unseen.frame import crop_around, fill_frame
 from cleanplate.unseen.learn import key_frame
-from cleanplate.unseen.patches import PyramidLevel, add_detail
+from cleanplate.unseen.patches import frames_to_look_in, sources_of_hole
 from tests.conftest import panning
 
 
@@ -35,7 +41,7 @@ def test_a_logo_before_a_camera_that_stands_still_is_learned_once_and_stays_stil
     steps: list[Step] = []
     plate = inpaint(Clip((wall + noise).clamp(0, 1), hole), max_steps=40, device="cpu", on_step=steps.append)
     assert torch.equal(plate.provenance == 2, hole)
-    assert {step.fit for step in steps if step.stage == "learn"} == {"key-000"}
+    assert [step.done / step.total for step in steps if step.stage == "learn"] == [1.0]  # one frame, the others follow
     inside = torch.where(hole, plate.frames, 0.0)
     moves = (inside[1:] - inside[:-1]).abs().sum() / hole[1:].expand(-1, 3, -1, -1).sum()
     assert float(moves) < 0.01  # the noise of the shot itself is 0.011
@@ -67,8 +73,9 @@ def test_seeds_differ_and_the_same_seed_does_not() -> None:
 def test_small_regions_need_no_network() -> None:
     hole = box(2, (96, 128), slice(40, 47), slice(50, 57))
     steps: list[Step] = []
-    plate = inpaint(Clip(panning(2, (96, 128), step=(0, 0)), hole), device="cpu", on_step=steps.append)
-    assert not any(step.stage == "learn" for step in steps)
+    method = replace(METHODS["carry-learn"], learn=LearnConfig(networks=1))
+    plate = inpaint(Clip(panning(2, (96, 128), step=(0, 0)), hole), method, device="cpu", on_step=steps.append)
+    assert not any(step.fit for step in steps)
     assert torch.equal(plate.provenance == 2, hole)
 
 
@@ -91,84 +98,115 @@ def test_a_crop_goes_around_the_region_and_stays_in_the_frame() -> None:
     assert crop_around(unseen, 0.1) == (slice(32, 188), slice(202, 300))
 
 
-def test_detail_continues_a_pattern_that_the_network_made_soft() -> None:
-    truth = stripes(64, 96)
-    hole = box(1, (64, 96), slice(20, 44), slice(30, 62))
-    soft = paint(torch.where(hole, float("nan"), truth), hole)
-    made, _ = shrink(soft, torch.zeros_like(hole))
-    out = add_detail(
-        torch.where(hole, float("nan"), truth), hole, made, patch_px=7, texture_weight=1.0, guide_weight=0.0
+def found(picture: np.ndarray, hole: np.ndarray, **more: Any) -> np.ndarray:
+    """The picture with its hole filled from itself, or from what else is given in front of it."""
+    pictures, unseen = picture[None], hole[None]
+    places = sources_of_hole(pictures, unseen, **{"patch_px": 7, "seed": 0, **more})
+    assert places is not None
+    out = picture.copy()
+    out[hole] = pictures[tuple(places.T)]
+    return out
+
+
+def striped(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Stripes in bytes, and a hole in them."""
+    truth = np.rint(255 * channels_last(stripes(height, width)[0].numpy())).astype(np.uint8)
+    hole = np.zeros((height, width), bool)
+    hole[20:44, 30:62] = True
+    return truth, hole
+
+
+def test_patches_continue_a_pattern_and_what_is_hidden_is_never_read() -> None:
+    truth, hole = striped(64, 96)
+    filled = [found(np.where(hole[..., None], np.uint8(level), truth), hole) for level in (0, 255)]
+    np.testing.assert_array_equal(filled[0], filled[1])
+    np.testing.assert_array_equal(filled[0][~hole], truth[~hole])
+    error = (filled[0].astype(float) - truth)[hole]
+    assert (error**2).mean() < 65
+
+
+def test_every_pixel_is_a_copy_of_a_known_one() -> None:
+    truth, hole = striped(65, 97)
+    unseen = np.stack([hole, np.roll(hole, 9, 1)])
+    places = sources_of_hole(np.stack([truth, truth[::-1]]), unseen, patch_px=5, seed=1)
+    assert places is not None
+    assert places.shape == (hole.sum(), 3)
+    assert not unseen[tuple(places.T)].any()
+    assert set(places[:, 0]) <= {0, 1}
+
+
+def test_what_only_another_frame_shows_is_found_there() -> None:
+    """A disc is half hidden; another frame shows a whole one, elsewhere."""
+    ground = np.random.default_rng(0).integers(90, 110, (2, 96, 128, 3)).astype(np.uint8)
+    pictures = np.stack(
+        [cv2.circle(one, at, 15, (250, 40, 40), -1) for one, at in zip(ground, ((64, 48), (50, 40)), strict=True)]
     )
-    assert torch.equal(torch.where(hole, 0.0, out), torch.where(hole, 0.0, truth))
-    assert psnr_db(out, truth, hole) > psnr_db(soft, truth, hole) + 10
+    unseen = np.zeros((2, 96, 128), bool)
+    unseen[0, 50:66, 46:82] = True
+    errors = []
+    for count in (1, 2):
+        places = sources_of_hole(pictures[:count], unseen[:count], patch_px=7, seed=0)
+        assert places is not None
+        wrong = pictures[tuple(places.T)].astype(float) - pictures[0][unseen[0]]
+        errors.append((wrong**2).mean())
+    assert errors[1] < 0.5 * errors[0]
 
 
-def test_detail_follows_the_network_where_surroundings_would_do_otherwise() -> None:
-    """Left black, right white: the hole between is what the network says, in either case."""
-    frame = torch.zeros(1, 3, 48, 96)
-    frame[..., 48:] = 1
-    hole = box(1, (48, 96), slice(12, 36), slice(32, 64))
-    for level in (0.0, 1.0):
-        made = torch.where(hole, level, frame)
-        out = add_detail(frame, hole, made, patch_px=7, texture_weight=0.0, guide_weight=1.0)
-        assert float(out[hole.expand_as(out)].mean()) == pytest.approx(level, abs=0.1)
+def test_a_guide_decides_where_surroundings_would_do_otherwise() -> None:
+    """Left black, right white: the hole between is what the guide says, in either case."""
+    frame = np.zeros((48, 96, 3), np.uint8)
+    frame[:, 48:] = 255
+    hole = np.zeros((48, 96), bool)
+    hole[12:36, 32:64] = True
+    for level in (0, 255):
+        guide = np.where(hole[..., None], np.uint8(level), frame)[::2, ::2].copy()
+        filled = found(frame, hole, guide=guide, guide_weight=30.0)
+        assert filled[hole].mean() == pytest.approx(level, abs=50)
 
 
-def test_the_liveliness_of_the_surroundings_has_a_say() -> None:
-    frame = panning(1, (64, 120))
-    frame[..., :40] = 0.5
-    hole = box(1, (64, 120), slice(20, 44), slice(66, 94))
-    smooth = paint(frame, hole)
-
-    def spread(texture: float) -> float:
-        out = add_detail(frame, hole, smooth, patch_px=7, texture_weight=texture, guide_weight=0.0)
-        return float(out[hole.expand_as(out)].std())
-
-    assert spread(30.0) > 1.02 * spread(0.0)  # the flattest patches are not taken
-
-
-def test_of_patches_that_look_alike_the_one_with_the_networks_colour_is_taken(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    levels: list[PyramidLevel] = []
-    vote = PyramidLevel.vote
-    monkeypatch.setattr(
-        PyramidLevel, "vote", lambda self, *args, **more: levels.append(self) or vote(self, *args, **more)
-    )
-    frame, hole = torch.full((1, 3, 40, 80), 0.5), box(1, (40, 80), slice(12, 28), slice(30, 46))
-    made = torch.where(hole, 0.9, torch.linspace(0, 1, 80).expand(1, 3, 40, 80))
-    add_detail(frame, hole, made, patch_px=5, texture_weight=0.0, guide_weight=1.0)
-    level = levels[0]
-    inner = (
-        (level.targets % 80 > 32) & (level.targets % 80 < 43) & (level.targets // 80 > 14) & (level.targets // 80 < 25)
-    )
-    columns = level.anywhere()[0][inner] % 80
-    assert len(columns) == 100
-    assert float((columns - 0.9 * 79).abs().max()) <= 1
-
-
-def test_detail_without_a_whole_known_patch_is_the_networks_picture() -> None:
-    frame, made = torch.rand(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.25)
-    hole = torch.ones(1, 1, 8, 8, dtype=torch.bool)
+def test_where_no_patch_is_known_whole_there_is_no_source() -> None:
+    hole = np.ones((1, 8, 8), bool)
     hole[..., 0] = False
-    out = add_detail(frame, hole, made, patch_px=7, texture_weight=1.0, guide_weight=1.0)
-    assert torch.equal(out, torch.where(hole, made, frame))
+    assert sources_of_hole(np.zeros((1, 8, 8, 3), np.uint8), hole, patch_px=7, seed=0) is None
+
+
+def test_a_frame_that_hides_everything_stays_as_it_was_painted() -> None:
+    hole = box(2, (48, 64), slice(2, 48), slice(0, 64))
+    plate = inpaint(Clip(torch.full((2, 3, 48, 64), 0.5), hole), device="cpu")
+    assert bool((plate.provenance[hole] == 2).all())
+    assert float((plate.frames - 0.5).abs().max()) < 0.01
+
+
+def test_the_frame_itself_is_looked_in_first_and_others_are_spread() -> None:
+    assert list(frames_to_look_in(41, 20, 4)) == [20, 0, 13, 27]
+    assert list(frames_to_look_in(2, 1, 4)) == [1, 0]
+    assert list(frames_to_look_in(9, 0, 1)) == [0]
+
+
+def test_frames_of_more_than_8_bits_are_copied_from_as_they_are() -> None:
+    """What is compared is bytes, what is copied is not."""
+    picture = (np.random.default_rng(0).random((64, 80, 3)) * 0.1).astype(np.float16)
+    frame = Frame(0, picture, np.zeros((64, 80), np.uint8))
+    left = np.zeros((1, 64, 80), bool)
+    left[0, 20:40, 30:50] = True
+    known = {tuple(one) for one in picture[~left[0]].tolist()}
+    fill_frame([frame], left, 0, METHODS["carry-learn"], RunOptions(), Budget(), name=None)
+    assert {tuple(one) for one in frame.picture[left[0]].tolist()} <= known
 
 
 @pytest.mark.parametrize("patch_px", [0, 5])
-def test_large_regions_are_searched_near_what_the_coarser_size_found(
-    patch_px: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cleanplate.unseen.patches.ALL_PAIRS", 200_000)
+def test_a_network_decides_what_goes_where_if_it_is_asked(patch_px: int) -> None:
     truth = stripes(160, 224, period=16)
     hole = box(1, (160, 224), slice(50, 110), slice(70, 150))
     method = METHODS["carry-learn"]
-    learn = replace(method.learn, patch_px=patch_px, network_px=2000)
+    learn = replace(method.learn, patch_px=patch_px, network_px=2000, networks=1)
+    steps: list[Step] = []
     plate = inpaint(
-        Clip(torch.where(hole, 0.0, truth), hole), replace(method, learn=learn), max_steps=150, device="cpu"
-    )
-    smooth = paint(truth, hole)
-    gain = psnr_db(plate.frames, truth, hole) - psnr_db(smooth, truth, hole)
+        Clip(torch.where(hole, 0.0, truth), hole), replace(method, learn=learn), max_steps=150, device="cpu",
+        on_step=steps.append,
+    )  # fmt: skip
+    assert "key-000" in {step.fit for step in steps}
+    gain = psnr_db(plate.frames, truth, hole) - psnr_db(paint(truth, hole), truth, hole)
     assert gain > (6 if patch_px else 1)
 
 
@@ -178,7 +216,9 @@ def test_what_makes_no_learning() -> None:
         {"patch_px": 4},
         {"ensemble_size": 1},
         {"min_area_share": 2.0},
-        {"texture_weight": -1.0},
+        {"networks": -1},
+        {"frames": 0},
+        {"guide_weight": -1.0},
         {"thin_px": -1},
     ):
         with pytest.raises(InputError, match=f"learn.{next(iter(wrong))} is"):

@@ -91,7 +91,7 @@ def begin(method: Method, run: RunOptions, digest: Callable[[], str]) -> None:
     """
     check_name(run.device)
     place = run.device
-    if method.learns:
+    if method.has_networks:
         check_torch("a method that learns")
         if not method.carries or run.device not in ("auto", "cpu"):  # else torch is loaded once there is work for it
             place = str(find_device(run.device))
@@ -108,5 +108,5 @@ def describe(digest: str, method: Method, run: RunOptions, device: str) -> dict[
         "seed": str(run.seed),
         "device": device,
         "budget": f"{run.max_steps} {run.max_seconds}",
-        "version": ", ".join(with_these + ([f"torch {version('torch')}"] if method.learns else [])),
+        "version": ", ".join(with_these + ([f"torch {version('torch')}"] if method.has_networks else [])),
     }

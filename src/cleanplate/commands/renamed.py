@@ -14,7 +14,6 @@ RENAMED = {
         "learn.small": "learn.min-area-share",
         "learn.copies": "learn.ensemble-size",
         "learn.boldness": "learn.network-blend",
-        "learn.texture": "learn.texture-weight",
         "learn.guidance": "learn.guide-weight",
         "fit.look-every": "fit.eval-every",
         "fit.keep": "fit.output",

@@ -1,12 +1,13 @@
-"""Learn what is hidden: all of it, as the paper does, or only what no frame shows.
+"""Make up what no frame shows.
 
-After carrying, most of a hole is filled with real pixels. What is left is learned in one frame, the one with most of
-it, and then carried to the others as if that frame had shown it; then in the next frame, until nothing is left. What is
-made up is made up once, so it holds together over time.
+After carrying, most of a hole is filled with real pixels. What is left is made up in one frame, the one with most of
+it (frame.py), and then carried to the others as if that frame had shown it; then in the next frame, until nothing is
+left. What is made up is made up once, so it holds together over time.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -21,8 +22,10 @@ from cleanplate.carry.shapes import square
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.config import CarryConfig, Method
 from cleanplate.imaging.frame import Frame
-from cleanplate.paper.budget import Budget, part_of
+from cleanplate.paper.budget import PARTS, Budget, part_of
+from cleanplate.progress import tell
 from cleanplate.runtime.options import RunOptions
+from cleanplate.unseen.frame import fill_frame
 
 
 @dataclass(frozen=True)
@@ -63,27 +66,32 @@ def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions,
         earlier = [] if before is None else [before]
         left = np.stack([linked.frame.unseen for linked in earlier + block])
         left[: len(earlier)] = False  # what was made up there is a source now
-        most = float(left.sum())
+        most = int(left.sum())
+        before_it, after_it = (journal.count + more for more in (0, len(block)))
+        shares = partial(_share_done, most=most, block=(before_it, after_it), total=max(total, after_it))
         if earlier and most:
             carry_on(earlier + block, left, method.carry)
         while most and not budget.spent and (key := key_frame(left, method.learn.thin_px)) is not None:
-            frame = (earlier + block)[key].frame
-            shares = [1 - float(left.sum()) / most, 1 - float(left.sum() - left[key].sum()) / most]
-            first, last = (
-                (journal.count + share * len(block)) / max(total, journal.count + len(block)) for share in shares
-            )
+            now = int(left.sum())
+            first, last = (shares(now - less) for less in (0, int(left[key].sum())))
             mine = replace(run, seed=run.seed + number, on_step=part_of(run.on_step, first, last))
-            from cleanplate.unseen.frame import learn_frame  # torch, which is not needed where all was carried
-
-            learn_frame(frame, left[key], method, mine, budget, name=f"key-{number:03}")
+            name = f"key-{number:03}" if number < method.learn.networks else None
+            fill_frame([linked.frame for linked in earlier + block], left, key, method, mine, budget, name=name)
             number += 1
             left[key] = False
             if left.any():
                 carry_on(earlier + block, left, method.carry)
+            tell(run.on_step, "learn", round(shares(int(left.sum())) * PARTS), PARTS)
         before = LinkedFrame(block[-1].frame.copy(), block[-1].boundary, backward=block[-1].backward)
         more = len(block) == method.carry.window(block[-1].frame.size)
         journal.note(block, LearnBorder(number, budget) if more else None, elapsed_s=budget.learned_s)
         yield from (linked.frame for linked in block)
+
+
+def _share_done(left: int, *, most: int, block: tuple[int, int], total: int) -> float:
+    """Of a shot of `total` frames, when of the `most` pixels of a block so many are left; it begins and ends there."""
+    begin, end = block
+    return (begin + (1 - left / most) * (end - begin)) / total
 
 
 def window_of(frames: Iterator[LinkedFrame], config: CarryConfig) -> list[LinkedFrame]:
