@@ -150,7 +150,7 @@ def test_the_shadow_goes_with_the_thing_and_is_told_of(
 
 
 def test_what_was_found_and_left_is_told_of() -> None:
-    done = Cleaned(60, (192, 384), 0.123, 0.9, 0.1, effects=0.013, effects_left=0.12, elapsed_s=3.14)
+    done = Cleaned(60, (192, 384), 0.123, 0.9, 0.1, 0.0, effects=0.013, effects_left=0.12, elapsed_s=3.14)
     assert summary(done, "shadows") == (
         "60 frames of 384x192; 12.3% was hidden, of it 90.0% carried from other frames and 10.0% made up; 1.3% more "
         "went with it (its shadow, and what the mask missed); of what was found 12.0% was left: no frame shows what is "

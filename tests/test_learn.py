@@ -17,7 +17,7 @@ from cleanplate.paper.budget import Budget
 from cleanplate.runtime.options import RunOptions
 from cleanplate.unseen.frame import crop_around, fill_frame
 from cleanplate.unseen.learn import key_frame
-from cleanplate.unseen.patches import frames_to_look_in, sources_of_hole
+from cleanplate.unseen.patches import copies_for_hole, frames_to_look_in
 from tests.conftest import panning
 
 
@@ -101,10 +101,10 @@ def test_a_crop_goes_around_the_region_and_stays_in_the_frame() -> None:
 def found(picture: np.ndarray, hole: np.ndarray, **more: Any) -> np.ndarray:
     """The picture with its hole filled from itself, or from what else is given in front of it."""
     pictures, unseen = picture[None], hole[None]
-    places = sources_of_hole(pictures, unseen, **{"patch_px": 7, "seed": 0, **more})
-    assert places is not None
+    copies = copies_for_hole(pictures, unseen, **{"patch_px": 7, "seed": 0, **more})
+    assert copies is not None
     out = picture.copy()
-    out[hole] = pictures[tuple(places.T)]
+    out[hole] = np.clip(np.rint(pictures[tuple(copies.places.T)] + copies.correction), 0, 255)
     return out
 
 
@@ -128,8 +128,9 @@ def test_patches_continue_a_pattern_and_what_is_hidden_is_never_read() -> None:
 def test_every_pixel_is_a_copy_of_a_known_one() -> None:
     truth, hole = striped(65, 97)
     unseen = np.stack([hole, np.roll(hole, 9, 1)])
-    places = sources_of_hole(np.stack([truth, truth[::-1]]), unseen, patch_px=5, seed=1)
-    assert places is not None
+    copies = copies_for_hole(np.stack([truth, truth[::-1]]), unseen, patch_px=5, seed=1)
+    assert copies is not None
+    places = copies.places
     assert places.shape == (hole.sum(), 3)
     assert not unseen[tuple(places.T)].any()
     assert set(places[:, 0]) <= {0, 1}
@@ -145,9 +146,9 @@ def test_what_only_another_frame_shows_is_found_there() -> None:
     unseen[0, 50:66, 46:82] = True
     errors = []
     for count in (1, 2):
-        places = sources_of_hole(pictures[:count], unseen[:count], patch_px=7, seed=0)
-        assert places is not None
-        wrong = pictures[tuple(places.T)].astype(float) - pictures[0][unseen[0]]
+        copies = copies_for_hole(pictures[:count], unseen[:count], patch_px=7, seed=0)
+        assert copies is not None
+        wrong = pictures[tuple(copies.places.T)].astype(float) - pictures[0][unseen[0]]
         errors.append((wrong**2).mean())
     assert errors[1] < 0.5 * errors[0]
 
@@ -167,7 +168,7 @@ def test_a_guide_decides_where_surroundings_would_do_otherwise() -> None:
 def test_where_no_patch_is_known_whole_there_is_no_source() -> None:
     hole = np.ones((1, 8, 8), bool)
     hole[..., 0] = False
-    assert sources_of_hole(np.zeros((1, 8, 8, 3), np.uint8), hole, patch_px=7, seed=0) is None
+    assert copies_for_hole(np.zeros((1, 8, 8, 3), np.uint8), hole, patch_px=7, seed=0) is None
 
 
 def test_a_frame_that_hides_everything_stays_as_it_was_painted() -> None:
@@ -184,14 +185,16 @@ def test_the_frame_itself_is_looked_in_first_and_others_are_spread() -> None:
 
 
 def test_frames_of_more_than_8_bits_are_copied_from_as_they_are() -> None:
-    """What is compared is bytes, what is copied is not."""
-    picture = (np.random.default_rng(0).random((64, 80, 3)) * 0.1).astype(np.float16)
+    """What is compared is bytes, what is copied is not: all of this is one level of them."""
+    picture = (0.5 + np.random.default_rng(0).random((64, 80, 3)) / 600).astype(np.float16)
     frame = Frame(0, picture, np.zeros((64, 80), np.uint8))
     left = np.zeros((1, 64, 80), bool)
     left[0, 20:40, 30:50] = True
     known = {tuple(one) for one in picture[~left[0]].tolist()}
     fill_frame([frame], left, 0, METHODS["carry-learn"], RunOptions(), Budget(), name=None)
-    assert {tuple(one) for one in frame.picture[left[0]].tolist()} <= known
+    copied = {tuple(one) for one in frame.picture[left[0]].tolist()}
+    assert copied <= known
+    assert len(copied) > 30
 
 
 @pytest.mark.parametrize("patch_px", [0, 5])

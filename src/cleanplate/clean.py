@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from cleanplate.config import DEFAULT_METHOD, Encoding, Method, find_method
 from cleanplate.errors import InputError
-from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Frame
+from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, PAINTED, Frame
 from cleanplate.imaging.pixels import to_samples
 from cleanplate.imaging.visualise import provenance_to_grey
 from cleanplate.pipeline import begin, enough_memory, fill
@@ -36,6 +36,8 @@ class Cleaned:
     carried: float
     """Share of the hidden ones."""
     made_up: float
+    painted: float
+    """By an artist (`video.references`)."""
     effects: float
     """Share of all pixels that was changed outside the mask, because of what the thing does there."""
     effects_left: float
@@ -62,7 +64,7 @@ def clean(
         method: as `plate.inpaint` takes it.
         run: seed, device, budget, work folder, and who is told of every step.
         provenance: where to write where each pixel comes from: black known, grey carried (64 outside the mask, as an
-            effect of the thing, 128 in it), white made up.
+            effect of the thing, 128 in it, 192 painted by an artist), white made up.
         effects_mask: where to write what was changed outside the mask, white.
         encoding: codec and quality.
         on_frame: given every frame as it is read. Its picture changes in place as it is filled, until it is written.
@@ -81,7 +83,7 @@ def clean(
                 on_frame(frame)
             yield frame
 
-    counts, pixels, effects, left, number = np.zeros(2, int), 0, 0, 0, 0
+    counts, pixels, effects, left, number = np.zeros(3, int), 0, 0, 0, 0
     with enough_memory(), ExitStack() as stack:
         like = {"like": shot.video, "span": shot.span, "fps": shot.fps}
         out = stack.enter_context(open_writer(output, encoding=encoding, **like))
@@ -89,15 +91,16 @@ def clean(
         kinds, found = (path and stack.enter_context(beside(path)) for path in (provenance, effects_mask))
         for number, frame in enumerate(fill(frames(), method, run, total=shot.total), 1):
             whole = frame.pasted()
-            out.write(to_samples(whole.picture, wide=True), whole.hole)
-            kind = whole.provenance
+            painted = np.zeros(whole.size, bool) if whole.painted is None else whole.painted
+            out.write(to_samples(whole.picture, wide=True), whole.hole | painted)
+            kind = np.where(painted & ~whole.hole, np.uint8(PAINTED), whole.provenance)
             changed = np.zeros(kind.shape, bool) if whole.effects is None else whole.effects.where
             if kinds:
                 kinds.write(_as_picture(provenance_to_grey(kind, changed)))
             if found:
                 found.write(_as_picture(changed * np.uint8(255)))
             masked = kind if whole.effects is None else np.where(changed, KNOWN, kind)
-            counts += [np.count_nonzero(masked == one) for one in (CARRIED, MADE_UP)]
+            counts += [np.count_nonzero(masked == one) for one in (CARRIED, MADE_UP, PAINTED)]
             pixels += kind.size
             effects += np.count_nonzero(changed)
             left += 0 if whole.effects is None else whole.effects.left
@@ -105,7 +108,7 @@ def clean(
         if not number:
             raise InputError(f"{shot.video} has no frames", "at least one is needed", "check the file")
     hidden = int(counts.sum())
-    carried, made_up = (counts / max(1, hidden)).tolist()
+    carried, made_up, by_hand = (counts / max(1, hidden)).tolist()
     elapsed_s = time.perf_counter() - started + run.work_dir.earlier_s
     return Cleaned(
         number,
@@ -113,6 +116,7 @@ def clean(
         hidden / pixels,
         carried,
         made_up,
+        painted=by_hand,
         effects=effects / pixels,
         effects_left=left / max(1, effects + left),
         elapsed_s=elapsed_s,
@@ -129,4 +133,7 @@ def digest(shot: Shot) -> str:
     for path in (shot.video, *shot.masks):
         for file in image_files(path) if path.is_dir() else [path]:
             seen.update(bytes.fromhex(sha256(file)))
-    return f"{shot.span} {shot.size} {shot.region} {shot.dilate_px} {shot.invert_mask} {seen.hexdigest()}"
+    for one in shot.references:
+        seen.update(bytes.fromhex(sha256(one.path)))
+    painted = [one.index for one in shot.references]
+    return f"{shot.span} {shot.size} {shot.region} {shot.dilate_px} {shot.invert_mask} {painted} {seen.hexdigest()}"

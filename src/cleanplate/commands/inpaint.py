@@ -2,7 +2,8 @@
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cleanplate.clean import Cleaned
     from cleanplate.imaging.frame import Frame
     from cleanplate.runtime.work_dir import WorkDir
+    from cleanplate.video.references import Reference
     from cleanplate.video.shot import Shot
     from cleanplate.video.timecode import Span
 
@@ -54,9 +56,13 @@ class Inpaint:
     """More masks; what any of them marks is removed."""
     invert_mask: bool = False
     """Black marks what to remove."""
+    reference: Annotated[tuple[str, ...], arg(metavar="FRAME:IMAGE")] = ()
+    """Frames as you have painted them, with nothing in the way (40:clean.png, or a folder of images with the number of
+    the frame in their names): what the mask hides there is taken from them, where they are not transparent, and carried
+    to other frames."""
     provenance: Annotated[Path | None, arg(metavar="PATH")] = None
     """Where to write where each pixel comes from: black known, grey carried (64 outside the mask, as an effect of the
-    thing, 128 in it), white made up."""
+    thing, 128 in it, 192 painted by you), white made up."""
     effects_mask: Annotated[Path | None, arg(metavar="PATH")] = None
     """Where to write, as a mask, what was changed outside MASK as an effect of the thing (--effects)."""
     encoding: Annotated[Encoding, arg(name="")] = ENCODING
@@ -97,7 +103,8 @@ class Inpaint:
         if self.effects_mask is not None and self.settings.effects.find == "off":
             given = "--effects-mask is given, and effects are off"
             raise InputError(given, "it is for what is found of them", "leave it out, or see --effects")
-        sources = [existing(path) for path in (self.video, self.mask, *self.extra_mask)]
+        painted = [path for _, path in named_frames(self.reference)]
+        sources = [existing(path) for path in (self.video, self.mask, *self.extra_mask, *painted)]
         check_output(self.output, overwrite=self.overwrite, sources=sources, encoding=self.encoding)
         for path in beside:
             check_output(path, overwrite=self.overwrite, sources=sources)
@@ -139,11 +146,61 @@ class Inpaint:
             region=self.region,
             dilate_px=self.dilate_px,
             invert_mask=self.invert_mask,
+            references=self.references(),
         )
+
+    def references(self) -> "tuple[Reference, ...]":
+        """The frames that were painted, in the part of the video."""
+        if not self.reference:
+            return ()
+        from cleanplate.commands.mask import frame_times_s
+        from cleanplate.track.marks import frame_at
+        from cleanplate.video.reader import fps_of
+        from cleanplate.video.references import Reference
+
+        fps = fps_of(self.video)
+        times_s = frame_times_s(self.video, fps)
+        first = frame_at(self.start, times_s, fps)
+        named = named_frames(self.reference)
+        return tuple(Reference(frame_at(when, times_s, fps) - first, path) for when, path in named)
 
     def span(self) -> "Span":
         """The part of the video."""
         return span_of(self.video, self.start, self.end)
+
+
+def named_frames(words: Sequence[str]) -> list[tuple[str, Path]]:
+    """The moments and images that FRAME:IMAGE, or folders of images with numbers in their names, stand for.
+
+    Raises:
+        InputError: no frame is named, or there is no such image.
+    """
+    from cleanplate.runtime.files import existing
+    from cleanplate.video.images import image_files
+    from cleanplate.video.timecode import moment
+
+    def is_moment(text: str) -> bool:
+        with contextlib.suppress(InputError):
+            moment(text)
+            return True
+        return False
+
+    found: list[tuple[str, Path]] = []
+    for word in words:
+        if Path(word).is_dir():
+            for file in image_files(Path(word)):
+                number = re.search(r"\d+$", file.stem)
+                if number is None:
+                    needed = "images in it end in the number of their frame"
+                    raise InputError(f"{file} names no frame", needed, f"call it {file.stem}-00040{file.suffix}")
+                found.append((number[0], file))
+            continue
+        # A timecode has colons too, and so may a path.
+        cuts = [at.start() for at in re.finditer(":", word) if is_moment(word[: at.start()])]
+        if not cuts:
+            raise InputError(f"--reference {word} names no frame", "FRAME:IMAGE is needed", f"write 40:{word}")
+        found.append((word[: cuts[-1]], existing(word[cuts[-1] + 1 :])))
+    return found
 
 
 def summary(done: "Cleaned", looked_for: WhichEffects) -> str:
@@ -154,6 +211,8 @@ def summary(done: "Cleaned", looked_for: WhichEffects) -> str:
         f"{done.hidden:.1%} was hidden, of it {done.carried:.1%} carried from other frames and {done.made_up:.1%} made "
         "up",
     ]
+    if done.painted:
+        said[-1] += f"; {done.painted:.1%} of it was painted by you"
     if done.effects or done.effects_left:
         them = "its shadow" if looked_for == "shadows" else "its shadow, reflections and the like"
         said.append(f"{done.effects:.1%} more went with it ({them}, and what the mask missed)")

@@ -16,8 +16,9 @@ from jaxtyping import Bool, Float16, Float32, Int64, Shaped, UInt8
 
 from cleanplate.runtime.compiled import compiled
 
-KNOWN, CARRIED, MADE_UP = 0, 1, 2
-"""Where a pixel comes from; MADE_UP also what is only filled smoothly so far."""
+KNOWN, CARRIED, MADE_UP, PAINTED = 0, 1, 2, 3
+"""Where a pixel comes from; MADE_UP also what is only filled smoothly so far. PAINTED by an artist is told of a result
+only: while a frame is worked on it is KNOWN."""
 
 Region = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
@@ -57,6 +58,8 @@ class Frame:
     """The frame that this is a region of; None if it is that itself."""
     corner: tuple[int, int] = (0, 0)
     """x, y of the region on the canvas."""
+    painted: Bool[np.ndarray, "H W"] | None = None
+    """What was hole, and an artist has painted: it is known, and was not so in the video."""
     effects: Effects | None = None
     """What the thing does outside its mask; None if nothing, or if nobody has looked."""
 
@@ -81,7 +84,8 @@ class Frame:
         inside = (slice(y, y + height), slice(x, x + width))
         part = self.provenance[inside].copy()
         self.provenance[:] = KNOWN
-        return Frame(self.index, self.picture[inside].copy(), part, self, (x, y))
+        painted = None if self.painted is None else self.painted[inside]
+        return Frame(self.index, self.picture[inside].copy(), part, self, (x, y), painted)
 
     def pasted(self) -> "Frame":
         """The whole frame, with what was done to this part of it."""
@@ -119,6 +123,8 @@ class Frame:
             where: they are.
             light: see Effects.
         """
+        if self.painted is not None:  # what was painted stays
+            light, where = light[~self.painted[where]], where & ~self.painted
         self.effects = Effects(where, self.picture[where], light)
         self.provenance[where] = MADE_UP
 

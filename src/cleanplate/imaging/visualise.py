@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP
+from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, PAINTED
 
-GREY = {KNOWN: 0, CARRIED: 128, MADE_UP: 255}
+GREY = {KNOWN: 0, CARRIED: 128, MADE_UP: 255, PAINTED: 192}
 """The grey value that pixels of a provenance are written as."""
 EFFECT_GREY = 64
 """That of a carried pixel outside the mask, changed as an effect of the thing; one that is made up is as any other."""
@@ -20,10 +20,10 @@ def provenance_to_grey(
     """A provenance as it is written.
 
     Args:
-        provenance: KNOWN, CARRIED or MADE_UP.
+        provenance: KNOWN, CARRIED, MADE_UP or PAINTED.
         effects: where it is of an effect of the thing, outside the mask; None is nowhere.
     """
-    grey = np.array([GREY[kind] for kind in (KNOWN, CARRIED, MADE_UP)], np.uint8)[provenance]
+    grey = np.array([GREY[kind] for kind in (KNOWN, CARRIED, MADE_UP, PAINTED)], np.uint8)[provenance]
     return grey if effects is None else np.where(effects & (provenance == CARRIED), np.uint8(EFFECT_GREY), grey)
 
 

@@ -16,7 +16,18 @@ from cleanplate.config import METHODS, Method, find_method
 from cleanplate.errors import InputError
 
 # Files are the studio's own business: nobody names a path here.
-FILES = ("video", "mask", "output", "extra-mask", "provenance", "effects-mask", "log-dir", "pictures", "settings-file")
+FILES = (
+    "video",
+    "mask",
+    "output",
+    "extra-mask",
+    "reference",
+    "provenance",
+    "effects-mask",
+    "log-dir",
+    "pictures",
+    "settings-file",
+)
 NOT_HERE = frozenset({*FILES, "method", "overwrite", "resume", "save-every-s"})
 TITLES = {
     "": "Reading, budget and machine",
@@ -24,7 +35,7 @@ TITLES = {
     "method": "What is done",
     "carry": "Carry",
     "effects": "What goes with the thing",
-    "learn": "Learn what no frame shows",
+    "learn": "Make up what no frame shows",
     "network": "Network",
     "loss": "Losses",
     "schedule": "Schedule",

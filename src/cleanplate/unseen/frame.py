@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Shaped, UInt8
 
 from cleanplate.config import Method
-from cleanplate.imaging.frame import Frame, box_around
+from cleanplate.imaging.frame import Frame, Picture, box_around
 from cleanplate.imaging.pixels import to_samples
 from cleanplate.paper.budget import Budget
 from cleanplate.runtime.options import RunOptions
-from cleanplate.unseen.patches import frames_to_look_in, sources_of_hole
+from cleanplate.unseen.patches import Copies, copies_for_hole, frames_to_look_in
 
 
 def fill_frame(
@@ -49,16 +49,22 @@ def fill_frame(
         pictures = np.stack([to_samples(frames[number].crop(rows, columns)) for number in numbers])
         settings = {"guide": guide, "guide_weight": config.guide_weight, "seed": run.seed}
         hidden = left[numbers, rows, columns]
-        found = budget.waited(lambda: sources_of_hole(pictures, hidden, patch_px=config.patch_px, **settings))
-    if found is not None:  # copies of what is held, not of its bytes
-        places = found[:, 1] + rows.start, found[:, 2] + columns.start
-        copied = held[hole]
-        for at, number in enumerate(numbers):
-            mine = found[:, 0] == at
-            copied[mine] = frames[number].picture[places[0][mine], places[1][mine]]
-        held[hole] = copied
+        found = budget.waited(lambda: copies_for_hole(pictures, hidden, patch_px=config.patch_px, **settings))
+    if found is not None:
+        held[hole] = _copied(found, [frames[number].picture[rows, columns] for number in numbers])
     elif guide is not None:
         _put(guide, hole, held)
+
+
+def _copied(found: Copies, pictures: Sequence[Picture]) -> Shaped[np.ndarray, "n 3"]:
+    """The pixels of the hole, copied from what is held, not from its bytes, and corrected."""
+    copied = np.empty(found.places.shape, np.float32)
+    for number, picture in enumerate(pictures):
+        mine = found.places[:, 0] == number
+        copied[mine] = picture[found.places[mine, 1], found.places[mine, 2]]
+    if pictures[0].dtype == np.uint8:
+        return np.clip(np.rint(copied + found.correction), 0, 255).astype(np.uint8)
+    return np.clip(copied + found.correction / 255, 0, 1)
 
 
 def _put(guide: UInt8[np.ndarray, "i j 3"], hole: Bool[np.ndarray, "h w"], held: np.ndarray) -> None:

@@ -4,7 +4,9 @@ What is filled looks like the shot wherever it is looked at closely: every patch
 patch (Wexler, Shechtman & Irani 2007). From coarse to fine, every such patch looks for the known one most like it, in
 this frame and in others, and every pixel of the hole becomes a mean of what the patches over it say, the most alike
 counting most; this is repeated a few times at every size. In the end every pixel is a copy of one known pixel, that of
-the patch over it which fits best: a mean of many would be soft, and look knitted.
+the patch over it which fits best: a mean of many would be soft, and look knitted. Only what is slow in it, over some
+pixels' width, is that of the mean, and beside the hole of what is known: where copies from different places meet, and
+where they meet what is known, there is no seam.
 
 The search is PatchMatch (Barnes et al. 2009): good matches are few and spread to neighbours; the rest is chance.
 
@@ -38,6 +40,8 @@ CONFIDENCE = 1.3
 QUANTILE, DECIDED = 0.75, 0.1
 # Farther from a patch's middle a pixel is less of it: two hundredths for every two pixels.
 OFF_CENTRE = 5
+# What is slow: wider than that (sigma).
+SLOW_PX = 2.0
 FARTHEST = 1 << 60
 
 Picture = UInt8[np.ndarray, "h w 3"]
@@ -45,7 +49,17 @@ Pictures = UInt8[np.ndarray, "t h w 3"]
 Places = Int32[np.ndarray, "h w 3"]
 
 
-def sources_of_hole(
+@dataclass(frozen=True)
+class Copies:
+    """What the pixels of a hole are made of, row by row."""
+
+    places: Int64[np.ndarray, "n 3"]
+    """Picture, row and column of the pixel that each is a copy of."""
+    correction: Float32[np.ndarray, "n 3"]
+    """In levels of bytes: what is to be added to the copy, so that there are no seams."""
+
+
+def copies_for_hole(
     pictures: Pictures,
     unseen: Bool[np.ndarray, "t h w"],
     *,
@@ -53,8 +67,8 @@ def sources_of_hole(
     seed: int,
     guide: UInt8[np.ndarray, "i j 3"] | None = None,
     guide_weight: float = 0.0,
-) -> Int64[np.ndarray, "n 3"] | None:
-    """Where each pixel of the hole of the first picture is to be copied from; None if no known patch is whole.
+) -> Copies | None:
+    """What each pixel of the hole of the first picture is to be made of; None if no known patch is whole.
 
     Args:
         pictures: the frame to be filled, and others of the shot.
@@ -63,9 +77,6 @@ def sources_of_hole(
         seed: of what is tried by chance.
         guide: what the first picture should look like, halved some times; all of it.
         guide_weight: of its colour in the middle of a patch, beside 1 for those of all pixels of the patch.
-
-    Returns:
-        picture, row and column for every pixel that is unseen in the first, row by row.
     """
     pyramid = [(np.ascontiguousarray(pictures), np.ascontiguousarray(unseen))]
     while _halve(pyramid[-1][1][0], guide):
@@ -88,7 +99,7 @@ def sources_of_hole(
             finer.begin_with(coarser)
         finer.improve(REPEATS[min(depth, len(REPEATS) - 1)], first=coarser is None)
         filled = finer.filled
-    return finer and finer.sources()
+    return finer and finer.copies()
 
 
 def _halve(hole: Bool[np.ndarray, "h w"], guide: UInt8[np.ndarray, "i j 3"] | None) -> bool:
@@ -231,12 +242,18 @@ class Level:
                 )  # fmt: skip
             self._vote(decided=repeat == repeats - 1)
 
-    def sources(self) -> Int64[np.ndarray, "n 3"]:
-        """The place that each pixel of the hole is to be copied from."""
+    def copies(self) -> Copies:
+        """What the hole is to be made of."""
         self._measure()
-        out = np.zeros((*self.hole.shape, 3), np.int64)
-        _best(self.touching, self.hole, self.match, self.distance, self.radius, out)
-        return out[self.hole]
+        # Beside the hole too, where it is known how far off the copies are.
+        around = cv2.dilate(self.hole.view(np.uint8), square(self.radius)) > 0
+        places = np.zeros((*self.hole.shape, 3), np.int64)
+        _best(self.touching, around, self.match, self.distance, self.radius, places)
+        self._vote(decided=False)
+        off = np.zeros((*self.hole.shape, 3), np.float32)
+        off[around] = self.filled[around].astype(np.float32) - self.pictures[tuple(places[around].T)]
+        slow, share = (cv2.GaussianBlur(one, (0, 0), SLOW_PX) for one in (off, around.astype(np.float32)))
+        return Copies(places[self.hole], slow[self.hole] / share[self.hole, None])
 
     def _compared(self) -> tuple[Picture, Picture, Pictures, Pictures, int, int]:
         return self.filled, self.guide, self.pictures, self.lows, self.guide_weight, self.radius

@@ -12,13 +12,12 @@ from jaxtyping import Bool, UInt8
 from cleanplate.errors import InputError
 from cleanplate.video.images import is_image
 from cleanplate.video.reader import stream_masks
-from cleanplate.video.resize import resize_and_crop
+from cleanplate.video.resize import resize_and_crop, same_aspect
 from cleanplate.video.timecode import Span
 
 log = logging.getLogger(__name__)
 
 WHITE = 127  # a mask pixel brighter than this is a hole
-SAME_ASPECT = 0.01  # a mask of another size is resized if the aspect ratios differ by less than this share
 SPECK_PX = 16  # in a mask of more than two grey values, as JPEG makes of them, spots of fewer pixels are dirt
 MOST_HIDDEN = 0.9  # share of all pixels; a mask of more is black where it should be white
 
@@ -106,7 +105,7 @@ def _check_shape(mask_shape: tuple[int, ...], shape: tuple[int, ...], mask: Path
     if mask_shape == shape:
         return
     given = f"the mask {mask} is {mask_shape[1]}x{mask_shape[0]} and {video} is {shape[1]}x{shape[0]}"
-    if abs(mask_shape[1] * shape[0] / (mask_shape[0] * shape[1]) - 1) > SAME_ASPECT:
+    if not same_aspect(mask_shape, shape):
         raise InputError(given, "they must show the same picture", "make the mask from the video, in its size")
     log.warning("%s; the mask is resized", given)
 

@@ -7,6 +7,13 @@ from jaxtyping import Shaped
 from cleanplate.errors import InputError
 from cleanplate.video.container import MOST_PX
 
+SAME_ASPECT = 0.01  # pictures show the same if their aspect ratios differ by less than this share
+
+
+def same_aspect(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether pictures of these (height, width) can be of the same."""
+    return abs(shape[1] * other[0] / (shape[0] * other[1]) - 1) <= SAME_ASPECT
+
 
 def check_size(size: tuple[int, int] | None) -> None:
     """Refuse a (height, width) that is none, or more than any picture has."""

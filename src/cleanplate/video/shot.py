@@ -20,6 +20,7 @@ from cleanplate.runtime.files import stamp
 from cleanplate.video.images import is_image
 from cleanplate.video.masks import Mask
 from cleanplate.video.reader import check_same_size, count_frames, peek, stream_frames
+from cleanplate.video.references import Reference, check_references
 from cleanplate.video.resize import check_size, resize_and_crop
 from cleanplate.video.timecode import Span
 
@@ -37,6 +38,7 @@ class Shot:
     region: Region | None
     dilate_px: int
     invert_mask: bool
+    references: tuple[Reference, ...]
 
     fps: float
     video_shape: tuple[int, int]
@@ -61,22 +63,27 @@ class Shot:
         holes = {mask: mask.holes(self.video_shape, self.size, self.dilate_px) for mask in masks}
         always = [next(holes[mask]) for mask in masks if mask.is_still]
         moving = [mask for mask in masks if not mask.is_still]
+        painted = {one.index: one for one in self.references}
         together = zip_longest(stream_frames(self.video, self.span), *(holes[mask] for mask in moving))
         for index, (picture, *hidden) in enumerate(together):
             for mask, hole in zip(moving, hidden, strict=True):
                 if picture is None or hole is None:
                     self._check_unchanged()
                     raise _unequal(mask.path, self.video, self.span)
+            reference = None
+            if index in painted:
+                reference = painted[index].read(self.video_shape, picture.dtype, self.size)
             if self.size is not None:
                 picture = resize_and_crop(picture, self.size)
             check_same_size(self.video, index, picture, self.shape)
-            frame = _frame(index, picture, np.logical_or.reduce(always + hidden))
+            frame = _frame(index, picture, np.logical_or.reduce(always + hidden), reference)
             yield frame if self.region is None else frame.region(self.region)
             tell(on_step, "read", index + 1, max(self.total, index + 1))
         self._check_unchanged()
 
     def _check_unchanged(self) -> None:
-        for path, before in zip((self.video, *self.masks), self.stamps, strict=True):
+        paths = self.video, *self.masks, *(one.path for one in self.references)
+        for path, before in zip(paths, self.stamps, strict=True):
             if stamp(path) != before:
                 given = f"{path} has {'changed' if path.exists() else 'gone'} while it was read"
                 raise InputError(given, "what is read must stay as it is until all is done", "start again")
@@ -91,6 +98,7 @@ def open_shot(
     region: Region | None = None,
     dilate_px: int = DILATE_PX,
     invert_mask: bool = False,
+    references: tuple[Reference, ...] = (),
 ) -> Shot:
     """Look a video and its masks through.
 
@@ -102,12 +110,13 @@ def open_shot(
         region: only this is looked at and filled; the rest comes out as it is.
         dilate_px: radius the hole is grown by.
         invert_mask: black marks the hole.
+        references: frames whose hole an artist has painted.
 
     Raises:
         InputError: what cannot be read, or does not fit together.
     """
     check_size(size)
-    stamps = tuple(map(stamp, (video, *masks)))
+    stamps = tuple(map(stamp, (video, *masks, *(one.path for one in references))))
     if not masks:
         raise InputError("there is no mask", "white in a mask marks what to remove", "give one")
     first, fps, declared = peek(video, span)
@@ -119,11 +128,12 @@ def open_shot(
             total = count_frames(video, span)  # files may not say, or say what is not so
             if length != total:
                 raise _unequal(path, video, span)
+    check_references(references, video_shape, total)
     shape = size or video_shape
     if region is not None:
         _check_region(region, shape)
     return Shot(
-        video, masks, span, size, region, dilate_px, invert_mask,
+        video, masks, span, size, region, dilate_px, invert_mask, references,
         fps=fps, video_shape=video_shape, shape=shape, total=total, stamps=stamps,
     )  # fmt: skip
 
@@ -139,12 +149,21 @@ def _check_region(region: Region, shape: tuple[int, int]) -> None:
         )
 
 
-def _frame(index: int, picture: Shaped[np.ndarray, "H W 3"], hole: Bool[np.ndarray, "H W"]) -> Frame:
+def _frame(
+    index: int,
+    picture: Shaped[np.ndarray, "H W 3"],
+    hole: Bool[np.ndarray, "H W"],
+    reference: tuple[Shaped[np.ndarray, "H W 3"], Bool[np.ndarray, "H W"]] | None,
+) -> Frame:
+    painted = None
+    if reference is not None:
+        painted = hole & reference[1]
+        picture, hole = np.where(painted[..., None], reference[0], picture), hole & ~painted
     if picture.dtype == np.uint16:
         picture = (picture.astype(np.float32) / 65535).astype(np.float16)  # 11 bits: enough for video of 10
     elif not (picture.flags.writeable and picture.flags.owndata):
         picture = picture.copy()
-    return Frame(index, picture, hole.astype(np.uint8) * np.uint8(MADE_UP))
+    return Frame(index, picture, hole.astype(np.uint8) * np.uint8(MADE_UP), painted=painted)
 
 
 def _unequal(mask: Path, video: Path, span: Span) -> InputError:
