@@ -1,11 +1,16 @@
 """`carry-learn` where something is never shown: composed clips whose hole does not move, as behind a logo.
 
-The mask of the object's middle frame covers all frames of the truth. What the camera does not uncover in time is
-unseen; only there the figures are taken, of the same pixels for all.
+The mask of the object's middle frame covers all frames of the truth, or a quarter of the picture is hidden in ten of
+them. What the camera does not uncover in time is unseen; only there the figures are taken, of the same pixels for all.
+
+And real shots, from files to files: how long it takes, beside carrying alone.
 """
 
 import json
+import tempfile
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +21,8 @@ import torch
 from benchmarks.carry import machine, peak_memory_mb, timed
 from cleanplate import Clip, inpaint
 from cleanplate.baselines.fillers import telea
+from cleanplate.clean import Cleaned, clean
+from cleanplate.config import METHODS, NO_EFFECTS, Method
 from cleanplate.data.compose import Composed, read_composed
 from cleanplate.data.pairs import read_pairs
 from cleanplate.imaging.frame import MADE_UP
@@ -24,8 +31,13 @@ from cleanplate.imaging.tensors import to_tensors
 from cleanplate.imaging.visualise import tint
 from cleanplate.metrics import psnr_db
 from cleanplate.video.images import write_png
+from cleanplate.video.shot import open_shot
+from cleanplate.video.timecode import Span
 
 LEAST_UNSEEN = 50  # pixels; fewer say nothing
+LARGE_FRAMES, LARGE_SHARE = 10, 0.25  # how long the clips of large holes are, and what these hide of the picture
+REAL, REAL_FRAMES = ("goat", "camel", "blackswan"), 40
+TIMES, MORE_S = 3, 20  # what making up may take: so many times what carrying alone takes, and so many seconds
 COLUMNS = ("ours_db", "telea_db", "smooth_db")
 
 
@@ -38,7 +50,7 @@ def benchmark_learn(
     """
     rows = []
     print(f"{'clip':28}{'frames':>7}{'unseen':>8}{'ours':>8}{'Telea':>8}{'smooth':>8}{'seconds':>9}")
-    for composed in photographs() if data is None else pairs(data, lengths, only):
+    for composed in photographs() if data is None else [*pairs(data, lengths, only), *large(data, only)]:
         row = measure(composed, pictures)
         if row is None:
             continue
@@ -47,7 +59,8 @@ def benchmark_learn(
         print(f"{row['clip']:28}{row['frames']:7}{row['unseen_share']:8.1%}{figures}{row['seconds']:9.1f}", flush=True)
     gains = {name: sum(row["ours_db"] - row[name] for row in rows) / len(rows) for name in COLUMNS[1:]}
     print(f"mean gain: {gains['telea_db']:.2f} dB over Telea, {gains['smooth_db']:.2f} dB over the smooth fill")
-    report = {"machine": machine(), "peak_memory_mb": peak_memory_mb(), "clips": rows, "mean_gain": gains}
+    real = [measure_real(data, name) for name in REAL] if data is not None and not only else []
+    report = {"machine": machine(), "peak_memory_mb": peak_memory_mb(), "clips": rows, "mean_gain": gains, "real": real}
     out.write_text(json.dumps(report, indent=1) + "\n")
 
 
@@ -57,6 +70,41 @@ def pairs(data: Path, lengths: tuple[int, ...], only: tuple[str, ...]) -> Iterat
         for pair in read_pairs(data):
             if not only or pair["name"] in only:
                 yield static(read_composed(data, pair), length)
+
+
+def large(data: Path, only: tuple[str, ...]) -> Iterator[Composed]:
+    """The same behind a rectangle in the middle."""
+    for pair in read_pairs(data):
+        if not only or pair["name"] in only:
+            composed = read_composed(data, pair)
+            truth = composed.truth[:LARGE_FRAMES]
+            (height, width), side = truth.shape[2:], LARGE_SHARE**0.5
+            top, left = (round(length * (1 - side) / 2) for length in (height, width))
+            hole = torch.zeros(len(truth), 1, height, width, dtype=torch.bool)
+            hole[..., top : height - top, left : width - left] = True
+            name = f"{composed.name}, a quarter"
+            yield Composed(name, Clip(torch.where(hole, 0.0, truth), hole, composed.clip.fps), truth, hole)
+
+
+def measure_real(data: Path, name: str) -> dict[str, object]:
+    """Seconds for a part of a DAVIS shot, as the default does it and carrying alone."""
+    frames, masks = data / "davis/frames" / name, (data / "davis/masks" / name,)
+    shot = open_shot(frames, masks, Span(0, REAL_FRAMES))
+
+    def done(method: Method) -> tuple[Cleaned, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            return clean(shot, Path(folder) / "clean.mp4", method), time.perf_counter() - started
+
+    _, alone = done(replace(METHODS["carry"], effects=NO_EFFECTS))
+    cleaned, seconds = done(METHODS["carry-learn"])
+    within = seconds <= TIMES * alone + MORE_S
+    print(
+        f"{name}, {cleaned.frames} frames: {cleaned.made_up:.1%} made up; {seconds:.1f} s, carrying alone {alone:.1f}: "
+        f"{'within' if within else 'over'} {TIMES} times that and {MORE_S} s",
+        flush=True,
+    )
+    return {"shot": name, "made_up": cleaned.made_up, "seconds": seconds, "carry_s": alone, "within": within}
 
 
 def photographs() -> Iterator[Composed]:
