@@ -215,6 +215,22 @@ class FitConfig:
 
 
 @dataclass(frozen=True)
+class UnseenConfig:
+    """Who paints what no frame shows, if not patches of the shot (unseen/painters.py)."""
+
+    painter: str | None = None
+    """A TorchScript file of yours (big-lama.pt, migan_traced.pt or another that takes and gives the same): it paints a
+    few frames, what is painted is carried to the others."""
+    painter_kind: Literal["auto", "lama", "migan"] = "auto"
+    """What it takes and gives; auto knows the two files by what is in them."""
+    frames: int = 8
+    """So many frames at most, the first that are made up, are painted; of the others little is left."""
+
+    def __post_init__(self) -> None:
+        _check("unseen.frames", self.frames, self.frames >= 1, "at least 1")
+
+
+@dataclass(frozen=True)
 class LearnConfig:
     """How what no frame shows is made up once everything else is carried (the wing unseen/)."""
 
@@ -288,6 +304,7 @@ class Method:
     carry: CarryConfig = field(default_factory=CarryConfig)
     effects: Annotated[EffectsConfig, arg(name="")] = field(default_factory=EffectsConfig)
     """Removed with the thing; needs `carries`."""
+    unseen: UnseenConfig = field(default_factory=UnseenConfig)
     learn: LearnConfig = field(default_factory=LearnConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -297,7 +314,7 @@ class Method:
     @property
     def has_networks(self) -> bool:
         """Whether a network has a part in it."""
-        return self.learns and (not self.carries or self.learn.networks > 0)
+        return self.learns and (not self.carries or self.learn.networks > 0 or self.unseen.painter is not None)
 
     @property
     def needs_flow(self) -> bool:

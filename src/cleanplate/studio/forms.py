@@ -28,13 +28,16 @@ FILES = (
     "pictures",
     "settings-file",
 )
-NOT_HERE = frozenset({*FILES, "method", "overwrite", "resume", "save-every-s"})
+NOT_HERE = frozenset(
+    {*FILES, "unseen.painter", "unseen.painter-kind", "unseen.frames", "method", "overwrite", "resume", "save-every-s"}
+)
 TITLES = {
     "": "Reading, budget and machine",
     "encoding": "How the result is written",
     "method": "What is done",
     "carry": "Carry",
     "effects": "What goes with the thing",
+    "unseen": "Who paints what no frame shows",
     "learn": "Make up what no frame shows",
     "network": "Network",
     "loss": "Losses",

@@ -23,6 +23,7 @@ def fill_frame(
     budget: Budget,
     *,
     name: str | None,
+    painted: bool = False,
 ) -> None:
     """Fill one frame of a window, in place, with copies of pixels of that frame and others.
 
@@ -34,12 +35,20 @@ def fill_frame(
         run: the same.
         budget: what is left of it may be spent, and is taken off.
         name: what to save the network as that decides what goes where; None if there is to be none.
+        painted: whether the user's painter is asked instead.
     """
     config, unseen = method.learn, left[key]
     rows, columns = crop_around(unseen, config.margin)
     hole, held = unseen[rows, columns], frames[key].picture[rows, columns]
     guide = None
-    if name is not None and unseen.sum() >= config.min_area_share * unseen.size:
+    if painted and unseen.sum() >= config.min_area_share * unseen.size:
+        from cleanplate.unseen.painters import painted_guide  # torch, which patches do without
+
+        guide = budget.waited(lambda: painted_guide(to_samples(held), hole, method.unseen, run.device))
+        if guide.shape[:2] == hole.shape:  # as large as it is: nothing is to be added
+            _put(guide, hole, held)
+            return
+    elif name is not None and unseen.sum() >= config.min_area_share * unseen.size:
         from cleanplate.unseen.guide import learned_guide  # torch, which patches do without
 
         guide = learned_guide(held, hole, method, run, budget, name=name)
@@ -47,13 +56,21 @@ def fill_frame(
     if config.patch_px:
         numbers = frames_to_look_in(len(frames), key, config.frames)
         pictures = np.stack([to_samples(frames[number].crop(rows, columns)) for number in numbers])
-        settings = {"guide": guide, "guide_weight": config.guide_weight, "seed": run.seed}
+        settings = {
+            "guide": guide,
+            "guide_weight": PAINTED_WEIGHT if painted else config.guide_weight,
+            "seed": run.seed,
+        }
         hidden = left[numbers, rows, columns]
         found = budget.waited(lambda: copies_for_hole(pictures, hidden, patch_px=config.patch_px, **settings))
     if found is not None:
         held[hole] = _copied(found, [frames[number].picture[rows, columns] for number in numbers])
     elif guide is not None:
         _put(guide, hole, held)
+
+
+# What a painter has made small is what patches must look like.
+PAINTED_WEIGHT = 3.0
 
 
 def _copied(found: Copies, pictures: Sequence[Picture]) -> Shaped[np.ndarray, "n 3"]:

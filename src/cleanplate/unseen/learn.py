@@ -76,7 +76,9 @@ def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions,
             first, last = (shares(now - less) for less in (0, int(left[key].sum())))
             mine = replace(run, seed=run.seed + number, on_step=part_of(run.on_step, first, last))
             name = f"key-{number:03}" if number < method.learn.networks else None
-            fill_frame([linked.frame for linked in earlier + block], left, key, method, mine, budget, name=name)
+            painted = method.unseen.painter is not None and number < method.unseen.frames
+            window = [linked.frame for linked in earlier + block]
+            fill_frame(window, left, key, method, mine, budget, name=name, painted=painted)
             number += 1
             left[key] = False
             if left.any():
