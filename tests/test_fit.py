@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cleanplate import METHODS, Cancelled, Clip, InputError, Method, Plate, Step, inpaint
-from cleanplate.config import FitConfig, NetworkConfig, Schedule
+from cleanplate.config import FitConfig, LearnConfig, NetworkConfig, Schedule
 from cleanplate.imaging.flow import estimate
 from cleanplate.metrics import psnr_db
 from cleanplate.paper.fit import fit
@@ -21,6 +21,9 @@ from tests.conftest import panning, walking_hole
 
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
 FEW = {"dip": 4, "dip-vid": 30, "dip-vid-3dcn": 4, "dip-vid-flow": 30}
+
+
+WITH_NETWORKS = replace(METHODS["carry-learn"], learn=LearnConfig(networks=9))
 
 
 def small(name: str) -> Method:
@@ -179,7 +182,7 @@ def test_a_budget_is_shared_by_the_frames_of_dip(clip: Clip) -> None:
 
 def run(clip: Clip, name: str, work: WorkDir | None = None, stop_after: int | None = None) -> Plate:
     """A method with something to save in every step, or that is stopped after some."""
-    method, told = (METHODS[name] if name == "carry-learn" else small(name)), 0
+    method, told = small(name) if name in PAPERS else WITH_NETWORKS, 0
 
     def on_step(step: Step) -> None:
         nonlocal told

@@ -114,6 +114,11 @@ def _loaded(path: Path) -> Any:
         ) from None
 
 
+def _failed(path: Path, said: str) -> InputError:
+    needed = "it must take and give what its kind does"
+    return InputError(f"the painter {path} failed: {said}", needed, "see --unseen.painter-kind, or leave it out")
+
+
 def painted_guide(
     picture: UInt8[np.ndarray, "h w 3"], hole: Bool[np.ndarray, "h w"], config: UnseenConfig, device: str
 ) -> UInt8[np.ndarray, "i j 3"]:
@@ -135,12 +140,12 @@ def painted_guide(
     try:
         with torch.inference_mode():
             out = painter.paint(network.to(place), image, mask)
-        good = out.shape == image.shape and bool(torch.isfinite(out).all())
-        said = f"made {tuple(out.shape)} of {tuple(image.shape)}" if out.shape != image.shape else "made no numbers"
     except (RuntimeError, TypeError, AttributeError, torch.jit.Error) as error:  # TorchScript's own, of all sorts
-        good, said = False, (str(error).strip().splitlines() or [type(error).__name__])[-1][:200]
-    if not good:
-        needed = "it must take and give what its kind does"
-        raise InputError(f"the painter {path} failed: it {said}", needed, "see --unseen.painter-kind, or leave it out")
+        said = (str(error).strip().splitlines() or [type(error).__name__])[-1][:200]
+        raise _failed(path, said) from None
+    if out.shape != image.shape:
+        raise _failed(path, f"it made {tuple(out.shape)} of {tuple(image.shape)}")
+    if not bool(torch.isfinite(out).all()):
+        raise _failed(path, "it made no numbers")
     made = torch.where(mask > 0, out.clamp(0, 1), image)[0].permute(1, 2, 0)
     return np.rint(made.cpu().numpy() * 255).astype(np.uint8)
