@@ -40,15 +40,15 @@ def fill_frame(
     config, unseen = method.learn, left[key]
     rows, columns = crop_around(unseen, config.margin)
     hole, held = unseen[rows, columns], frames[key].picture[rows, columns]
-    guide = None
-    if painted and unseen.sum() >= config.min_area_share * unseen.size:
+    guide, large = None, unseen.sum() >= config.min_area_share * unseen.size
+    if painted and large:
         from cleanplate.unseen.painters import painted_guide  # torch, which patches do without
 
         guide = budget.waited(lambda: painted_guide(to_samples(held), hole, method.unseen, run.device))
         if guide.shape[:2] == hole.shape:  # as large as it is: nothing is to be added
             _put(guide, hole, held)
             return
-    elif name is not None and unseen.sum() >= config.min_area_share * unseen.size:
+    elif name is not None and large:
         from cleanplate.unseen.guide import learned_guide  # torch, which patches do without
 
         guide = learned_guide(held, hole, method, run, budget, name=name)

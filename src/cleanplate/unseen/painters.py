@@ -25,8 +25,6 @@ from cleanplate.errors import InputError
 from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.files import existing
 
-Network = Callable[[Any], Tensor]
-
 
 @dataclass(frozen=True)
 class Painter:
@@ -77,8 +75,9 @@ def check_painter(config: UnseenConfig) -> str:
     if config.painter is None:
         return ""
     path = existing(config.painter)
-    digest, _ = kind_of(path, config.painter_kind), _loaded(path)
-    return digest[0]
+    md5, _ = kind_of(path, config.painter_kind)
+    _loaded(path)
+    return md5
 
 
 def kind_of(path: Path, stated: str) -> tuple[str, Painter]:
