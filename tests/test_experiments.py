@@ -129,7 +129,7 @@ def test_medium_is_the_papers_methods_on_three_clips_for_ten_thousand_updates() 
 def test_cells_of_the_experiments() -> None:
     clips = ["a", "b", "c"]
     assert [cell.method for cell in plan("table1", "paper", clips)[:6]] == methods_of("table1")
-    assert len(plan("table2", "paper", clips, seeds=(0, 1), external={"huang": "x"})) == 3 * 2 * 7
+    assert len(plan("table2", "paper", clips, seeds=(0, 1), external={"huang": "x"})) == 3 * 2 * 8
     assert set(plan("fig7", "small", clips)) == set(plan("table2", "small", clips))
     windows = plan("fig10", "paper", clips, lengths=dict.fromkeys(clips, 37))
     assert {cell.window for cell in windows} == {1, 3, 5, 10, 15, 25, 37}
@@ -295,7 +295,7 @@ OURS, FILLERS = {"carry", LEARNS}, set(BASELINES)
         ("imaging/warp.py", {*PAPERS, *OURS}),
         ("imaging/homography.py", OURS),
         ("imaging/visualise.py", set()),
-        ("baselines/fillers.py", FILLERS),
+        *((path, FILLERS) for path in ("baselines/fillers.py", "baselines/volume.py")),
         ("experiments/features.py", {"dip-vid-flow with features"}),
         *((path, {*PAPERS, *OURS, *FILLERS}) for path in ("experiments/make.py", "data/compose.py")),
     ],

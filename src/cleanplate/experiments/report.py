@@ -27,7 +27,7 @@ TITLES = {
     "carry-learn": "carry-learn (ours)",
     "yu": "Yu et al. [48]",
     "wang": "Wang et al. [42]",
-    "newson": "Newson et al. [33]",
+    "newson": "Newson et al. [33], as read here",
     "huang": "Huang et al. [16]",
 }
 

@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float32, Int32, Int64, UInt8, UInt64
 
 from cleanplate.carry.shapes import square
 from cleanplate.imaging.pull_push import pull_push
+from cleanplate.runtime.chance import drawn, seeded
 from cleanplate.runtime.compiled import compiled
 
 # The coarsest level is that where no pixel of the hole is farther from what is known, in pixels, unless its frame were
@@ -84,7 +85,7 @@ def copies_for_hole(
     weight = 0.0 if guide is None else guide_weight
     filled = guide = _smooth(pyramid[-1][0][0], pyramid[-1][1][0]) if guide is None else guide
     lows = pyramid[-1][0]
-    state = np.array([88172645463325252 + 2654435761 * seed], np.uint64)
+    state = seeded(seed)
     finer: Level | None = None
     for depth, (shown, hidden) in enumerate(reversed(pyramid)):
         size = hidden.shape[1:]
@@ -299,18 +300,6 @@ def _apart(filled, guide, picture, low, guide_weight, radius, row, column, to_ro
 
 @compiled
 @no_type_check
-def _chance(state):
-    """A number of 31 bits (xorshift, Marsaglia 2003)."""
-    value = state[0]
-    value ^= value << np.uint64(13)
-    value ^= value >> np.uint64(7)
-    value ^= value << np.uint64(17)
-    state[0] = value
-    return np.int64(value >> np.uint64(33))
-
-
-@compiled
-@no_type_check
 def _measure(filled, guide, pictures, lows, guide_weight, radius, touching, known, match, distance, state):
     """How far matches are now; a match at random where there is none."""
     for row in range(touching.shape[0]):
@@ -318,7 +307,7 @@ def _measure(filled, guide, pictures, lows, guide_weight, radius, touching, know
             if not touching[row, column]:
                 continue
             if match[row, column, 0] < 0:
-                match[row, column] = known[_chance(state) % len(known)]
+                match[row, column] = known[drawn(state) % len(known)]
             frame, to_row, to_column = match[row, column]
             low = lows[frame]
             distance[row, column] = _apart(
@@ -354,13 +343,13 @@ def _search(
                     to_row, to_column = to_row + row - near_row, to_column + column - near_column
                 elif tried < 2 + restarts:
                     tried += 1
-                    frame, to_row, to_column = known[_chance(state) % len(known)]
+                    frame, to_row, to_column = known[drawn(state) % len(known)]
                 else:
                     frame = best_frame
-                    if _chance(state) % 2 == 0:
-                        frame = np.int32(_chance(state) % len(pictures))
-                    to_row = np.int32(best_row + _chance(state) % (2 * reach + 1) - reach)
-                    to_column = np.int32(best_column + _chance(state) % (2 * reach + 1) - reach)
+                    if drawn(state) % 2 == 0:
+                        frame = np.int32(drawn(state) % len(pictures))
+                    to_row = np.int32(best_row + drawn(state) % (2 * reach + 1) - reach)
+                    to_column = np.int32(best_column + drawn(state) % (2 * reach + 1) - reach)
                     reach //= 2
                 if not (0 <= to_row < height and 0 <= to_column < width and able[frame, to_row, to_column]):
                     continue

@@ -1,0 +1,145 @@
+"""Newson et al. 2014: patches of space and time."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from cleanplate.baselines.fillers import telea
+from cleanplate.baselines.newson import affine_step, aligned, completed, newson, to_the_middle
+from cleanplate.baselines.volume import ABSENT, HOLE, KNOWN, Volume, halved, textures_of
+from cleanplate.errors import InputError
+
+rng = np.random.default_rng(0)
+PHOTO = cv2.GaussianBlur(rng.integers(0, 256, (160, 200, 3)).astype(np.float32), (0, 0), 2)
+PHOTO = np.clip((PHOTO - 128) * 5 + 128, 0, 255).astype(np.uint8)
+HEIGHT, WIDTH = 48, 64
+
+
+def tensors(pictures: np.ndarray) -> Tensor:
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+
+
+def square_hole(frames: int, top: int = 16, left: int = 24, side: int = 12) -> Tensor:
+    hole = torch.zeros(frames, 1, HEIGHT, WIDTH, dtype=torch.bool)
+    hole[:, :, top : top + side, left : left + side] = True
+    return hole
+
+
+def psnr_db(filled: Tensor, truth: Tensor, hole: Tensor) -> float:
+    return float(-10 * ((filled - truth)[hole.expand_as(truth)] ** 2).mean().log10())
+
+
+def ripples(frames: int) -> np.ndarray:
+    """Waves that run to the right, 16 px long, and come again every eight frames."""
+    row, column = np.mgrid[:HEIGHT, :WIDTH]
+    waves = [128 + 100 * np.sin(2 * np.pi * (column / 16 - now / 8)) + 20 * np.sin(row / 5) for now in range(frames)]
+    return np.repeat(np.stack(waves)[..., None], 3, -1).round().astype(np.uint8)
+
+
+def test_what_moves_by_itself_goes_on_behind_the_hole() -> None:
+    truth, hole = tensors(ripples(12)), square_hole(12)
+    assert psnr_db(newson(truth, hole), truth, hole) > psnr_db(telea(truth, hole), truth, hole) + 6
+
+
+def test_what_another_frame_shows_is_found_where_the_camera_has_put_it() -> None:
+    pictures = np.stack([PHOTO[20 + k : 20 + k + HEIGHT, 10 + 4 * k : 10 + 4 * k + WIDTH] for k in range(20)])
+    truth, hole = tensors(pictures), square_hole(20, side=8)
+    assert psnr_db(newson(truth, hole), truth, hole) > 30
+    assert psnr_db(telea(truth, hole), truth, hole) < 20
+
+
+def test_an_affine_motion_is_taken_out() -> None:
+    motion = np.array([[1.02, 0.03, -2.5], [-0.02, 0.99, 1.5]])
+    here = cv2.cvtColor(PHOTO, cv2.COLOR_RGB2GRAY)
+    there = cv2.warpAffine(here, motion, here.shape[::-1], flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    nothing = np.zeros(here.shape, bool)
+    fitted = affine_step(here, there, nothing, nothing)
+    corners = np.array([[20, 20, 1], [180, 20, 1], [20, 140, 1], [180, 140, 1]], float)
+    assert np.abs(corners @ fitted[:2].T - corners @ motion.T).max() < 0.5
+    assert np.array_equal(affine_step(here, there, ~nothing, nothing), np.eye(3)), "nothing is seen, nothing is fitted"
+
+
+def test_the_hole_has_no_part_in_the_motion_of_the_whole() -> None:
+    pictures = np.stack([PHOTO[20 : 20 + HEIGHT, 10 + 3 * k : 10 + 3 * k + WIDTH] for k in range(5)])
+    hidden = square_hole(5, side=20)[:, 0].numpy()
+    maps = to_the_middle(pictures, hidden)
+    shown = [pictures, np.where(hidden[..., None], np.uint8(0), pictures)]
+    assert all(np.array_equal(*both) for both in zip(maps, to_the_middle(shown[1], hidden), strict=True))
+    assert [one[0, 2] for one in maps] == pytest.approx([-6, -3, 0, 3, 6], abs=0.3)
+
+
+def test_all_that_a_frame_shows_is_on_the_canvas() -> None:
+    pictures = np.stack([PHOTO[:HEIGHT, 20 * k : 20 * k + WIDTH] for k in range(5)])
+    hidden = square_hole(5)[:, 0].numpy()
+    maps = [np.array([[1.0, 0, 20 * k - 40], [0, 1, 0], [0, 0, 1]]) for k in range(5)]
+    colours, state, there = aligned(pictures, hidden, maps)
+    assert state.shape == (5, HEIGHT, WIDTH + 80)
+    assert [int(one[0, 2]) for one in there] == [0, 20, 40, 60, 80]
+    for number, one in enumerate(state):
+        inside = one[:, 20 * number : 20 * number + WIDTH]
+        assert np.array_equal(inside == HOLE, hidden[number])
+        assert not (inside == ABSENT).any()
+        assert np.count_nonzero(one != ABSENT) == HEIGHT * WIDTH
+        known = inside == KNOWN
+        assert np.array_equal(colours[number, :, 20 * number : 20 * number + WIDTH][known], pictures[number][known])
+
+
+def test_a_layer_is_filled_from_what_lies_around_it() -> None:
+    state = np.zeros((3, 24, 24), np.uint8)
+    state[:, 8:13, 8:13] = HOLE
+    volume = Volume(np.zeros((3, 24, 24, 3), np.uint8), state, np.zeros((3, 24, 24, 2), np.float32), 50.0, seed=0)
+    sizes = []
+    while volume.next_layer():
+        sizes.append(int(np.count_nonzero(volume.filling)))
+    assert sizes == [3 * 16, 3 * 8, 3 * 1]
+
+
+def test_texture_tells_what_colour_does_not() -> None:
+    flat = np.full((1, 32, 32, 3), 100, np.uint8)
+    striped = flat.copy()
+    striped[0, :, ::2] = 140
+    known = np.zeros((1, 32, 32), np.uint8)
+    assert textures_of(flat, known, 4).max() == 0
+    right, down = np.moveaxis(textures_of(striped, known, 4)[0, 8:24, 8:24], -1, 0)
+    assert right == pytest.approx(40)
+    assert down == pytest.approx(0)
+
+
+def test_half_as_large_only_what_is_known_whole_is_known() -> None:
+    colours, state = np.full((1, 9, 12, 3), 200, np.uint8), np.zeros((1, 9, 12), np.uint8)
+    state[0, 3, 5], colours[0, 3, 5] = HOLE, 0
+    state[0, :, 10:] = ABSENT
+    half, states = halved(colours, state)
+    assert states.shape == (1, 5, 6)
+    assert np.argwhere(states[0] == HOLE).tolist() == [[1, 2]]
+    assert (states[0, :, 5] == ABSENT).all()
+    assert (half[0][states[0] == KNOWN] == 200).all(), "what is hidden has no part in what is beside it"
+
+
+def test_the_seed_decides_what_chance_does() -> None:
+    colours = np.ascontiguousarray(np.stack([PHOTO[:HEIGHT, :WIDTH]] * 3))
+    state = np.zeros(colours.shape[:3], np.uint8)
+    state[:, 16:28, 20:32] = HOLE
+    one, again, other = (completed(colours, state, seed=seed).colours(1) for seed in (0, 0, 1))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_clips_shorter_than_a_patch_have_shorter_patches(count: int) -> None:
+    truth = tensors(np.stack([PHOTO[:HEIGHT, :WIDTH]] * count))
+    hole = square_hole(count, side=5)
+    filled = newson(torch.where(hole, 0.0, truth), hole)
+    assert torch.equal(filled[~hole.expand_as(truth)], truth[~hole.expand_as(truth)])
+    assert psnr_db(filled, truth, hole) > psnr_db(torch.where(hole, 0.0, truth), truth, hole)
+
+
+def test_nothing_known_whole_is_told() -> None:
+    truth = tensors(np.stack([PHOTO[:HEIGHT, :WIDTH]] * 5))
+    hole = torch.zeros(5, 1, HEIGHT, WIDTH, dtype=torch.bool)
+    hole[:, :, ::4] = True
+    with pytest.raises(InputError, match="newson"):
+        newson(truth, hole)
+    assert torch.equal(newson(truth, torch.zeros_like(hole)), truth), "no hole, nothing to do"
