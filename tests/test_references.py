@@ -69,7 +69,39 @@ def test_where_it_is_transparent_nothing_was_painted(shot_dir: Path) -> None:
     assert not hole[:, :32].any()
     assert hole[16:32, 32:44].all()
     assert frames[1].painted is not None
-    np.testing.assert_array_equal(frames[1].painted, frames[0].hole & ~hole)
+    assert not frames[1].painted[:, 32:].any()
+
+
+def beside_the_mask(path: Path, *, see_through: bool) -> Path:
+    """Red over the hole and five pixels to its right, one level from the frame elsewhere."""
+    picture = np.full((*SIZE, 4), 101, np.uint8)
+    picture[:, 20:49, :3], picture[..., 3] = (0, 0, 200), 255
+    if see_through:
+        picture[:, :16, 3] = 0
+    cv2.imwrite(str(path), picture)
+    return path
+
+
+@pytest.mark.parametrize("how", [{}, {"region": (10, 10, 50, 30)}])
+def test_what_says_itself_where_it_was_painted_goes_beyond_the_mask(
+    shot_dir: Path, how: dict[str, tuple[int, ...]]
+) -> None:
+    shot = opened(shot_dir, Reference(2, beside_the_mask(shot_dir / "clear.png", see_through=True)), **how)
+    clean(shot, shot_dir / "out", "carry", provenance=shot_dir / "kinds")
+    red = (read_image(shot_dir / "out/00002.png") == [200, 0, 0]).all(-1)
+    there = slice(10, 40) if how else slice(None)
+    assert red[there, 20:49].all()
+    assert np.count_nonzero(red) == red[there, 20:49].size
+    assert (read_image(shot_dir / "out/00002.png")[~red] == 100).all(), "what an export has changed is not painted"
+    np.testing.assert_array_equal(read_image(shot_dir / "kinds/00002.png")[..., 0] == 192, red)
+    assert not (read_image(shot_dir / "out/00001.png")[:, 46:] != 100).any(), (
+        "outside the mask of others nothing is put"
+    )
+
+
+def test_a_picture_without_transparency_stays_in_the_mask(shot_dir: Path) -> None:
+    frames = list(opened(shot_dir, Reference(2, beside_the_mask(shot_dir / "full.png", see_through=False))).frames())
+    np.testing.assert_array_equal(frames[2].painted, frames[0].hole)
 
 
 @pytest.mark.parametrize("how", [{"size": (24, 32)}, {"region": (10, 10, 50, 30)}])

@@ -59,7 +59,7 @@ class Frame:
     corner: tuple[int, int] = (0, 0)
     """x, y of the region on the canvas."""
     painted: Bool[np.ndarray, "H W"] | None = None
-    """What was hole, and an artist has painted: it is known, and was not so in the video."""
+    """What an artist has painted, in the hole and beyond it: it is known, and was not so in the video."""
     effects: Effects | None = None
     """What the thing does outside its mask; None if nothing, or if nobody has looked."""
 

@@ -1,7 +1,10 @@
-"""Frames that an artist has painted: what their hole hides is known there, as it was painted, and carried to others."""
+"""Frames that an artist has painted: what their hole hides is known there, as it was painted, and carried to others.
+
+An image with transparency says itself where it was painted, and may go beyond the mask: over what the mask has missed.
+"""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -9,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 
 from cleanplate.errors import InputError
+from cleanplate.imaging.frame import Region
 from cleanplate.imaging.pixels import narrow
 from cleanplate.video.images import read_alpha, read_image
 from cleanplate.video.resize import resize_and_crop, same_aspect
@@ -16,6 +20,34 @@ from cleanplate.video.resize import resize_and_crop, same_aspect
 log = logging.getLogger(__name__)
 
 OPAQUE = 0.5  # share of the alpha from which a pixel counts as painted
+# Levels of bytes by which a pixel outside the mask must differ from the frame: less is what an export has changed.
+TOUCHED = 8
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What was painted in a frame."""
+
+    picture: Shaped[np.ndarray, "H W 3"]
+    where: Bool[np.ndarray, "H W"]
+    beyond: bool
+    """Whether it says itself where it was painted, so that outside the mask it counts too."""
+
+    def within(self, region: Region | None) -> "Painting":
+        """What of it lies in a region; all of it if there is none."""
+        if region is None:
+            return self
+        x, y, width, height = region
+        where = np.zeros_like(self.where)
+        where[y : y + height, x : x + width] = self.where[y : y + height, x : x + width]
+        return replace(self, where=where)
+
+    def over(self, frame: Shaped[np.ndarray, "H W 3"], hole: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
+        """Where it is to be put into a frame."""
+        if not self.beyond:
+            return self.where & hole
+        touched = np.abs(narrow(frame).astype(np.int16) - narrow(self.picture)).max(-1) > TOUCHED
+        return self.where & (hole | touched)
 
 
 @dataclass(frozen=True)
@@ -35,9 +67,7 @@ class Reference:
         """
         self.read(shape, np.dtype(np.uint8), None)
 
-    def read(
-        self, shape: tuple[int, int], dtype: np.dtype, size: tuple[int, int] | None
-    ) -> tuple[Shaped[np.ndarray, "H W 3"], Bool[np.ndarray, "H W"]]:
+    def read(self, shape: tuple[int, int], dtype: np.dtype, size: tuple[int, int] | None) -> Painting:
         """What was painted, and where.
 
         Args:
@@ -49,6 +79,7 @@ class Reference:
         where = np.ones(picture.shape[:2], np.uint8)
         if alpha is not None and alpha.shape == where.shape:
             where = (alpha >= OPAQUE * np.iinfo(alpha.dtype).max).astype(np.uint8)
+        opaque = bool(where.all())
         if not where.any():
             needed = "what is opaque in it is taken as painted"
             raise InputError(
@@ -64,7 +95,7 @@ class Reference:
         picture = narrow(picture) if dtype == np.uint8 else _widened(picture)
         if size is not None:
             picture, where = resize_and_crop(picture, size), resize_and_crop(where * np.uint8(255), size) // 128
-        return picture, where > 0
+        return Painting(picture, where > 0, beyond=alpha is not None and not opaque)
 
 
 def _widened(picture: Shaped[np.ndarray, "H W 3"]) -> Shaped[np.ndarray, "H W 3"]:

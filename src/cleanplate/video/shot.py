@@ -20,7 +20,7 @@ from cleanplate.runtime.files import stamp
 from cleanplate.video.images import is_image
 from cleanplate.video.masks import Mask
 from cleanplate.video.reader import check_same_size, count_frames, peek, stream_frames
-from cleanplate.video.references import Reference, check_references
+from cleanplate.video.references import Painting, Reference, check_references
 from cleanplate.video.resize import check_size, resize_and_crop
 from cleanplate.video.timecode import Span
 
@@ -72,7 +72,7 @@ class Shot:
                     raise _unequal(mask.path, self.video, self.span)
             reference = None
             if index in painted:
-                reference = painted[index].read(self.video_shape, picture.dtype, self.size)
+                reference = painted[index].read(self.video_shape, picture.dtype, self.size).within(self.region)
             if self.size is not None:
                 picture = resize_and_crop(picture, self.size)
             check_same_size(self.video, index, picture, self.shape)
@@ -153,12 +153,12 @@ def _frame(
     index: int,
     picture: Shaped[np.ndarray, "H W 3"],
     hole: Bool[np.ndarray, "H W"],
-    reference: tuple[Shaped[np.ndarray, "H W 3"], Bool[np.ndarray, "H W"]] | None,
+    reference: Painting | None,
 ) -> Frame:
     painted = None
     if reference is not None:
-        painted = hole & reference[1]
-        picture, hole = np.where(painted[..., None], reference[0], picture), hole & ~painted
+        painted = reference.over(picture, hole)
+        picture, hole = np.where(painted[..., None], reference.picture, picture), hole & ~painted
     if picture.dtype == np.uint16:
         picture = (picture.astype(np.float32) / 65535).astype(np.float16)  # 11 bits: enough for video of 10
     elif not (picture.flags.writeable and picture.flags.owndata):
