@@ -10,7 +10,7 @@ GREY = {KNOWN: 0, CARRIED: 128, MADE_UP: 255, PAINTED: 192}
 """The grey value that pixels of a provenance are written as."""
 EFFECT_GREY = 64
 """That of a carried pixel outside the mask, changed as an effect of the thing; one that is made up is as any other."""
-TINTS = {1: (0, 114, 178), 2: (230, 159, 0)}
+TINTS = {CARRIED: (0, 114, 178), MADE_UP: (230, 159, 0), PAINTED: (0, 158, 115)}
 """Colour of each kind of filled pixel, 0..255: told apart by the colour-blind too (Okabe & Ito 2008)."""
 
 
@@ -37,7 +37,7 @@ def grey_to_provenance(grey: UInt8[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "
 def tint(
     picture: Float[np.ndarray, "*T H W 3"], provenance: UInt8[np.ndarray, "*T H W"]
 ) -> Float[np.ndarray, "*T H W 3"]:
-    """A picture, or several, with carried pixels tinted blue and made-up ones orange."""
+    """A picture, or several, with carried pixels tinted blue, made-up ones orange and painted ones green."""
     out = picture
     for kind, colour in TINTS.items():
         paint = np.array(colour, picture.dtype) / 255

@@ -10,6 +10,7 @@ Files, each importing only from those above it:
     store.py       a project's private folder: which files lie in it
     marks.py       what is marked on the frames of a shot, and how that is undone
     effects.py     what goes with the thing: found, painted, wanted or not, and passed on
+    paintings.py   frames that are painted elsewhere: taken out, given back, and passed on
     project.py     one shot: what a user does with it, and how far it has come
     projects.py    all projects: who finds which, and when one is removed
     forms.py       the command line's options as controls

@@ -1,19 +1,21 @@
 """The step that removes the thing: how well, in how much time, and all options of the command line."""
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from cleanplate.config import METHODS
 from cleanplate.errors import InputError
-from cleanplate.studio import forms
+from cleanplate.studio import forms, views
 from cleanplate.studio.project import RESULT_SUFFIXES, Project
 from cleanplate.studio.session import Session, Values, on
+from cleanplate.video.images import IMAGE_SUFFIXES
 from cleanplate.weights import find_weights
 
 QUALITIES = {
     "Fast: copy what other frames show": "carry",
-    "Standard: copy, and learn what no frame shows": "carry-learn",
+    "Standard: copy, and make up what no frame shows": "carry-learn",
     "Paper: a network learns all of it, for the time you give it": "dip-vid-flow",
 }
 STANDARD = list(QUALITIES)[1]
@@ -37,6 +39,7 @@ class CleanStep:
             with gr.Accordion("Advanced", open=False, elem_id="advanced"):
                 gr.Markdown("What the command line offers too. Whatever is not changed stays as the quality has it.")
                 self._make_advanced()
+            self.paint = PaintStep()
             self.clean = gr.Button("Remove it", variant="primary", elem_id="clean")
         self.outputs: list[Any] = [self.column, self.clean]
 
@@ -86,6 +89,59 @@ class CleanStep:
         if _lacks_weights(name):
             values[self.controls["loss.perceptual"]] = 0
         return values
+
+
+class PaintStep:
+    """Frames are painted elsewhere. A part of the step that removes the thing."""
+
+    def __init__(self) -> None:
+        with gr.Accordion("Painted by you", open=False, elem_id="painted"):
+            gr.Markdown(
+                "What no frame shows is made up, and you may know better. Take a frame out, paint the thing out of it "
+                "in the program of your choice, and drop it here under the same name, which says what frame it is. "
+                "What was hidden in it is taken from your picture and carried to all other frames. Where it is "
+                "transparent nothing is taken; if it is so anywhere, what you paint beyond the mask counts too."
+            )
+            with gr.Row(equal_height=True):
+                self.frame = gr.Number(0, precision=0, label="Frame", info="Of the shot.", elem_id="painted-frame")
+                self.take_out = gr.Button("Take this frame out", elem_id="take-out")
+                self.link = gr.HTML(elem_id="taken-out")
+            types: list[str] = sorted(IMAGE_SUFFIXES)
+            self.upload = gr.File(
+                label="Drop painted frames here", file_types=types, file_count="multiple", height=120,
+                elem_id="upload-painted",
+            )  # fmt: skip
+            with gr.Row(equal_height=True):
+                self.said = gr.HTML(elem_id="paintings")
+                self.forget = gr.Button("Forget them", size="sm", scale=0, min_width=140, elem_id="forget-painted")
+        self.outputs: list[Any] = [self.take_out, self.link, self.said, self.forget]
+
+    def shown(self, project: Project) -> Values:
+        """What was taken out, and what was painted."""
+        return {
+            self.take_out: gr.update(interactive=not project.busy),
+            self.link: views.taken_out(project),
+            self.said: views.paintings(project),
+            self.forget: gr.update(visible=bool(project.paintings.by_frame), interactive=not project.busy),
+        }
+
+    def connect(self, session: Session) -> None:
+        """Take frames out, and take painted ones."""
+        session.on(self.take_out.click, _take_out, self.frame)
+        given = session.on(self.upload.upload, _give_back, self.upload)
+        on(given.then, lambda: None, None, self.upload)
+        session.on(self.forget.click, Project.forget_paintings)
+
+
+def _take_out(project: Project, frame: Any) -> None:
+    if isinstance(frame, bool) or not isinstance(frame, int | float):
+        raise InputError("no frame is named", "the number below the picture is needed", "type it under Frame")
+    project.take_out(round(frame))
+
+
+def _give_back(project: Project, paths: list[str]) -> None:
+    for path in paths:
+        project.paint_frame(Path(path), Path(path).name)
 
 
 def _method(quality: str, method: str) -> str:

@@ -17,5 +17,5 @@ def build(projects: Projects, title: str = "cleanplate studio") -> gr.Blocks:
         )
         session = Session(projects)
         shot, mark, clean, working, compare = ShotStep(), MarkStep(), CleanStep(), Working(), CompareStep()
-        session.connect(page, [shot, mark, clean, working, compare], working.progress)
+        session.connect(page, [shot, mark, clean, clean.paint, working, compare], working.progress)
     return page

@@ -17,6 +17,7 @@ from cleanplate.errors import InputError
 from cleanplate.studio import selection, tasks
 from cleanplate.studio.effects import ShotEffects
 from cleanplate.studio.marks import Marks
+from cleanplate.studio.paintings import Paintings
 from cleanplate.studio.queue import Job, JobQueue
 from cleanplate.studio.store import SETTINGS_FILE, Store
 from cleanplate.studio.tasks import MASK_FILE, PROVENANCE_FILE, Result, ShotInfo, TrackedShot
@@ -59,6 +60,7 @@ class Project:
         self.info: ShotInfo | None = None
         self.marks = Marks(self.store.marks)
         self.effects = ShotEffects(self.store)
+        self.paintings = Paintings(self.store)
         self.versions = {"read": 0, "track": 0, "effects": 0, "clean": 0}
         """The versions in which the pictures of each job were made: part of their addresses."""
         self.tracked: TrackedShot | None = None
@@ -237,6 +239,33 @@ class Project:
             self._idle()
             self._undo(self.effects.edits)
 
+    def take_out(self, frame: int) -> None:
+        """Make a picture of a frame as it stands: of the result, if there is one and it has that frame."""
+        with self.lock:
+            self._marking(frame)
+            video, index = self.video, frame
+            if self.result is not None and self.run is not None and 0 <= frame - self.result.first < self.result.frames:
+                video, index = self.run / self.result.name, frame - self.result.first
+            path = self.store.paintings / f"{self.name}-{frame:05d}.png"
+            self._start("take-out", (video, index, path), READING)
+
+    def paint_frame(self, file: Path, name: str) -> None:
+        """Take a painted frame: its name ends in its number."""
+        with self.lock:
+            info = self._idle()
+            if info is None:
+                raise InputError("there is no shot", "a painted frame is one of its frames", "reload the page")
+            self.paintings.add(file, shown_name(name), info)
+            self.changed()
+
+    def forget_paintings(self) -> None:
+        """Forget all painted frames."""
+        with self.lock:
+            self._idle()
+            for frame in list(self.paintings.by_frame):
+                self.paintings.remove(frame)
+            self.changed()
+
     def clean(self, options: Inpaint, settings: Mapping[str, Value], suffix: str) -> None:
         """Remove it.
 
@@ -257,6 +286,7 @@ class Project:
             options = replace(options, video=self.video, mask=self.store.mask, output=run / f"clean{suffix}")
             ends = {"video": self.video.suffix, "mask": "-mask.mkv", "output": f"-clean{suffix}"}
             files = {name: f"{self.name}{end}" for name, end in ends.items()}
+            options, settings = self.paintings.passed_on(options, settings)
             options, settings, drawn = self.effects.passed_on(options, settings, run)
             write_settings(run / SETTINGS_FILE, files | settings)
             weights = CLEANING[options.settings.carries, options.settings.learns]
@@ -370,6 +400,9 @@ class Project:
             self.effects.found = job.result
         elif job.task == "clean":
             self.result = job.result
+        elif job.task == "take-out":
+            self.paintings.taken_out = job.result
+            return
         else:
             self.info = job.result
         self.versions["read" if job.task == "demo" else job.task] = self.version + 1
@@ -390,6 +423,7 @@ class Project:
         self.store.clear()
         self.marks.clear()
         self.effects.clear()
+        self.paintings.clear()
         self.video, self.info, self.tracked, self.result, self.run = None, None, None, None, None
 
     def remove(self) -> None:

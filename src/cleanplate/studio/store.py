@@ -12,7 +12,7 @@ from cleanplate.studio import finding, tasks, thumbnails
 from cleanplate.studio.thumbnails import EFFECTS_TINT, MASK_TINT, Colour
 from cleanplate.track.outline import NEIGHBOUR_OFFSETS
 
-SETTINGS_FILE, WORK = "settings.toml", "work"
+SETTINGS_FILE, WORK, PAINTINGS = "settings.toml", "work", "paintings"
 
 
 class Areas:
@@ -53,6 +53,8 @@ class Store:
     def __init__(self, root: Path):
         self.root = root
         self.mask, self.work_dir = root / tasks.MASK_FILE, root / WORK
+        self.paintings = root / PAINTINGS
+        """Folder of the frames that were painted elsewhere."""
         self.marks = Areas(root / tasks.MARKS, MASK_TINT)
         """What is marked."""
         self.edits = Areas(root / finding.EDITS, EFFECTS_TINT)

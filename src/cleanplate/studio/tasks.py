@@ -1,4 +1,4 @@
-"""What is done in a process of its own, between files in a project's folder: read, track, find, clean."""
+"""What is done in a process of its own, between files in a project's folder: read, track, find, clean, take out."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +23,7 @@ from cleanplate.studio.finding import Drawn, find_shown, write_drawn
 from cleanplate.studio.thumbnails import emptied
 from cleanplate.track.marks import Mark
 from cleanplate.track.tracker import track
+from cleanplate.video.images import write_png
 from cleanplate.video.reader import fps_of, peek, stream_frames, stream_masks
 from cleanplate.video.timecode import Span
 from cleanplate.video.writer import write_video
@@ -140,6 +141,7 @@ class Result:
     hidden: float
     carried: float
     made_up: float
+    painted: float
     elapsed_s: float
 
 
@@ -170,8 +172,31 @@ def clean_shot(options: Inpaint, saved: Path, info: ShotInfo, drawn: Drawn | Non
     start = options.span().start
     first = start if isinstance(start, int) else round(start * Fraction(fps_of(options.video)))
     return Result(
-        options.output.name, done.frames, first, done.size, done.hidden, done.carried, done.made_up, done.elapsed_s
+        options.output.name,
+        done.frames,
+        first,
+        done.size,
+        done.hidden,
+        done.carried,
+        done.made_up,
+        done.painted,
+        done.elapsed_s,
     )
+
+
+def take_out(video: Path, frame: int, path: Path, *, on_step: OnStep) -> Path:
+    """Write a frame as a PNG.
+
+    Raises:
+        InputError: the video has no such frame.
+    """
+    picture = next(stream_frames(video, Span(frame, frame + 1)), None)
+    if picture is None:
+        raise InputError(f"there is no frame {frame}", "a frame of the video is needed", "give a smaller number")
+    path.parent.mkdir(exist_ok=True)
+    write_png(path, picture)
+    tell(on_step, "read", 1, 1)
+    return path
 
 
 class Preview:
@@ -216,4 +241,5 @@ TASKS: Mapping[str, Task] = {
     "track": track_marks,
     "effects": find_shown,
     "clean": clean_shot,
+    "take-out": take_out,
 }

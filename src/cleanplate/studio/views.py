@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from cleanplate.imaging.frame import CARRIED, MADE_UP, PAINTED
 from cleanplate.imaging.visualise import TINTS
 from cleanplate.studio import finding, tasks
 from cleanplate.studio.project import Project
@@ -21,9 +22,10 @@ DOING = {
     ("effects", "write"): "Looking for its shadow",
     ("clean", "read"): "Reading the shot",
     ("clean", "carry"): "Carrying hidden pixels from other frames",
-    ("clean", "learn"): "Learning what no frame shows",
+    ("clean", "learn"): "Making up what no frame shows",
     ("clean", "write"): "Writing the result",
     ("clean", "show"): "Making pictures of the result",
+    ("take-out", "read"): "Taking the frame out",
 }
 
 
@@ -154,7 +156,10 @@ def progress(project: Project) -> str:
     else:
         left_s = job.left_s
         lasting = "" if left_s is None else f" &middot; about {in_words(left_s)} left"
-        words = f"{DOING.get((job.task, job.stage), 'Starting')}: {job.share:.0%}{lasting}"
+        doing = DOING.get((job.task, job.stage), "Starting")
+        if job.stage == "learn" and not job.arguments[0].settings.carries:
+            doing = "Learning the shot"
+        words = f"{doing}: {job.share:.0%}{lasting}"
     bar = f"<progress max='1' value='{job.share:.3f}' aria-label='Progress'></progress>"
     picture, preview = "", project.preview
     if preview is not None:
@@ -177,12 +182,14 @@ def shares(project: Project) -> str:
     if result is None:
         return ""
 
+    painted = f"<span>{_swatch(TINTS[PAINTED])}{result.painted:.1%} painted by you</span>" if result.painted else ""
     return (
         "<div class='shares'>"
         f"<span>{1 - result.hidden:.1%} of the picture is untouched.</span>"
         f"<span>Of the {result.hidden:.1%} that was hidden:</span>"
-        f"<span>{_swatch(TINTS[1])}{result.carried:.1%} carried from other frames</span>"
-        f"<span>{_swatch(TINTS[2])}{result.made_up:.1%} made up</span>"
+        f"<span>{_swatch(TINTS[CARRIED])}{result.carried:.1%} carried from other frames</span>"
+        f"<span>{_swatch(TINTS[MADE_UP])}{result.made_up:.1%} made up</span>"
+        f"{painted}"
         f"<span>It took {in_words(result.elapsed_s)}.</span></div>"
         "<p class='facts'>Something left of it? Mark that under 2 on a frame that shows it, track again and remove "
         "again. Of its shadow? Paint that under 2 on the frames that show it, and remove again.</p>"
@@ -191,8 +198,26 @@ def shares(project: Project) -> str:
 
 def downloads(project: Project) -> str:
     """Links to the files."""
-    links = [
-        f"<a href='{address_of(path)}?{KEEP}={quote(name)}' download='{html.escape(name, quote=True)}'>{what}</a>"
-        for what, path, name in project.downloads()
-    ]
+    links = [_link(*one) for one in project.downloads()]
     return f"<div class='downloads'>{''.join(links)}</div>" if links else ""
+
+
+def _link(what: str, path: Path, name: str) -> str:
+    kept = html.escape(name, quote=True)
+    return f"<a href='{address_of(path)}?{KEEP}={quote(name)}' download='{kept}'>{what}</a>"
+
+
+def taken_out(project: Project) -> str:
+    """A link to the frame that was taken out last."""
+    path = project.paintings.taken_out
+    return (
+        ""
+        if path is None
+        else f"<div class='downloads'>{_link('Download ' + html.escape(path.name), path, path.name)}</div>"
+    )
+
+
+def paintings(project: Project) -> str:
+    """Which frames were painted."""
+    names = [html.escape(one.name) for _, one in sorted(project.paintings.by_frame.items())]
+    return f"<p class='facts'>Painted by you: {', '.join(names)}</p>" if names else ""
