@@ -72,7 +72,7 @@ def hard(
         data: folder with davis/.
         pictures: folder for the sheets: input, result, where its pixels come from.
         method: which one.
-        only: names of shots; the seven of docs/hard-cases.md if none.
+        only: names of shots, logo-moving and logo-still; those of docs/hard-cases.md if none.
         moments: which frames, as shares of the length.
     """
     from benchmarks.hard import benchmark_hard

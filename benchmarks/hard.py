@@ -20,6 +20,9 @@ from cleanplate.video.shot import open_shot
 HARD = ("car-roundabout", "parkour", "camel", "breakdance", "bmx-trees", "goat", "blackswan")
 NOTHING, MASK, FOUND = (235, 235, 235), (90, 90, 90), (0, 158, 115)
 DRAWN = (213, 120)  # width and height of a drawing
+LOGOS = ("logo-moving", "logo-still")
+"""Also: a logo over the first frames of a shot, and over one of its frames, held."""
+LOGO_SHOT, LOGO_FRAMES = "goat", 40
 
 
 def benchmark_hard(
@@ -28,9 +31,12 @@ def benchmark_hard(
     """Clean each shot at its size, and write three of its frames: input, result, and where its pixels come from."""
     pictures.mkdir(parents=True, exist_ok=True)
     drawings = []
-    for name in only or HARD:
-        shot = open_shot(data / "davis/frames" / name, (data / "davis/masks" / name,))
+    for name in only or (*HARD, *LOGOS):
         with TemporaryDirectory() as folder:
+            video, mask = data / "davis/frames" / name, data / "davis/masks" / name
+            if name in LOGOS:
+                video, mask = with_logo(data / "davis/frames" / LOGO_SHOT, Path(folder), held=name == LOGOS[1])
+            shot = open_shot(video, (mask,))
             out, kinds, found = (Path(folder) / part for part in ("clean", "kinds", "found"))
             done = clean(shot, out, method, provenance=kinds, effects_mask=found)
             before, after = read_frames(shot.video)[0], read_frames(out)[0]
@@ -50,6 +56,30 @@ def benchmark_hard(
             flush=True,
         )
     write_png(pictures / "drawings.png", np.hstack(drawings))
+
+
+def with_logo(shot: Path, folder: Path, *, held: bool) -> tuple[Path, Path]:
+    """Frames with a ring and two bars drawn over them, half seen through, and their mask.
+
+    Args:
+        shot: a folder of images.
+        folder: where to write them.
+        held: whether all are the first one.
+    """
+    video, mask = folder / "shot", folder / "mask.png"
+    video.mkdir()
+    frames, _ = read_frames(shot, frames=1 if held else LOGO_FRAMES)
+    height, width = frames[0].shape[:2]
+    logo = np.zeros((height, width, 3), np.uint8)
+    x, y, size = round(0.85 * width), round(0.2 * height), round(0.11 * height)
+    cv2.circle(logo, (x, y), size, (255, 255, 255), size // 3, cv2.LINE_AA)
+    for side in (-1, 1):
+        cv2.line(logo, (x + side * size // 3, y - size), (x + side * size // 3, y + size), (255, 255, 255), size // 5)
+    for index in range(LOGO_FRAMES):
+        picture = frames[index % len(frames)].astype(np.float32)
+        write_png(video / f"{index:05d}.png", np.rint(picture + 0.6 / 255 * logo * (255 - picture)).astype(np.uint8))
+    write_png(mask, np.where(logo > 0, np.uint8(255), np.uint8(0)))
+    return video, mask
 
 
 def drawn(origin: np.ndarray, effects: np.ndarray) -> np.ndarray:

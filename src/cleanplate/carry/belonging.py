@@ -313,7 +313,8 @@ def exceeds(found: Evidence, least: Thresholds, *, moved: bool = True, foreign: 
         foreign: count other colours.
         dark: count missing light.
     """
-    beyond, missing = (found.foreign, found.dark) if moved else (found.foreign_unmoved, found.dark_unmoved)
-    beyond = cv2.GaussianBlur(np.minimum(beyond, 3), (0, 0), 1.0)
-    by_colour, by_light = beyond > least.foreign, missing > max(least.dark, least.dark_noise * found.light_noise)
-    return (by_colour & foreign) | (by_light & dark)
+    missing = (found.dark if moved else found.dark_unmoved) > max(least.dark, least.dark_noise * found.light_noise)
+    if not foreign:
+        return missing & dark
+    beyond = (found.foreign_around if moved else found.foreign_unmoved_around) > least.foreign
+    return beyond | missing if dark else beyond

@@ -9,12 +9,14 @@ wrong. A contradiction that a short shift takes away is parallax, and none.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from cleanplate.carry.consensus import Consensus
+from cleanplate.imaging.slow import slow
 
 # Shadows are looked for in means under a Gaussian of this sigma, in pixels.
 LIGHT_SIGMA_PX = 2.0
@@ -70,6 +72,20 @@ class Evidence:
     """Standard deviation of it where nothing is wrong."""
     noise: float
     """Of the colours, in levels."""
+
+    @cached_property
+    def foreign_around(self) -> Map:
+        """`foreign`, the mean of what is around."""
+        return _around(self.foreign)
+
+    @cached_property
+    def foreign_unmoved_around(self) -> Map:
+        """The same."""
+        return _around(self.foreign_unmoved)
+
+
+def _around(foreign: Map) -> Map:
+    return cv2.GaussianBlur(np.minimum(foreign, 3), (0, 0), 1.0)
 
 
 def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_too: bool = False) -> Evidence:
@@ -190,30 +206,31 @@ def _dark(light: Float32[np.ndarray, "h w 3"], asked: np.ndarray, picture: np.nd
 def _moved(seen: Consensus, most_px: float) -> UInt8[np.ndarray, "h w 3"]:
     """The consensus, shifted to fit what is shown by as much as parallax may be."""
     picture = np.where((seen.count > 0)[..., None], seen.picture, seen.shown)
-    flow = aside(seen.shown, picture, most_px)
+    flow = aside(texture_of(seen.shown), texture_of(picture), most_px)
     y, x = np.indices(flow.shape[:2], np.float32)
     return cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def aside(
-    shown: UInt8[np.ndarray, "h w 3"], picture: UInt8[np.ndarray, "h w 3"], most_px: float
+    shown: UInt8[np.ndarray, "h w"], picture: UInt8[np.ndarray, "h w"], most_px: float
 ) -> Float32[np.ndarray, "h w 2"]:
-    """From what is shown to where another picture shows it, by so many pixels at most; light does not count."""
-    if min(picture.shape[:2]) < LEAST_FLOW_PX:
-        return np.zeros((*picture.shape[:2], 2), np.float32)
+    """From the texture of what is shown to where that of another picture is the same, by so many pixels at most."""
+    if min(picture.shape) < LEAST_FLOW_PX:
+        return np.zeros((*picture.shape, 2), np.float32)
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setVariationalRefinementIterations(0)
     search.setFinestScale(1)
+    search.setPatchStride(PATCHES_APART_PX)
     unset: np.ndarray = None  # type: ignore[assignment] - OpenCV's way to say "make the output"
-    flow = search.calc(_texture(shown), _texture(picture), unset)
+    flow = search.calc(shown, picture, unset)
     length = np.hypot(flow[..., 0], flow[..., 1])
     return flow * np.minimum(1, most_px / np.maximum(length, 1e-6))[..., None]
 
 
-LEAST_FLOW_PX = 16
+LEAST_FLOW_PX, PATCHES_APART_PX = 16, 5
 
 
-def _texture(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
+def texture_of(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
     """A picture without its light: what is dark because of a shadow must not be taken for something else."""
-    light = LOGS[np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)]
-    return np.clip(128 + 160 * (light - cv2.GaussianBlur(light, (0, 0), TEXTURE_SIGMA_PX)), 0, 255).astype(np.uint8)
+    light = cv2.LUT(np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8), LOGS)
+    return cv2.addWeighted(light, 160, slow(light, TEXTURE_SIGMA_PX), -160, 128, dtype=cv2.CV_8U)

@@ -48,7 +48,7 @@ class Linker:
     known_pictures: KnownPictures | None = None
     """Take the flow from these, and do not complete it: to measure what knowing the motion would give."""
     quick: bool = False
-    """On pictures of half the size, if they are not small: good enough for what is estimated again."""
+    """On pictures of half the size, if they are not small: good enough for what is looked at small, or again."""
     parallax: bool = False
     """Whether what is known is followed closely too, not only what the holes hide."""
 

@@ -83,7 +83,7 @@ def carry(
     linked = counted(run, "carry", sweeps * total)
     passing: Iterable[LinkedFrame] = entering(frames)
     if effects.find != "off":
-        follower = Linker(config, 0.0, known_pictures, parallax=True)
+        follower = Linker(config, 0.0, known_pictures, quick=True, parallax=True)
         passing = EffectsStage(follower, effects, run.work_dir, linked).find(passing)
     for number in range(config.rounds):
         last = number == config.rounds - 1
@@ -110,7 +110,7 @@ def with_effects(
     passing = entering(frames)
     if effects.find == "off":
         return passing
-    linker, linked = Linker(config, 0.0, parallax=True), counted(run, "find", total)
+    linker, linked = Linker(config, 0.0, quick=True, parallax=True), counted(run, "find", total)
     return EffectsStage(linker, effects, run.work_dir, linked).find(passing)
 
 

@@ -11,11 +11,11 @@ from functools import partial
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from cleanplate.carry.belonging import CLOSING_PX, WEAK, Looked
 from cleanplate.carry.consensus import exposure
-from cleanplate.carry.evidence import NOISE_TIMES, aside, foreign_of, light_of, mean_of
+from cleanplate.carry.evidence import NOISE_TIMES, aside, foreign_of, light_of, mean_of, texture_of
 from cleanplate.carry.gather import exposed
 from cleanplate.carry.scene import Scene
 from cleanplate.carry.shapes import Mask, disc, grown
@@ -25,7 +25,7 @@ from cleanplate.runtime.threads import in_order
 # Of parallax, as a share of the frame's height: farther than in one picture of many, where it is smeared.
 PARALLAX = 0.06
 # Frames that are asked, the nearest; that must show it; of those a pixel is around, the share that must.
-NEAREST, LEAST_FRAMES, AROUND_PX, SHARE = 8, 2, 5, 0.8
+NEAREST, LEAST_FRAMES, AROUND_PX, SHARE = 6, 2, 5, 0.8
 # At the rim of the hole flow sees what was painted into it.
 RIM_PX = 3
 # How often: where so large a share of what was found was given back, it can be asked.
@@ -68,11 +68,15 @@ def _given_back(sources: Scene, one: Looked) -> Looked:
     read = places.only(_nearest(one)).colours(sources, one.number)
     gains = np.stack([exposure(shown, there[..., :3], distance, there[..., 3]) for there in read])
     pictures, _ = exposed(read, np.zeros_like(distance), gains)
-    votes = np.zeros(distance.shape, np.uint8)
+    votes, asked, texture = np.zeros(distance.shape, np.uint8), away[places.box], texture_of(shown)
     for number, (picture, there) in enumerate(zip(pictures, read, strict=True)):
-        if number == NEAREST // 2 and not votes.any():
+        # Half of them have seen nothing of it, or it is all decided.
+        if (number == NEAREST // 2 and not votes.any()) or not (asked & (votes < LEAST_FRAMES)).any():
             break
-        votes += _same(shown, picture, there[..., 3] > RIM_PX, PARALLAX * height, one.evidence.noise)
+        known = there[..., 3] > RIM_PX
+        picture = np.where(known[..., None], picture, shown)
+        flow = aside(texture, texture_of(picture), PARALLAX * height)
+        votes += _same(shown, picture, known, flow, one.evidence.noise)
     scenery = (votes >= LEAST_FRAMES).astype(np.uint8)
     scenery = grown(cv2.morphologyEx(scenery, cv2.MORPH_OPEN, disc(1)) > 0, 1) & (distance > RIM_PX)
     if not (one.found[places.box] & scenery).any():
@@ -92,9 +96,8 @@ def _nearest(one: Looked) -> Sequence[int]:
     return sorted(one.places.moved, key=abs)[:NEAREST]
 
 
-def _same(shown: Picture, picture: Picture, known: Mask, most_px: float, noise: float) -> Mask:
+def _same(shown: Picture, picture: Picture, known: Mask, flow: Float32[np.ndarray, "h w 2"], noise: float) -> Mask:
     """Where a picture shows the same as another, as near as that, in the same light."""
-    flow = aside(shown, np.where(known[..., None], picture, shown), most_px)
     y, x = np.indices(known.shape, np.float32)
     at = x + flow[..., 0], y + flow[..., 1]
     there = cv2.remap(picture, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -1,8 +1,8 @@
 """Find what belongs to the thing although its mask does not cover it: its shadow, and what the mask has missed.
 
 What is known near the thing and contradicts what other frames show of the same place belongs to the thing, if it moves
-with it (`belonging.py`). Up to four times: what was found is no source the next time. First small and all around, then
-where something was found beside the thing lately, and there twice more where the sources have changed.
+with it (`belonging.py`). Up to three times: what was found is no source the next time. First small and all around, then
+where something was found beside the thing lately, and there once more where the sources have changed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,8 +40,6 @@ BETWEEN = (12, 19, 7, 28, 17, 10, 21, 40)
 RING, RING_AGAIN, FAR = 0.8, 0.15, (0.25, 0.025)
 # How much farther from the hole a source must be, in pixels.
 FARTHER_PX = 4
-# How often it is looked again, at most, where the sources have changed since.
-MORE_LOOKS = 2
 # What is found at first must last: of so many frames before and after, it is there in more than one.
 LASTING, MORE_THAN_ONE = 5, 1.2
 
@@ -76,9 +74,8 @@ def find(scene: Scene, before: Sequence[Mask], config: EffectsConfig) -> list[Lo
     found = [None if one is None else _as_large(one, (height, width)) for one in reached]
     again = Finder(scene, before, config, FAR[1], others)
     looked = again.look([*before, *found])
-    for _ in range(MORE_LOOKS):
-        found = [looked[number].reach if number in looked else None for number in new]
-        looked = again.look([*before, *found], looked)
+    found = [looked[number].reach if number in looked else None for number in new]
+    looked = again.look([*before, *found], looked)
     looked = without_scenery(scene, before, looked)
     for number, one in looked.items():
         around = range(len(scene.smalls))[scene.around(number, max(TOGETHER))]
