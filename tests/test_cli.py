@@ -475,7 +475,7 @@ def test_without_torch_a_thing_is_followed_and_removed_and_what_learns_says_what
     assert ended("inpaint shot.mp4 mask.mkv -o without.mp4") == (0, "")
     (shot / "without.mp4").unlink()
     for words in (
-        "inpaint shot.mp4 mask.mkv -o x.mp4 --learn.networks 1",
+        "inpaint shot.mp4 mask.mkv -o x.mp4 --unseen.networks 1",
         "inpaint shot.mp4 mask.mkv -o x.mp4 dip",
         "demo -o x",
     ):

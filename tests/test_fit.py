@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cleanplate import METHODS, Cancelled, Clip, InputError, Method, Plate, Step, inpaint
-from cleanplate.config import FitConfig, LearnConfig, NetworkConfig, Schedule
+from cleanplate.config import FitConfig, NetworkConfig, Schedule, UnseenConfig
 from cleanplate.imaging.flow import estimate
 from cleanplate.metrics import psnr_db
 from cleanplate.paper.fit import fit
@@ -23,7 +23,7 @@ PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
 FEW = {"dip": 4, "dip-vid": 30, "dip-vid-3dcn": 4, "dip-vid-flow": 30}
 
 
-WITH_NETWORKS = replace(METHODS["carry-learn"], learn=LearnConfig(networks=9))
+WITH_NETWORKS = replace(METHODS["carry-learn"], unseen=UnseenConfig(networks=9))
 
 
 def small(name: str) -> Method:

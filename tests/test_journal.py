@@ -45,7 +45,7 @@ def quick(name: str) -> Method:
         given,
         carry=replace(given.carry, window_frames=WINDOW),
         network=replace(given.network, channels=(8, 16)),
-        learn=replace(given.learn, ensemble_size=2, networks=9),
+        unseen=replace(given.unseen, ensemble_size=2, networks=9),
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cleanplate import METHODS, Clip, InputError, Step, inpaint
-from cleanplate.config import LearnConfig
+from cleanplate.config import UnseenConfig
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import channels_last
 from cleanplate.imaging.slow import slow
@@ -74,7 +74,7 @@ def test_seeds_differ_and_the_same_seed_does_not() -> None:
 def test_small_regions_need_no_network() -> None:
     hole = box(2, (96, 128), slice(40, 47), slice(50, 57))
     steps: list[Step] = []
-    method = replace(METHODS["carry-learn"], learn=LearnConfig(networks=1))
+    method = replace(METHODS["carry-learn"], unseen=UnseenConfig(networks=1))
     plate = inpaint(Clip(panning(2, (96, 128), step=(0, 0)), hole), method, device="cpu", on_step=steps.append)
     assert not any(step.fit for step in steps)
     assert torch.equal(plate.provenance == 2, hole)
@@ -203,10 +203,10 @@ def test_a_network_decides_what_goes_where_if_it_is_asked(patch_px: int) -> None
     truth = stripes(160, 224, period=16)
     hole = box(1, (160, 224), slice(50, 110), slice(70, 150))
     method = METHODS["carry-learn"]
-    learn = replace(method.learn, patch_px=patch_px, network_px=2000, networks=1)
+    unseen = replace(method.unseen, patch_px=patch_px, network_px=2000, networks=1)
     steps: list[Step] = []
     plate = inpaint(
-        Clip(torch.where(hole, 0.0, truth), hole), replace(method, learn=learn), max_steps=150, device="cpu",
+        Clip(torch.where(hole, 0.0, truth), hole), replace(method, unseen=unseen), max_steps=150, device="cpu",
         on_step=steps.append,
     )  # fmt: skip
     assert "key-000" in {step.fit for step in steps}
@@ -226,7 +226,7 @@ def test_what_makes_no_learning() -> None:
         {"thin_px": -1},
     ):
         with pytest.raises(InputError, match=f"learn.{next(iter(wrong))} is"):
-            LearnConfig(**wrong)  # type: ignore[arg-type]
+            UnseenConfig(**wrong)  # type: ignore[arg-type]
 
 
 def test_what_is_slow_is_that_of_the_guide_or_of_a_smooth_fill() -> None:

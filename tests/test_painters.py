@@ -66,7 +66,7 @@ def case() -> tuple[np.ndarray, np.ndarray]:
 
 def test_lama_is_given_sides_of_eight_and_its_picture_is_put_into_the_hole(tmp_path: Path) -> None:
     picture, hole = case()
-    made = painted_guide(picture, hole, UnseenConfig(saved(tmp_path, Lama()), "lama"), "cpu")
+    made = painted_guide(picture, hole, UnseenConfig(painter=saved(tmp_path, Lama()), painter_kind="lama"), "cpu")
     np.testing.assert_array_equal(made[~hole], 100)
     assert set(map(tuple, made[hole].tolist())) == {(204, 0, 0)}
 
@@ -74,7 +74,7 @@ def test_lama_is_given_sides_of_eight_and_its_picture_is_put_into_the_hole(tmp_p
 def test_migan_is_given_512_and_four_channels(tmp_path: Path) -> None:
     picture, hole = case()
     picture[hole] = 255  # never seen
-    made = painted_guide(picture, hole, UnseenConfig(saved(tmp_path, Migan()), "migan"), "cpu")
+    made = painted_guide(picture, hole, UnseenConfig(painter=saved(tmp_path, Migan()), painter_kind="migan"), "cpu")
     np.testing.assert_array_equal(made[~hole], 100)
     assert abs(made[hole].astype(int) - 100).max() <= 1
 
@@ -82,12 +82,12 @@ def test_migan_is_given_512_and_four_channels(tmp_path: Path) -> None:
 def test_a_large_picture_is_painted_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(painters, "MOST_PX", 1000)
     picture, hole = case()
-    made = painted_guide(picture, hole, UnseenConfig(saved(tmp_path, Lama()), "lama"), "cpu")
+    made = painted_guide(picture, hole, UnseenConfig(painter=saved(tmp_path, Lama()), painter_kind="lama"), "cpu")
     assert made.shape == (25, 35, 3)
 
 
 def method_with(path: str, kind: str = "lama") -> Method:
-    return replace(METHODS["carry-learn"], unseen=UnseenConfig(path, kind))  # type: ignore[arg-type]
+    return replace(METHODS["carry-learn"], unseen=UnseenConfig(painter=path, painter_kind=kind))  # type: ignore[arg-type]
 
 
 def still() -> Clip:
@@ -117,17 +117,17 @@ def test_patches_take_the_place_of_what_was_painted_small(tmp_path: Path, monkey
 def test_a_published_file_is_known_by_what_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path, Lama())
     with pytest.raises(InputError, match="none of the painters known"):
-        check_painter(UnseenConfig(path))
-    digest = check_painter(UnseenConfig(path, "lama"))
+        check_painter(UnseenConfig(painter=path))
+    digest = check_painter(UnseenConfig(painter=path, painter_kind="lama"))
     monkeypatch.setitem(painters.PAINTERS, "lama", replace(painters.PAINTERS["lama"], md5=digest))
-    assert check_painter(UnseenConfig(path)) == digest
+    assert check_painter(UnseenConfig(painter=path)) == digest
     assert check_painter(UnseenConfig()) == ""
 
 
 @pytest.mark.parametrize(("network", "said"), [(Small(), "made .* of"), (Nothing(), "no numbers"), (Migan(), "failed")])
 def test_a_network_of_another_kind(network: nn.Module, said: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=said):
-        painted_guide(*case(), UnseenConfig(saved(tmp_path, network), "lama"), "cpu")
+        painted_guide(*case(), UnseenConfig(painter=saved(tmp_path, network), painter_kind="lama"), "cpu")
 
 
 def test_what_is_no_network_is_refused_before_any_work(tmp_path: Path) -> None:

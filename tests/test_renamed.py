@@ -16,7 +16,9 @@ from cleanplate.video.reader import read_masks
 from tests.conftest import panning
 
 INPAINT = RENAMED["inpaint"]
-VALUES = {"extra-mask": "c.png", "fit.output": "last", "learn.ensemble-size": "3", "fit.eval-every": "7"}
+VALUES = {"extra-mask": "c.png", "fit.output": "last", "unseen.ensemble-size": "3", "fit.eval-every": "7"}
+VALUES |= {"unseen.network-px": "2000", "unseen.networks": "2", "unseen.patch-px": "5", "unseen.frames": "6"}
+VALUES |= {"unseen.thin-px": "3"}
 
 
 def value_of(command: Inpaint, name: str) -> object:

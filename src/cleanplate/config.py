@@ -216,22 +216,6 @@ class FitConfig:
 
 @dataclass(frozen=True)
 class UnseenConfig:
-    """Who paints what no frame shows, if not patches of the shot (unseen/painters.py)."""
-
-    painter: str | None = None
-    """A TorchScript file of yours (big-lama.pt, migan_traced.pt or another that takes and gives the same): it paints a
-    few frames, what is painted is carried to the others."""
-    painter_kind: Literal["auto", "lama", "migan"] = "auto"
-    """What it takes and gives; auto knows the two files by what is in them."""
-    frames: int = 8
-    """So many frames at most, the first that are made up, are painted; of the others little is left."""
-
-    def __post_init__(self) -> None:
-        _check("unseen.frames", self.frames, self.frames >= 1, "at least 1")
-
-
-@dataclass(frozen=True)
-class LearnConfig:
     """How what no frame shows is made up once everything else is carried (the wing unseen/)."""
 
     margin: float = 0.5
@@ -255,19 +239,27 @@ class LearnConfig:
     """Weight of the network's colour, where there is a network, beside the colours that are there so far."""
     thin_px: int = 2
     """What is left unseen within this distance of seen pixels is filled smoothly."""
+    painter: str | None = None
+    """Who paints instead: a TorchScript file of yours (big-lama.pt, migan_traced.pt or another that takes and gives the
+    same). It paints a few frames, what is painted is carried to the others (unseen/painters.py)."""
+    painter_kind: Literal["auto", "lama", "migan"] = "auto"
+    """What it takes and gives; auto knows the two files by what is in them."""
+    painted_frames: int = 8
+    """So many frames at most, the first that are made up, are painted by it; of the others little is left."""
 
     def __post_init__(self) -> None:
-        _check("learn.margin", self.margin, self.margin > 0, "a number above 0")
-        _check("learn.network_px", self.network_px, self.network_px >= 1024, "at least 1024")
-        _check("learn.min_area_share", self.min_area_share, 0 <= self.min_area_share <= 1, "a share from 0 to 1")
-        _check("learn.ensemble_size", self.ensemble_size, self.ensemble_size >= 2, "at least 2")
+        _check("unseen.margin", self.margin, self.margin > 0, "a number above 0")
+        _check("unseen.network_px", self.network_px, self.network_px >= 1024, "at least 1024")
+        _check("unseen.min_area_share", self.min_area_share, 0 <= self.min_area_share <= 1, "a share from 0 to 1")
+        _check("unseen.ensemble_size", self.ensemble_size, self.ensemble_size >= 2, "at least 2")
         good = self.patch_px == 0 or (self.patch_px >= 3 and self.patch_px % 2 == 1)
-        _check("learn.patch_px", self.patch_px, good, "0 or an odd size of at least 3")
-        _check("learn.network_blend", self.network_blend, 0 <= self.network_blend <= 1, "a share from 0 to 1")
-        _check("learn.networks", self.networks, self.networks >= 0, "0 or more")
-        _check("learn.frames", self.frames, self.frames >= 1, "at least 1")
-        _check("learn.guide_weight", self.guide_weight, self.guide_weight >= 0, "0 or more")
-        _check("learn.thin_px", self.thin_px, self.thin_px >= 0, "0 or more")
+        _check("unseen.patch_px", self.patch_px, good, "0 or an odd size of at least 3")
+        _check("unseen.network_blend", self.network_blend, 0 <= self.network_blend <= 1, "a share from 0 to 1")
+        _check("unseen.networks", self.networks, self.networks >= 0, "0 or more")
+        _check("unseen.frames", self.frames, self.frames >= 1, "at least 1")
+        _check("unseen.guide_weight", self.guide_weight, self.guide_weight >= 0, "0 or more")
+        _check("unseen.thin_px", self.thin_px, self.thin_px >= 0, "0 or more")
+        _check("unseen.painted_frames", self.painted_frames, self.painted_frames >= 1, "at least 1")
 
 
 @dataclass(frozen=True)
@@ -305,7 +297,6 @@ class Method:
     effects: Annotated[EffectsConfig, arg(name="")] = field(default_factory=EffectsConfig)
     """Removed with the thing; needs `carries`."""
     unseen: UnseenConfig = field(default_factory=UnseenConfig)
-    learn: LearnConfig = field(default_factory=LearnConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     schedule: Schedule = field(default_factory=Schedule)
@@ -314,7 +305,7 @@ class Method:
     @property
     def has_networks(self) -> bool:
         """Whether a network has a part in it."""
-        return self.learns and (not self.carries or self.learn.networks > 0 or self.unseen.painter is not None)
+        return self.learns and (not self.carries or self.unseen.networks > 0 or self.unseen.painter is not None)
 
     @property
     def needs_flow(self) -> bool:

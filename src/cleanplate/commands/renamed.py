@@ -6,15 +6,29 @@ from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
 
+# What was the group `learn` is a part of `unseen`.
+OF_LEARN = (
+    "margin",
+    "network-px",
+    "min-area-share",
+    "networks",
+    "ensemble-size",
+    "network-blend",
+    "patch-px",
+    "frames",
+    "guide-weight",
+    "thin-px",
+)
 RENAMED = {
     "inpaint": {
         "also": "extra-mask",
         "carry.trust-filled": "carry.filled-weight",
         "carry.level-tolerance": "carry.brightness-tolerance",
-        "learn.small": "learn.min-area-share",
-        "learn.copies": "learn.ensemble-size",
-        "learn.boldness": "learn.network-blend",
-        "learn.guidance": "learn.guide-weight",
+        "learn.small": "unseen.min-area-share",
+        "learn.copies": "unseen.ensemble-size",
+        "learn.boldness": "unseen.network-blend",
+        "learn.guidance": "unseen.guide-weight",
+        **{f"learn.{name}": f"unseen.{name}" for name in OF_LEARN},
         "fit.look-every": "fit.eval-every",
         "fit.keep": "fit.output",
         "fit.jitter": "fit.input-noise-std",

@@ -122,7 +122,7 @@ class Cell:
         if self.method in METHODS:
             out["fields"] = fields = asdict(method_at(self.method, scale, n_frames, self.evaluations))
             if not METHODS[self.method].carries:  # the paper's own methods read nothing of these
-                for beside in ("carry", "effects", "learn"):
+                for beside in ("carry", "effects", "unseen"):
                     fields.pop(beside)
             out["updates"] = self.updates(n_frames)
         return _as_json(out)

@@ -29,7 +29,16 @@ FILES = (
     "settings-file",
 )
 NOT_HERE = frozenset(
-    {*FILES, "unseen.painter", "unseen.painter-kind", "unseen.frames", "method", "overwrite", "resume", "save-every-s"}
+    {
+        *FILES,
+        "unseen.painter",
+        "unseen.painter-kind",
+        "unseen.painted-frames",
+        "method",
+        "overwrite",
+        "resume",
+        "save-every-s",
+    }
 )
 TITLES = {
     "": "Reading, budget and machine",
@@ -37,8 +46,7 @@ TITLES = {
     "method": "What is done",
     "carry": "Carry",
     "effects": "What goes with the thing",
-    "unseen": "Who paints what no frame shows",
-    "learn": "Make up what no frame shows",
+    "unseen": "Make up what no frame shows",
     "network": "Network",
     "loss": "Losses",
     "schedule": "Schedule",

@@ -31,13 +31,13 @@ def fill_frame(
         frames: of the window.
         left: what is not filled yet of each.
         key: the number of the frame to be filled.
-        method: see `learned_guide`, and `learn`.
+        method: see `learned_guide`, and `unseen`.
         run: the same.
         budget: what is left of it may be spent, and is taken off.
         name: what to save the network as that decides what goes where; None if there is to be none.
         painted: whether the user's painter is asked instead.
     """
-    config, unseen = method.learn, left[key]
+    config, unseen = method.unseen, left[key]
     rows, columns = crop_around(unseen, config.margin)
     hole, held = unseen[rows, columns], frames[key].picture[rows, columns]
     guide, large = None, unseen.sum() >= config.min_area_share * unseen.size

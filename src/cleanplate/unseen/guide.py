@@ -35,7 +35,7 @@ def learned_guide(
         budget: what is left of it may be spent, and is taken off.
         name: what to save the network as.
     """
-    config = method.learn
+    config = method.unseen
     small, small_hole = to_tensor(picture)[None], torch.from_numpy(hole)[None, None]
     while small.shape[2] * small.shape[3] > config.network_px and min(small.shape[2:]) >= 2 * LEAST_PX:
         small, small_hole = shrink(small, small_hole)

@@ -71,12 +71,12 @@ def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions,
         shares = partial(_share_done, most=most, block=(before_it, after_it), total=max(total, after_it))
         if earlier and most:
             carry_on(earlier + block, left, method.carry)
-        while most and not budget.spent and (key := key_frame(left, method.learn.thin_px)) is not None:
+        while most and not budget.spent and (key := key_frame(left, method.unseen.thin_px)) is not None:
             now = int(left.sum())
             first, last = (shares(now - less) for less in (0, int(left[key].sum())))
             mine = replace(run, seed=run.seed + number, on_step=part_of(run.on_step, first, last))
-            name = f"key-{number:03}" if number < method.learn.networks else None
-            painted = method.unseen.painter is not None and number < method.unseen.frames
+            name = f"key-{number:03}" if number < method.unseen.networks else None
+            painted = method.unseen.painter is not None and number < method.unseen.painted_frames
             window = [linked.frame for linked in earlier + block]
             fill_frame(window, left, key, method, mine, budget, name=name, painted=painted)
             number += 1
