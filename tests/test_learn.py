@@ -225,7 +225,7 @@ def test_what_makes_no_learning() -> None:
         {"guide_weight": -1.0},
         {"thin_px": -1},
     ):
-        with pytest.raises(InputError, match=f"learn.{next(iter(wrong))} is"):
+        with pytest.raises(InputError, match=f"unseen.{next(iter(wrong))} is"):
             UnseenConfig(**wrong)  # type: ignore[arg-type]
 
 

@@ -220,14 +220,13 @@ def aside(
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setVariationalRefinementIterations(0)
     search.setFinestScale(1)
-    search.setPatchStride(PATCHES_APART_PX)
     unset: np.ndarray = None  # type: ignore[assignment] - OpenCV's way to say "make the output"
     flow = search.calc(shown, picture, unset)
     length = np.hypot(flow[..., 0], flow[..., 1])
     return flow * np.minimum(1, most_px / np.maximum(length, 1e-6))[..., None]
 
 
-LEAST_FLOW_PX, PATCHES_APART_PX = 16, 5
+LEAST_FLOW_PX = 16
 
 
 def texture_of(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
