@@ -5,9 +5,9 @@ fine, every patch that touches the hole looks for the known one nearest to it, i
 of the hole becomes a mean of what the patches over it say; in turn, until little changes. Before that, what the camera
 does is taken out, or nothing in one frame would be in its place in the next.
 
-Their paper leaves open how many levels there are (here: at the coarsest no pixel of the hole is farther from what is
-known than a patch is wide) and what becomes of what leaves the middle frame's picture (here: it is kept, on a canvas as
-large as it takes).
+Written from what is known of the method, not from its authors' program. Readings of ours: there are as many levels as
+it takes for no pixel of the hole to be farther from what is known than a patch is wide; what the camera does is fitted
+to DIS flow; what leaves the middle frame's picture is kept, on a canvas as large as it takes.
 """
 
 from collections.abc import Sequence
@@ -43,15 +43,15 @@ def newson(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"]) -> F
         InputError: no patch of the clip is known whole.
     """
     pictures, hidden = all_samples(frames), hole[:, 0].numpy()
+    out = frames.clone()
     if not hidden.any():
-        return frames
+        return out
     colours, state, maps = aligned(pictures, hidden, to_the_middle(pictures, hidden))
     try:
         volume = completed(colours, state)
     except ValueError as error:
         given = "the hole leaves no patch of 5 pixels and frames each way that is known whole"
         raise InputError(given, "newson needs some to fill it with", "take more frames, or another method") from error
-    out = frames.clone()
     for number in np.flatnonzero(hidden.any((1, 2))).tolist():
         # Beyond the frame nothing is filled: what is beside it is as good.
         plane = pull_push(volume.colours(number), (state[number] != ABSENT).astype(np.float32)).astype(np.float32)

@@ -25,6 +25,7 @@ from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.config import EffectsConfig
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Effects, Frame
 from cleanplate.imaging.pixels import to_like, to_unit
+from cleanplate.imaging.slow import slow
 from cleanplate.runtime.threads import in_order
 from cleanplate.runtime.work_dir import WorkDir
 
@@ -142,8 +143,8 @@ def _finding(seen: Looked, hole: Bool[np.ndarray, "h w"]) -> Finding:
     found = seen.found[box]
     told = (found & shadow & seen.evidence.asked).astype(np.float32)
     sigma = max(2.0, AROUND * min(seen.found.shape))
-    total = cv2.GaussianBlur(told, (0, 0), sigma)
-    around = cv2.GaussianBlur(seen.evidence.light * told[..., None], (0, 0), sigma) / np.maximum(total, 1e-6)[..., None]
+    total = slow(told, sigma)
+    around = slow(seen.evidence.light * told[..., None], sigma) / np.maximum(total, 1e-6)[..., None]
     light = np.where(told[..., None] > 0, seen.evidence.light, around)
     known = (told > 0) | (~seen.evidence.asked & (total > LEAST_TOLD))
     out = np.zeros((*seen.found.shape, 3), np.float32)

@@ -8,13 +8,12 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from cleanplate.carry.shapes import Mask, closed
+from cleanplate.imaging.slow import slow
 
 # Sigma of what is around, as a share of the frame's height.
 AROUND = 0.1
 # Of what is around, the share that must be known; the logarithm of light by which the two differ at least.
 LEAST, APART = 0.02, 0.12
-# Means over so much are taken at pixels so many times larger.
-COARSER = 4
 # How often what was told tells of more; holes in it that are closed, in pixels.
 TIMES, CLOSING_PX = 3, 2
 
@@ -58,9 +57,5 @@ def _darker(levels: Map, dark: tuple[Map, Map], light: tuple[Map, Map]) -> Mask:
 
 def _mean_around(levels: Map, part: Mask, height: int) -> tuple[Map, Map]:
     """The mean of a part, around every pixel, and how much of what is around it is."""
-    rows, columns = levels.shape
-    small = max(1, columns // COARSER), max(1, rows // COARSER)
-    both = cv2.merge((levels * part, part.astype(np.float32)))
-    both = cv2.GaussianBlur(cv2.resize(both, small, interpolation=cv2.INTER_AREA), (0, 0), AROUND * height / COARSER)
-    total, share = cv2.split(cv2.resize(both, (columns, rows), interpolation=cv2.INTER_LINEAR))
+    total, share = cv2.split(slow(cv2.merge((levels * part, part.astype(np.float32))), AROUND * height))
     return total / np.maximum(share, 1e-6), share

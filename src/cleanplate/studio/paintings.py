@@ -72,15 +72,16 @@ class Paintings:
         except InputError as error:
             trial.unlink(missing_ok=True)
             raise InputError(error.given.replace(str(trial), name), error.needed, error.fix) from None
-        self.remove(frame)
+        if frame in self.by_frame:  # its suffix may have been another
+            self.by_frame[frame].path.unlink(missing_ok=True)
         self.by_frame[frame] = Painted(trial.replace(trial.with_name(f"{frame:05d}{suffix}")), name)
         return frame
 
-    def remove(self, frame: int) -> None:
-        """Forget that of a frame."""
-        before = self.by_frame.pop(frame, None)
-        if before is not None:
-            before.path.unlink(missing_ok=True)
+    def forget(self) -> None:
+        """Remove all."""
+        for one in self.by_frame.values():
+            one.path.unlink(missing_ok=True)
+        self.by_frame = {}
 
     def passed_on(self, options: Inpaint, settings: Mapping[str, Value]) -> tuple[Inpaint, dict[str, Value]]:
         """Options, and the same as a file, with the painted frames that lie in the part that is cleaned."""

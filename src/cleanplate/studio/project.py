@@ -262,8 +262,7 @@ class Project:
         """Forget all painted frames."""
         with self.lock:
             self._idle()
-            for frame in list(self.paintings.by_frame):
-                self.paintings.remove(frame)
+            self.paintings.forget()
             self.changed()
 
     def clean(self, options: Inpaint, settings: Mapping[str, Value], suffix: str) -> None:
