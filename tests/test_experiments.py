@@ -140,6 +140,12 @@ def test_cells_of_the_experiments() -> None:
     assert len({cell.name for cell in windows}) == len(windows)
 
 
+@pytest.mark.parametrize("name", PAPERS)
+def test_settings_of_the_papers_methods_are_those_they_read(name: str) -> None:
+    fields = Cell("a", name, 0, "paper").settings(30)["fields"]
+    assert set(fields) == {"carries", "learns", "network", "loss", "schedule", "fit"}
+
+
 # Running
 
 

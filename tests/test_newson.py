@@ -58,7 +58,8 @@ def test_an_affine_motion_is_taken_out() -> None:
     fitted = affine_step(here, there, nothing, nothing)
     corners = np.array([[20, 20, 1], [180, 20, 1], [20, 140, 1], [180, 140, 1]], float)
     assert np.abs(corners @ fitted[:2].T - corners @ motion.T).max() < 0.5
-    assert np.array_equal(affine_step(here, there, ~nothing, nothing), np.eye(3)), "nothing is seen, nothing is fitted"
+    for hidden in ((~nothing, nothing), (nothing, ~nothing)):
+        assert np.array_equal(affine_step(here, there, *hidden), np.eye(3)), "nothing is seen, nothing is fitted"
 
 
 def test_the_hole_has_no_part_in_the_motion_of_the_whole() -> None:
@@ -105,11 +106,15 @@ def test_texture_tells_what_colour_does_not() -> None:
     right, down = np.moveaxis(textures_of(striped, known, 4)[0, 8:24, 8:24], -1, 0)
     assert right == pytest.approx(40)
     assert down == pytest.approx(0)
+    hidden = known.copy()
+    hidden[:, 16:] = HOLE
+    striped[:, 16:] = 255
+    assert textures_of(striped, hidden, 4)[0, 8:18].max() == pytest.approx(40), "what is hidden has no part in it"
 
 
 def test_half_as_large_only_what_is_known_whole_is_known() -> None:
     colours, state = np.full((1, 9, 12, 3), 200, np.uint8), np.zeros((1, 9, 12), np.uint8)
-    state[0, 3, 5], colours[0, 3, 5] = HOLE, 0
+    state[0, 3, 5], colours[0, 3, 5] = HOLE, 255
     state[0, :, 10:] = ABSENT
     half, states = halved(colours, state)
     assert states.shape == (1, 5, 6)
@@ -143,3 +148,82 @@ def test_nothing_known_whole_is_told() -> None:
     with pytest.raises(InputError, match="newson"):
         newson(truth, hole)
     assert torch.equal(newson(truth, torch.zeros_like(hole)), truth), "no hole, nothing to do"
+
+
+def noise(seed: int, frames: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """Colours that are like nothing else, and a hole."""
+    colours = np.random.default_rng(seed).integers(0, 256, (frames, 30, 36, 3), np.uint8)
+    state = np.zeros(colours.shape[:3], np.uint8)
+    state[:, 12:18, 14:21] = HOLE
+    return colours, state
+
+
+def test_a_pixel_is_the_mean_of_what_the_patches_over_it_say_the_nearer_the_more() -> None:
+    colours, state = noise(0)
+    colours[:, :, :22] = 100 + 2 * np.arange(22, dtype=np.uint8)[:, None]  # near and far patches of what the hole holds
+    volume = Volume(colours, state, np.zeros((*state.shape, 2), np.float32), 50.0, seed=0)
+    volume.fill_all()
+    volume.search(0)
+    place = np.array([2, 15, 17]) + volume.radii
+    said, far = [], []
+    for step in np.ndindex(5, 5, 5):
+        number = volume.number[tuple(place + step - 2)]
+        here, to = volume.places[number], volume.match[number]
+        around = [tuple(slice(one - 2, one + 3) for one in at) for at in (here, to)]
+        there = volume.there[around[0]]
+        apart = volume.values[around[0]].astype(float) - volume.values[around[1]]
+        far.append((apart[there] ** 2).sum() / there.sum())
+        said.append(volume.values[tuple(to - (np.array(step) - 2))][:3].astype(float))
+        assert far[-1] == pytest.approx(volume.distance[number] / there.sum())
+    spread = np.sort(far)[int(0.75 * 124)]
+    weight = np.exp(-np.array(far) / (2 * spread))
+    mean, best = (weight[:, None] * said).sum(0) / weight.sum(), said[int(np.argmin(far))]
+    others = volume.values.copy()
+    volume.reconstruct()
+    assert volume.values[tuple(place)][:3] == pytest.approx(np.rint(mean), abs=1)
+    assert np.abs(mean - np.mean(said, 0)).max() > 2, "all alike would not do"
+    volume.values[:] = others
+    volume.reconstruct(decided=True)
+    assert volume.values[tuple(place)][:3].tolist() == best.tolist()
+
+
+def test_in_the_end_every_pixel_is_a_copy() -> None:
+    colours, state = noise(1)
+    made = completed(colours, state)
+    known = {tuple(one) for one in colours[state == KNOWN].tolist()}
+    assert all(tuple(one) in known for one in made.colours(2)[state[2] == HOLE].tolist())
+
+
+def test_a_search_finds_nearer_patches_each_time() -> None:
+    colours, state = noise(2)
+    smooth = cv2.GaussianBlur(colours.reshape(-1, 36, 3), (0, 0), 2.0).reshape(colours.shape)
+    volume = Volume(smooth, state, np.zeros((*state.shape, 2), np.float32), 50.0, seed=0)
+    volume.fill_all()
+    volume.search(0)
+    totals = [int(volume.distance.sum())]
+    for _ in range(3):
+        volume.search(1)
+        totals.append(int(volume.distance.sum()))
+    assert totals == sorted(totals, reverse=True)
+    assert totals[-1] < 0.8 * totals[0]
+
+
+def test_what_was_found_at_half_the_size_is_gone_on_from() -> None:
+    colours, state = noise(3)
+    half = halved(colours, state)
+    coarse, fine = (
+        Volume(*one, np.zeros((*one[1].shape, 2), np.float32), 50.0, seed=0) for one in (half, (colours, state))
+    )
+    coarse.fill_all()
+    coarse.search(1)
+    fine.begin_with(coarse)
+    rim, kept = np.array(fine.radii), 0
+    for place, to in zip(fine.places, fine.match, strict=True):
+        at = (place - rim) // (1, 2, 2) + rim
+        number = coarse.number[tuple(at)]
+        wanted = place + (coarse.match[number] - at) * (1, 2, 2)
+        inside = number >= 0 and (wanted >= 0).all() and (wanted < fine.state.shape).all()
+        if inside and fine.able[tuple(wanted)]:
+            assert to.tolist() == wanted.tolist()
+            kept += 1
+    assert kept > 0.5 * len(fine.places)

@@ -104,3 +104,11 @@ def test_from_and_to_mean_what_they_meant(
     words = "mask shot.mp4 --fixed --box 1 1 9 9 -o no.mkv --from 5 --to 2"
     assert cli.run(words.split()) == 2
     assert "no frame is between the start (frame 5) and the end (frame 3)" in capsys.readouterr().err
+
+
+def test_all_that_was_of_learn_has_its_old_word() -> None:
+    painters = {"painter", "painter-kind", "painted-frames"}
+    today = {name.removeprefix("unseen.") for name in options() if name.startswith("unseen.")}
+    assert {old.removeprefix("learn.") for old, new in INPAINT.items() if old.replace("learn.", "unseen.") == new} == (
+        today - painters
+    )
