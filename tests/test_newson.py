@@ -46,7 +46,7 @@ def test_what_moves_by_itself_goes_on_behind_the_hole() -> None:
 def test_what_another_frame_shows_is_found_where_the_camera_has_put_it() -> None:
     pictures = np.stack([PHOTO[20 + k : 20 + k + HEIGHT, 10 + 4 * k : 10 + 4 * k + WIDTH] for k in range(20)])
     truth, hole = tensors(pictures), square_hole(20, side=8)
-    assert psnr_db(newson(truth, hole), truth, hole) > 30
+    assert psnr_db(newson(truth, hole), truth, hole) > 41  # 39 if nothing is looked for again at full size
     assert psnr_db(telea(truth, hole), truth, hole) < 20
 
 
@@ -109,7 +109,7 @@ def test_texture_tells_what_colour_does_not() -> None:
     hidden = known.copy()
     hidden[:, 16:] = HOLE
     striped[:, 16:] = 255
-    assert textures_of(striped, hidden, 4)[0, 8:18].max() == pytest.approx(40), "what is hidden has no part in it"
+    assert textures_of(striped, hidden, 4)[0, 8:18, :, 1].max() == 0, "what is hidden has no part in it"
 
 
 def test_half_as_large_only_what_is_known_whole_is_known() -> None:
