@@ -11,7 +11,6 @@ from cleanplate import METHODS, Clip, InputError, Step, inpaint
 from cleanplate.config import UnseenConfig
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import channels_last
-from cleanplate.imaging.slow import slow
 from cleanplate.imaging.smooth import paint
 from cleanplate.metrics import psnr_db
 from cleanplate.paper.budget import Budget
@@ -227,35 +226,3 @@ def test_what_makes_no_learning() -> None:
     ):
         with pytest.raises(InputError, match=f"unseen.{next(iter(wrong))} is"):
             UnseenConfig(**wrong)  # type: ignore[arg-type]
-
-
-def test_what_is_slow_is_that_of_the_guide_or_of_a_smooth_fill() -> None:
-    """Gravel that is known only where it is lit: in the dark beside it, it has the colour of the dark."""
-    rng = np.random.default_rng(0)
-    gravel = rng.integers(-30, 31, (80, 120, 1)).repeat(3, 2)
-    level = np.where(np.arange(120) < 60, 180, 60)[None, :, None]
-    truth = np.clip(level + gravel * (level > 100), 0, 255).astype(np.uint8)
-    unseen = np.zeros((1, 80, 120), bool)
-    unseen[0, 30:50, 75:95] = True
-    able = truth.copy()
-    able[:, 60:][~unseen[0, :, 60:]] = 60
-    pictures = able[None]
-
-    def made(**more: Any) -> np.ndarray:
-        copies = copies_for_hole(pictures, unseen, patch_px=7, seed=0, **more)
-        assert copies is not None
-        return pictures[tuple(copies.places.T)] + copies.correction
-
-    bright = np.full((20, 30, 3), 150, np.uint8)
-    for more, wanted in (({}, 60), ({"guide": bright}, 150)):
-        slow = made(slow_px=3.0, **more).reshape(20, 20, 3)[6:14, 6:14].mean()
-        assert slow == pytest.approx(wanted, abs=8), more
-    assert abs(made(guide=bright).mean() - 150) > 40, "nothing else makes it so"
-
-
-@pytest.mark.parametrize("sigma_px", [1.0, 4.0, 20.0])
-def test_slow_is_a_wide_mean(sigma_px: float) -> None:
-    step = np.zeros((120, 150, 3), np.float32)
-    step[:, 60:, 1], step[40:, :, 2] = 1, 1
-    assert np.abs(slow(step, sigma_px) - cv2.GaussianBlur(step, (0, 0), sigma_px)).max() < 0.05
-    assert np.allclose(slow(np.full((30, 40), 0.5, np.float32), sigma_px), 0.5, atol=1e-6)

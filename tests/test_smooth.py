@@ -1,7 +1,11 @@
 import math
 
+import cv2
+import numpy as np
+import pytest
 import torch
 
+from cleanplate.imaging.slow import slow
 from cleanplate.imaging.smooth import dilate, paint, pull_push
 
 
@@ -38,3 +42,11 @@ def test_dilate_grows_by_the_radius() -> None:
     mask[..., 5, 5] = True
     assert int(dilate(mask, 2).sum()) == 25
     assert torch.equal(dilate(mask, 0), mask)
+
+
+@pytest.mark.parametrize("sigma_px", [1.0, 4.0, 20.0])
+def test_slow_is_a_wide_mean(sigma_px: float) -> None:
+    step = np.zeros((120, 150, 3), np.float32)
+    step[:, 60:, 1], step[40:, :, 2] = 1, 1
+    assert np.abs(slow(step, sigma_px) - cv2.GaussianBlur(step, (0, 0), sigma_px)).max() < 0.05
+    assert np.allclose(slow(np.full((30, 40), 0.5, np.float32), sigma_px), 0.5, atol=1e-6)

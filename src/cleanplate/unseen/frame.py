@@ -60,7 +60,6 @@ def fill_frame(
             "guide": guide,
             "guide_weight": PAINTED_WEIGHT if painted else config.guide_weight,
             "seed": run.seed,
-            "slow_px": SLOW * min(frames[key].size),
         }
         hidden = left[numbers, rows, columns]
         found = budget.waited(lambda: copies_for_hole(pictures, hidden, patch_px=config.patch_px, **settings))
@@ -70,8 +69,6 @@ def fill_frame(
         _put(guide, hole, held)
 
 
-# What is slower than that (sigma, a share of the shorter side) is that of the smooth fill or the guide.
-SLOW = 0.04
 # What a painter has made small is what patches must look like.
 PAINTED_WEIGHT = 3.0
 

@@ -6,17 +6,15 @@ this frame and in others, and every pixel of the hole becomes a mean of what the
 counting most; this is repeated a few times at every size. In the end every pixel is a copy of one known pixel, that of
 the patch over it which fits best: a mean of many would be soft, and look knitted. Only what is slow in it, over some
 pixels' width, is that of the mean, and beside the hole of what is known: where copies from different places meet, and
-where they meet what is known, there is no seam. What is slower still is that of a smooth fill: where nothing that is
-known fits, what does not belong there has the right colour at least.
+where they meet what is known, there is no seam.
 
 The search is PatchMatch (Barnes et al. 2009): good matches are few and spread to neighbours; the rest is chance.
 
 Letters: t frames of h x w pixels at one level of the pyramid. A place is (frame, row, column).
 """
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import no_type_check
 
 import cv2
@@ -25,7 +23,6 @@ from jaxtyping import Bool, Float32, Int32, Int64, UInt8, UInt64
 
 from cleanplate.carry.shapes import square
 from cleanplate.imaging.pull_push import pull_push
-from cleanplate.imaging.slow import slow
 from cleanplate.runtime.chance import drawn, seeded
 from cleanplate.runtime.compiled import compiled
 
@@ -62,15 +59,6 @@ class Copies:
     correction: Float32[np.ndarray, "n 3"]
     """In levels of bytes: what is to be added to the copy, so that there are no seams."""
 
-    def with_slow(
-        self, pictures: Pictures, hole: Bool[np.ndarray, "h w"], other: UInt8[np.ndarray, "i j 3"], slow_px: float
-    ) -> "Copies":
-        """The same, but what is slow is that of another picture, which may be smaller."""
-        off = np.zeros((*hole.shape, 3), np.float32)
-        wanted = cv2.resize(other, hole.shape[::-1], interpolation=cv2.INTER_LINEAR)[hole].astype(np.float32)
-        off[hole] = wanted - pictures[tuple(self.places.T)] - self.correction
-        return replace(self, correction=self.correction + slow(off, slow_px)[hole])
-
 
 def copies_for_hole(
     pictures: Pictures,
@@ -80,7 +68,6 @@ def copies_for_hole(
     seed: int,
     guide: UInt8[np.ndarray, "i j 3"] | None = None,
     guide_weight: float = 0.0,
-    slow_px: float = math.inf,
 ) -> Copies | None:
     """What each pixel of the hole of the first picture is to be made of; None if no known patch is whole.
 
@@ -91,13 +78,11 @@ def copies_for_hole(
         seed: of what is tried by chance.
         guide: what the first picture should look like, halved some times; all of it.
         guide_weight: of its colour in the middle of a patch, beside 1 for those of all pixels of the patch.
-        slow_px: what is slower (sigma of a mean) is that of the guide, or of a smooth fill if there is none: a patch of
-            the wrong colour, where no right one is, is not seen from afar.
     """
     pyramid = [(np.ascontiguousarray(pictures), np.ascontiguousarray(unseen))]
     while _halve(pyramid[-1][1][0], guide):
         pyramid.append(_halved(*pyramid[-1]))
-    given, weight = guide, 0.0 if guide is None else guide_weight
+    weight = 0.0 if guide is None else guide_weight
     filled = guide = _smooth(pyramid[-1][0][0], pyramid[-1][1][0]) if guide is None else guide
     lows = pyramid[-1][0]
     state = seeded(seed)
@@ -115,12 +100,7 @@ def copies_for_hole(
             finer.begin_with(coarser)
         finer.improve(REPEATS[min(depth, len(REPEATS) - 1)], first=coarser is None)
         filled = finer.filled
-    if finer is None:
-        return None
-    copies = finer.copies()
-    if slow_px == math.inf:
-        return copies
-    return copies.with_slow(pictures, unseen[0], _smooth(pictures[0], unseen[0]) if given is None else given, slow_px)
+    return finer and finer.copies()
 
 
 def _halve(hole: Bool[np.ndarray, "h w"], guide: UInt8[np.ndarray, "i j 3"] | None) -> bool:
