@@ -308,7 +308,7 @@ def cells_changed(data: bytes, rng: Rng, good: Path) -> bytes:
 
 def header_changed(data: bytes, rng: Rng, good: Path) -> bytes:
     names = ("video", "nonsense", "", "carry", "carry.rounds", "encoding.codec", "codec", "start", "end", "region")
-    names += ("log-dir", "resume", "seed", "device", "Video ", "unseen.patch-px", "schedule.strides")
+    names += ("log-dir", "resume", "seed", "device", "Video ", "unseen.offsets", "schedule.strides")
     first, _, rest = data.partition(b"\n")
     cells = first.decode("utf-8", "replace").split(",")
     cells[rng.randrange(len(cells))] = rng.choice(names)

@@ -297,7 +297,7 @@ OURS, FILLERS = {"carry", LEARNS}, set(BASELINES)
         *((path, set()) for path in ("config.py", "weights.py", "experiments/report.py", "metrics/consistency.py")),
         ("carry/trajectories.py", OURS),
         ("paper/network.py", {*PAPERS, LEARNS}),
-        ("unseen/patches.py", {LEARNS}),
+        ("unseen/shifts.py", {LEARNS}),
         ("imaging/warp.py", {*PAPERS, *OURS}),
         ("imaging/homography.py", OURS),
         ("imaging/visualise.py", set()),

@@ -106,7 +106,7 @@ def test_killed_while_carrying_and_run_again(short: Path) -> None:
     cv2.imwrite(str(short / "still.png"), to_bytes(hole.float())[0])
     write_video(short / "still", panning(1).expand(6, -1, -1, -1))
     words = "inpaint still still.png --max-steps 2 --network.channels 8 16 --device cpu"
-    words += " --unseen.ensemble-size 2 --unseen.patch-px 0"
+    words += " --unseen.ensemble-size 2 --unseen.offsets 0"
     assert Running(f"{words} -o alone", short).end()[::2] == (0, "")
     killed = Running(f"{words} -o killed --resume", short)
     killed.until(lambda: list(short.glob(".killed.partial*")))

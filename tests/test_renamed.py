@@ -17,7 +17,7 @@ from tests.conftest import panning
 
 INPAINT = RENAMED["inpaint"]
 VALUES = {"extra-mask": "c.png", "fit.output": "last", "unseen.ensemble-size": "3", "fit.eval-every": "7"}
-VALUES |= {"unseen.network-px": "2000", "unseen.networks": "2", "unseen.patch-px": "5", "unseen.frames": "6"}
+VALUES |= {"unseen.network-px": "2000", "unseen.networks": "2"}
 VALUES |= {"unseen.thin-px": "3"}
 
 
@@ -107,8 +107,8 @@ def test_from_and_to_mean_what_they_meant(
 
 
 def test_all_that_was_of_learn_has_its_old_word() -> None:
-    painters = {"painter", "painter-kind", "painted-frames"}
+    newer = {"painter", "painter-kind", "painted-frames", "offsets"}
     today = {name.removeprefix("unseen.") for name in options() if name.startswith("unseen.")}
     assert {old.removeprefix("learn.") for old, new in INPAINT.items() if old.replace("learn.", "unseen.") == new} == (
-        today - painters
+        today - newer
     )

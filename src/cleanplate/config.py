@@ -219,24 +219,23 @@ class UnseenConfig:
     """How what no frame shows is made up once everything else is carried (the wing unseen/)."""
 
     margin: float = 0.5
-    """Around the unseen region, as a share of its size: where patches are from, and what a network learns from."""
+    """Around the unseen region, as a share of its size: where copies are from, and what a network learns from."""
     network_px: int = 6000
     """The crop is halved until it has no more pixels than this; at that size the network decides what goes where."""
     min_area_share: float = 0.005
     """An unseen region below this share of the frame leaves a network nothing to decide."""
     networks: int = 0
     """So many frames, the first that are filled, are given to a network, which says what goes where: seconds each. None
-    is the default: patches alone look better on ground and foliage, and worse on what people have built."""
+    is the default: copies alone look better."""
     ensemble_size: int = 4
     """Copies of the frame, each with a noise of its own; what the network makes of them is averaged."""
     network_blend: float = 0.5
     """Share of the network's picture in what decides; the rest is the smooth fill, which is never far wrong."""
-    patch_px: int = 7
-    """Side of the patches of the shot that what is unseen is made of; 0 leaves it to a network, or smooth."""
-    frames: int = 4
-    """So many frames of the window are looked in for patches."""
+    offsets: int = 30
+    """What is unseen is made of copies at so many offsets of the frame, those at which it is most like itself; 0 leaves
+    it to a network, or smooth."""
     guide_weight: float = 0.3
-    """Weight of the network's colour, where there is a network, beside the colours that are there so far."""
+    """Weight of the network's colour, where there is a network, beside what is seen of a seam between copies."""
     thin_px: int = 2
     """What is left unseen within this distance of seen pixels is filled smoothly."""
     painter: str | None = None
@@ -252,11 +251,9 @@ class UnseenConfig:
         _check("unseen.network_px", self.network_px, self.network_px >= 1024, "at least 1024")
         _check("unseen.min_area_share", self.min_area_share, 0 <= self.min_area_share <= 1, "a share from 0 to 1")
         _check("unseen.ensemble_size", self.ensemble_size, self.ensemble_size >= 2, "at least 2")
-        good = self.patch_px == 0 or (self.patch_px >= 3 and self.patch_px % 2 == 1)
-        _check("unseen.patch_px", self.patch_px, good, "0 or an odd size of at least 3")
+        _check("unseen.offsets", self.offsets, self.offsets >= 0, "0 or more")
         _check("unseen.network_blend", self.network_blend, 0 <= self.network_blend <= 1, "a share from 0 to 1")
         _check("unseen.networks", self.networks, self.networks >= 0, "0 or more")
-        _check("unseen.frames", self.frames, self.frames >= 1, "at least 1")
         _check("unseen.guide_weight", self.guide_weight, self.guide_weight >= 0, "0 or more")
         _check("unseen.thin_px", self.thin_px, self.thin_px >= 0, "0 or more")
         _check("unseen.painted_frames", self.painted_frames, self.painted_frames >= 1, "at least 1")
@@ -292,7 +289,7 @@ class Method:
     carries: bool = True
     """Carry hidden pixels in from the frames that show them."""
     learns: bool = True
-    """Make up what is hidden from what is known: a network learns it, or with `carries` patches of the shot do."""
+    """Make up what is hidden from what is known: a network learns it, or with `carries` it is copied from beside."""
     carry: CarryConfig = field(default_factory=CarryConfig)
     effects: Annotated[EffectsConfig, arg(name="")] = field(default_factory=EffectsConfig)
     """Removed with the thing; needs `carries`."""

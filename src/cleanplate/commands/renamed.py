@@ -14,8 +14,6 @@ OF_LEARN = (
     "networks",
     "ensemble-size",
     "network-blend",
-    "patch-px",
-    "frames",
     "guide-weight",
     "thin-px",
 )

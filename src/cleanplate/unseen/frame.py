@@ -1,6 +1,4 @@
-"""Fill what is unseen in one frame with patches of the shot; a network may decide what goes where."""
-
-from collections.abc import Sequence
+"""Fill what is unseen in one frame with copies of the rest of it; a network may decide what goes where."""
 
 import cv2
 import numpy as np
@@ -11,13 +9,12 @@ from cleanplate.imaging.frame import Frame, Picture, box_around
 from cleanplate.imaging.pixels import to_samples
 from cleanplate.paper.budget import Budget
 from cleanplate.runtime.options import RunOptions
-from cleanplate.unseen.patches import Copies, copies_for_hole, frames_to_look_in
+from cleanplate.unseen.shifts import Copies, copies_for_hole
 
 
 def fill_frame(
-    frames: Sequence[Frame],
-    left: Bool[np.ndarray, "T H W"],
-    key: int,
+    frame: Frame,
+    unseen: Bool[np.ndarray, "H W"],
     method: Method,
     run: RunOptions,
     budget: Budget,
@@ -25,61 +22,51 @@ def fill_frame(
     name: str | None,
     painted: bool = False,
 ) -> None:
-    """Fill one frame of a window, in place, with copies of pixels of that frame and others.
+    """Fill a frame, in place.
 
     Args:
-        frames: of the window.
-        left: what is not filled yet of each.
-        key: the number of the frame to be filled.
+        frame: the rest of it is known, or filled.
+        unseen: what is to be filled.
         method: see `learned_guide`, and `unseen`.
         run: the same.
         budget: what is left of it may be spent, and is taken off.
         name: what to save the network as that decides what goes where; None if there is to be none.
         painted: whether the user's painter is asked instead.
     """
-    config, unseen = method.unseen, left[key]
+    config = method.unseen
     rows, columns = crop_around(unseen, config.margin)
-    hole, held = unseen[rows, columns], frames[key].picture[rows, columns]
+    hole, held = unseen[rows, columns], frame.picture[rows, columns]
     guide, large = None, unseen.sum() >= config.min_area_share * unseen.size
     if painted and large:
-        from cleanplate.unseen.painters import painted_guide  # torch, which patches do without
+        from cleanplate.unseen.painters import painted_guide  # torch, which copies do without
 
         guide = budget.waited(lambda: painted_guide(to_samples(held), hole, method.unseen, run.device))
         if guide.shape[:2] == hole.shape:  # as large as it is: nothing is to be added
             _put(guide, hole, held)
             return
     elif name is not None and large:
-        from cleanplate.unseen.guide import learned_guide  # torch, which patches do without
+        from cleanplate.unseen.guide import learned_guide  # torch, which copies do without
 
         guide = learned_guide(held, hole, method, run, budget, name=name)
-    numbers, found = [key], None
-    if config.patch_px:
-        numbers = frames_to_look_in(len(frames), key, config.frames)
-        pictures = np.stack([to_samples(frames[number].crop(rows, columns)) for number in numbers])
-        settings = {
-            "guide": guide,
-            "guide_weight": PAINTED_WEIGHT if painted else config.guide_weight,
-            "seed": run.seed,
-        }
-        hidden = left[numbers, rows, columns]
-        found = budget.waited(lambda: copies_for_hole(pictures, hidden, patch_px=config.patch_px, **settings))
+    found = None
+    if config.offsets:
+        weight = PAINTED_WEIGHT if painted else config.guide_weight
+        settings = {"guide": guide, "guide_weight": weight, "seed": run.seed}
+        found = budget.waited(lambda: copies_for_hole(to_samples(held), hole, config.offsets, **settings))
     if found is not None:
-        held[hole] = _copied(found, [frames[number].picture[rows, columns] for number in numbers])
+        held[hole] = _copied(found, held)
     elif guide is not None:
         _put(guide, hole, held)
 
 
-# What a painter has made small is what patches must look like.
+# What a painter has made small is what copies must look like.
 PAINTED_WEIGHT = 3.0
 
 
-def _copied(found: Copies, pictures: Sequence[Picture]) -> Shaped[np.ndarray, "n 3"]:
+def _copied(found: Copies, picture: Picture) -> Shaped[np.ndarray, "n 3"]:
     """The pixels of the hole, copied from what is held, not from its bytes, and corrected."""
-    copied = np.empty(found.places.shape, np.float32)
-    for number, picture in enumerate(pictures):
-        mine = found.places[:, 0] == number
-        copied[mine] = picture[found.places[mine, 1], found.places[mine, 2]]
-    if pictures[0].dtype == np.uint8:
+    copied = picture[tuple(found.places.T)].astype(np.float32)
+    if picture.dtype == np.uint8:
         return np.clip(np.rint(copied + found.correction), 0, 255).astype(np.uint8)
     return np.clip(copied + found.correction / 255, 0, 1)
 

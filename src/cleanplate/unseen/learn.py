@@ -77,8 +77,8 @@ def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions,
             mine = replace(run, seed=run.seed + number, on_step=part_of(run.on_step, first, last))
             name = f"key-{number:03}" if number < method.unseen.networks else None
             painted = method.unseen.painter is not None and number < method.unseen.painted_frames
-            window = [linked.frame for linked in earlier + block]
-            fill_frame(window, left, key, method, mine, budget, name=name, painted=painted)
+            filled = (earlier + block)[key].frame
+            fill_frame(filled, left[key], method, mine, budget, name=name, painted=painted)
             number += 1
             left[key] = False
             if left.any():
