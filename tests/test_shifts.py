@@ -171,7 +171,7 @@ def test_copies_are_levelled_along_seams_but_not_over_an_edge() -> None:
     offset[:, 55:][hole[:, 55:]] = 0, 40
     added = np.zeros((60, 120, 3), np.float32)
     for _ in range(3):  # as at three sizes
-        level(picture, hole, offset, picture, np.float32(0), added)
+        level(picture, hole, np.argwhere(hole), offset, picture, np.float32(0), 40, added)
     places = np.argwhere(hole)
     made = picture[tuple((places + offset[hole]).T)] + added[hole]
     assert np.abs(made - truth[hole]).max() < 15

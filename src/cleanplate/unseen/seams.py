@@ -12,9 +12,9 @@ from cleanplate.runtime.compiled import compiled
 
 # Apart like that is what cannot be compared; what must never be.
 FAR, NEVER = 3 * 100.0**2, 1e12
-# Differences of colour that are levelled count a quarter at this, in levels of bytes; how often that is done at every size,
-# and how far it goes each time (successive over-relaxation).
-EDGE_LEVELS, RELAXATIONS, OVER = 30.0, 40, 1.8
+# Differences of colour that are levelled count a quarter at this, in levels of bytes; and how far a sweep goes
+# (successive over-relaxation).
+EDGE_LEVELS, OVER = 30.0, 1.8
 
 
 @compiled
@@ -66,12 +66,17 @@ def seen_when_moved(picture, hole, offset, labels, seen):
             if not hole[row, column]:
                 continue
             label, (down, right) = labels[row, column], offset[row, column]
+            inside = 0 < row < height - 1 and 0 < column < width - 1
+            if inside:  # a label's, most often
+                for side in range(4):
+                    beside = labels[row + (side == 0) - (side == 1), column + (side == 2) - (side == 3)]
+                    inside = inside and beside == label
             for more_down in range(-1, 2):
                 for more_right in range(-1, 2):
                     moved = down + more_down, right + more_right
                     if not _is_known(hole, row + moved[0], column + moved[1]):
                         seen[label, more_down + 1, more_right + 1] += NEVER
-                    else:
+                    elif not inside:
                         seen[label, more_down + 1, more_right + 1] += _seen_around(
                             picture, hole, offset, row, column, moved[0], moved[1], down, right
                         )
@@ -111,60 +116,54 @@ def move_seams(picture, hole, offset, backwards):
 
 @compiled
 @no_type_check
-def level(picture, hole, offset, look, drawn, added):
+def level(picture, hole, places, offset, look, drawn, sweeps, added):
     """Even out what is seen along seams, from what was added at half the size.
 
     Least squares: every two neighbours ask that what is added differs by as much as their copies do too little.
     """
-    height, width = hole.shape
-    asked = np.zeros((height, width, 4, 3), np.float32)
-    counts = np.zeros((height, width, 4), np.float32)
-    for row in range(height):
-        for column in range(width):
-            if not hole[row, column]:
-                added[row, column] = 0
+    count, (height, width) = len(places), hole.shape
+    asked, weights = np.zeros((count, 4, 3), np.float32), np.zeros((count, 4), np.float32)
+    for index in range(count):
+        row, column = places[index]
+        down, right = offset[row, column]
+        for side in range(4):
+            to_row, to_column = row + (side == 0) - (side == 1), column + (side == 2) - (side == 3)
+            if not (0 <= to_row < height and 0 <= to_column < width):
                 continue
+            weights[index, side] = 1
+            other_down, other_right = offset[to_row, to_column]
+            if other_down == down and other_right == right:
+                continue
+            ends = 2 if hole[to_row, to_column] else 1  # what is known there is compared there alone
+            total = np.float32(0)
+            for end in range(ends):
+                at_row, at_column = (to_row, to_column) if end == 0 else (row, column)
+                if not (
+                    _is_known(hole, at_row + down, at_column + right)
+                    and _is_known(hole, at_row + other_down, at_column + other_right)
+                ):
+                    total = np.float32(FAR)
+                    continue
+                for channel in range(3):
+                    mine = picture[at_row + down, at_column + right, channel]
+                    theirs = picture[at_row + other_down, at_column + other_right, channel]
+                    asked[index, side, channel] += (theirs - mine) / ends
+            for channel in range(3):
+                total += asked[index, side, channel] ** 2
+            weights[index, side] = 1 / (1 + total / np.float32(3 * EDGE_LEVELS**2)) ** 2
+    for sweep in range(sweeps):
+        for one in range(count):
+            index = count - 1 - one if sweep % 2 else one
+            row, column = places[index]
             down, right = offset[row, column]
-            for side in range(4):
-                to_row, to_column = row + (side == 0) - (side == 1), column + (side == 2) - (side == 3)
-                if not (0 <= to_row < height and 0 <= to_column < width):
-                    continue
-                other_down, other_right = offset[to_row, to_column]
-                counts[row, column, side] = 1
-                if other_down == down and other_right == right:
-                    continue
-                ends = 2 if hole[to_row, to_column] else 1  # what is known there is compared there alone
-                total = np.float32(0)
-                for end in range(ends):
-                    at_row, at_column = (to_row, to_column) if end == 0 else (row, column)
-                    if not (
-                        _is_known(hole, at_row + down, at_column + right)
-                        and _is_known(hole, at_row + other_down, at_column + other_right)
-                    ):
-                        total = np.float32(FAR)
-                        continue
-                    for channel in range(3):
-                        mine = picture[at_row + down, at_column + right, channel]
-                        theirs = picture[at_row + other_down, at_column + other_right, channel]
-                        asked[row, column, side, channel] += (theirs - mine) / ends
-                for channel in range(3):
-                    total += asked[row, column, side, channel] ** 2
-                counts[row, column, side] = 1 / (1 + total / np.float32(3 * EDGE_LEVELS**2)) ** 2
-    for sweep in range(RELAXATIONS):
-        for line in range(height):
-            row = height - 1 - line if sweep % 2 else line
-            for column in range(width):
-                if not hole[row, column]:
-                    continue
-                down, right = offset[row, column]
-                for channel in range(3):
-                    copy = picture[row + down, column + right, channel]
-                    mean, weight = drawn * (look[row, column, channel] - copy), drawn
-                    for side in range(4):
-                        count = counts[row, column, side]
-                        if count > 0:
-                            to_row, to_column = row + (side == 0) - (side == 1), column + (side == 2) - (side == 3)
-                            weight += count
-                            mean += count * (added[to_row, to_column, channel] + asked[row, column, side, channel])
-                    change = mean / weight - added[row, column, channel]
-                    added[row, column, channel] += np.float32(OVER) * change
+            for channel in range(3):
+                copy = picture[row + down, column + right, channel]
+                mean, weight = drawn * (look[row, column, channel] - copy), drawn
+                for side in range(4):
+                    counts = weights[index, side]
+                    if counts > 0:
+                        to_row, to_column = row + (side == 0) - (side == 1), column + (side == 2) - (side == 3)
+                        weight += counts
+                        mean += counts * (added[to_row, to_column, channel] + asked[index, side, channel])
+                change = mean / weight - added[row, column, channel]
+                added[row, column, channel] += np.float32(OVER) * change

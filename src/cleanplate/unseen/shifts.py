@@ -22,6 +22,8 @@ from cleanplate.unseen.seams import level, move_seams, seen_when_moved
 CUT_PX = 10000
 # Times that seams may move by a pixel, at every size.
 MOVES = 4
+# Colours are levelled by so many sweeps at the coarsest size, and at every finer one.
+FIRST_SWEEPS, SWEEPS = 40, 10
 # What is to look like a guide is drawn to its colours by this, beside 1 for each neighbour.
 DRAWN = 0.1
 
@@ -74,11 +76,14 @@ def copies_for_hole(
     added = np.zeros(sizes[-1].picture.shape, np.float32)
     for depth in reversed(range(len(sizes))):
         size, look = sizes[depth], looks[depth]
+        sweeps, places = FIRST_SWEEPS, np.argwhere(size.hole)
         if depth < len(sizes) - 1:
-            offset, added = _finer(size, offset), _doubled(added, size.hole.shape)
+            sweeps, offset, added = SWEEPS, _finer(size, offset), _doubled(added, size.hole.shape)
+            added[~size.hole] = 0
         drawn = 0.0 if guide is None else DRAWN * min(1.0, guide[..., 0].size / size.hole.size)
-        level(size.picture, size.hole, offset, size.picture if look is None else look, np.float32(drawn), added)
-    return Copies(np.argwhere(unseen) + offset[unseen], added[unseen])
+        look = size.picture if look is None else look
+        level(size.picture, size.hole, places, offset, look, np.float32(drawn), sweeps, added)
+    return Copies(places + offset[unseen], added[unseen])
 
 
 def _decided(
@@ -145,14 +150,17 @@ def _finer(size: Size, coarse: Int64[np.ndarray, "i j 2"]) -> Int64[np.ndarray, 
     rows, columns = np.nonzero(size.hole)
     target = np.stack((rows, columns), 1) + offset[size.hole]
     offset[size.hole] += target.clip(0, np.array(shape) - 1) - target
-    unique, label = np.unique(offset[size.hole], axis=0, return_inverse=True)
+    span = 2 * shape[1]  # of columns, so that one number is an offset
+    codes, label = np.unique(offset[size.hole] @ (span, 1), return_inverse=True)
+    down = (codes + shape[1]) // span
+    unique = np.stack((down, codes - down * span), 1)
     labels = np.full(shape, -1)
-    labels[size.hole] = label.reshape(-1)
+    labels[size.hole] = label
     seen = np.zeros((len(unique), 3, 3))
     seen_when_moved(size.picture, size.hole, offset, labels, seen)
     best = seen.reshape(len(unique), 9).argmin(1)
     best[seen[:, 1, 1] <= seen.reshape(len(unique), 9).min(1)] = 4
-    offset[size.hole] = (unique + np.stack((best // 3 - 1, best % 3 - 1), 1))[label.reshape(-1)]
+    offset[size.hole] = (unique + np.stack((best // 3 - 1, best % 3 - 1), 1))[label]
     for move in range(MOVES):
         move_seams(size.picture, size.hole, offset, bool(move % 2))
     return offset
