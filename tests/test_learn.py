@@ -12,7 +12,7 @@ from cleanplate.imaging.smooth import paint
 from cleanplate.metrics import psnr_db
 from cleanplate.paper.budget import Budget
 from cleanplate.runtime.options import RunOptions
-from cleanplate.unseen.frame import crop_around, fill_frame
+from cleanplate.unseen.frame import crop_around, fill_frame, regions_of
 from cleanplate.unseen.learn import key_frame
 from tests.conftest import panning
 
@@ -142,3 +142,29 @@ def test_what_makes_no_learning() -> None:
     ):
         with pytest.raises(InputError, match=f"unseen.{next(iter(wrong))} is"):
             UnseenConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_regions_far_apart_go_on_as_their_own_surroundings_and_thin_ones_stay() -> None:
+    """Black noise left, white right, a hole in each, and a line that is thin."""
+    picture = np.random.default_rng(0).integers(0, 20, (120, 400, 3)).astype(np.uint8)
+    picture[:, 200:] += 230
+    truth, left = picture.copy(), np.zeros((120, 400), bool)
+    left[50:70, 60:80] = left[40:70, 320:350] = True
+    left[10:13, 180:220] = True
+    picture[left] = 128
+    fill_frame(
+        Frame(0, picture, left.astype(np.uint8)), left, METHODS["carry-learn"], RunOptions(), Budget(), name=None
+    )
+    assert np.abs(picture[50:70, 60:80].astype(int) - truth[50:70, 60:80]).max() < 25
+    assert np.abs(picture[40:70, 320:350].astype(int) - truth[40:70, 320:350]).max() < 25
+    assert (picture[10:13, 180:220] == 128).all()
+
+
+def test_regions_are_in_order_of_size_and_near_ones_are_one() -> None:
+    unseen = box(1, (200, 300), slice(10, 20), slice(10, 20))[0, 0].numpy()
+    unseen[120:150, 200:230] = unseen[10:20, 50:55] = True
+    one, two = regions_of(unseen)
+    assert one.sum() == 900
+    assert one[120:150, 200:230].all()
+    np.testing.assert_array_equal(one | two, unseen)
+    assert not (one & two).any()

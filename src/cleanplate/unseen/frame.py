@@ -1,9 +1,12 @@
 """Fill what is unseen in one frame with copies of the rest of it; a network may decide what goes where."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Shaped, UInt8
 
+from cleanplate.carry.shapes import square
 from cleanplate.config import Method
 from cleanplate.imaging.frame import Frame, Picture, box_around
 from cleanplate.imaging.pixels import to_samples
@@ -30,13 +33,33 @@ def fill_frame(
         method: see `learned_guide`, and `unseen`.
         run: the same.
         budget: what is left of it may be spent, and is taken off.
-        name: what to save the network as that decides what goes where; None if there is to be none.
+        name: what to save the network as that decides what goes where in the largest region; None if there is to be
+            none.
         painted: whether the user's painter is asked instead.
     """
+    left = unseen.copy()
+    for region in regions_of(unseen):
+        if not is_deep(left & region, method.unseen.thin_px):
+            continue  # it stays smooth, or was filled with another one
+        crop = crop_around(region, method.unseen.margin)
+        _fill_crop(frame.picture[crop], left[crop], unseen.size, method, run, budget, name=name, painted=painted)
+        name, left[crop] = None, False
+
+
+def _fill_crop(
+    held: Picture,
+    hole: Bool[np.ndarray, "h w"],
+    frame_px: int,
+    method: Method,
+    run: RunOptions,
+    budget: Budget,
+    *,
+    name: str | None,
+    painted: bool,
+) -> None:
+    """See `fill_frame`; `held` is a crop of it, `hole` what is to be filled there, all of it."""
     config = method.unseen
-    rows, columns = crop_around(unseen, config.margin)
-    hole, held = unseen[rows, columns], frame.picture[rows, columns]
-    guide, large = None, unseen.sum() >= config.min_area_share * unseen.size
+    guide, large = None, hole.sum() >= config.min_area_share * frame_px
     if painted and large:
         from cleanplate.unseen.painters import painted_guide  # torch, which copies do without
 
@@ -75,6 +98,21 @@ def _put(guide: UInt8[np.ndarray, "i j 3"], hole: Bool[np.ndarray, "h w"], held:
     """What the network made, as large as the picture."""
     made = cv2.resize(guide, hole.shape[::-1], interpolation=cv2.INTER_CUBIC)[hole]
     held[hole] = made if held.dtype == np.uint8 else made / np.float32(255)
+
+
+def regions_of(unseen: Bool[np.ndarray, "H W"]) -> Iterator[Bool[np.ndarray, "H W"]]:
+    """What is unseen, in pieces that are far from each other, the largest first: each goes on as what is around it."""
+    near = cv2.dilate(unseen.view(np.uint8), square(LEAST_MARGIN_PX // 2))
+    count, labels = cv2.connectedComponents(near)
+    labels[~unseen] = 0
+    sizes = np.bincount(labels.reshape(-1), minlength=count)
+    for label in 1 + np.argsort(-sizes[1:], kind="stable"):
+        yield labels == label
+
+
+def is_deep(left: Bool[np.ndarray, "H W"], thin_px: int) -> bool:
+    """Whether any of it is left when the rest has grown by so much from all sides; a border of the frame is no side."""
+    return bool((cv2.dilate((~left).view(np.uint8), square(thin_px)) == 0).any())
 
 
 def crop_around(unseen: Bool[np.ndarray, "H W"], margin: float) -> tuple[slice, slice]:

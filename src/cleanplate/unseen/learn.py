@@ -11,21 +11,19 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-import cv2
 import numpy as np
 from jaxtyping import Bool
 
 from cleanplate.carry.fuse import carry_on
 from cleanplate.carry.journal import Border, Journal
 from cleanplate.carry.rounds import stage
-from cleanplate.carry.shapes import square
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.config import CarryConfig, Method
 from cleanplate.imaging.frame import Frame
 from cleanplate.paper.budget import PARTS, Budget, part_of
 from cleanplate.progress import tell
 from cleanplate.runtime.options import RunOptions
-from cleanplate.unseen.frame import fill_frame
+from cleanplate.unseen.frame import fill_frame, is_deep
 
 
 @dataclass(frozen=True)
@@ -109,11 +107,6 @@ def key_frame(left: Bool[np.ndarray, "T H W"], thin_px: int) -> int | None:
         return None
     best = np.flatnonzero(sizes >= NEARLY * sizes.max()).tolist()
     return min(best, key=lambda index: abs(index - (len(left) - 1) / 2))
-
-
-def is_deep(left: Bool[np.ndarray, "H W"], thin_px: int) -> bool:
-    """Whether any of it is left when the rest has grown by so much from all sides; a border of the frame is no side."""
-    return bool((cv2.dilate((~left).view(np.uint8), square(thin_px)) == 0).any())
 
 
 NEARLY = 0.95

@@ -18,8 +18,8 @@ from cleanplate.unseen.cut import labelled, shown_at
 from cleanplate.unseen.offsets import frequent_offsets
 from cleanplate.unseen.seams import level, move_seams, seen_when_moved
 
-# A picture is halved until no more than so many pixels of it are to be filled.
-CUT_PX = 10000
+# A picture is halved until no more than so many pixels of it are to be filled, and it has no more than so many.
+CUT_PX, PICTURE_PX = 10_000, 400_000
 # Times that seams may move by a pixel, at every size.
 MOVES = 4
 # Colours are levelled by so many sweeps at the coarsest size, and at every finer one.
@@ -67,7 +67,7 @@ def copies_for_hole(
         guide_weight: of the guide's colour, beside 1 for what is seen of a seam.
     """
     sizes = [Size(np.where(unseen[..., None], 0, picture).astype(np.float32), unseen)]
-    while np.count_nonzero(sizes[-1].hole) > CUT_PX:
+    while np.count_nonzero(sizes[-1].hole) > CUT_PX or sizes[-1].hole.size > PICTURE_PX:
         sizes.append(_halved(sizes[-1]))
     looks = [None if guide is None else _resized(guide, size.hole.shape) for size in sizes]
     offset = _decided(sizes[-1], looks[-1], guide_weight, most, seed)
@@ -83,7 +83,7 @@ def copies_for_hole(
         drawn = 0.0 if guide is None else DRAWN * min(1.0, guide[..., 0].size / size.hole.size)
         look = size.picture if look is None else look
         level(size.picture, size.hole, places, offset, look, np.float32(drawn), sweeps, added)
-    return Copies(places + offset[unseen], added[unseen])
+    return Copies(np.argwhere(unseen) + offset[unseen], added[unseen])
 
 
 def _decided(
