@@ -1,5 +1,6 @@
 """Painters: small networks made here that take and give what the known ones do."""
 
+import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -104,7 +105,7 @@ def test_what_is_painted_once_is_carried_to_all_frames(tmp_path: Path) -> None:
     torch.testing.assert_close(red, torch.tensor([0.8, 0.0, 0.0]).expand_as(red), atol=0.01, rtol=0)
 
 
-def test_patches_take_the_place_of_what_was_painted_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_take_the_place_of_what_was_painted_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The painter says red; half of the known picture is."""
     monkeypatch.setattr(painters, "MOST_PX", 2000)
     clip = still()
@@ -136,3 +137,14 @@ def test_what_is_no_network_is_refused_before_any_work(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=said) as caught:
             inpaint(still(), method_with(str(tmp_path / path)), on_step=lambda _: pytest.fail("it has begun"))
         assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_was_written_anew_is_loaded_anew(tmp_path: Path) -> None:
+    picture, hole = case()
+    config = UnseenConfig(painter=saved(tmp_path, Lama()), painter_kind="lama")
+    red = painted_guide(picture, hole, config, "cpu")
+    os.replace(saved(tmp_path, Nothing()), str(config.painter))
+    with pytest.raises(InputError, match="made no numbers"):
+        painted_guide(picture, hole, config, "cpu")
+    saved(tmp_path, Lama())
+    np.testing.assert_array_equal(painted_guide(picture, hole, config, "cpu"), red)

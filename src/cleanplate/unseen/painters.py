@@ -76,7 +76,7 @@ def check_painter(config: UnseenConfig) -> str:
         return ""
     path = existing(config.painter)
     md5, _ = kind_of(path, config.painter_kind)
-    _loaded(path)
+    _loaded(path, md5)
     return md5
 
 
@@ -102,7 +102,8 @@ def kind_of(path: Path, stated: str) -> tuple[str, Painter]:
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: Path) -> Any:
+def _loaded(path: Path, md5: str) -> Any:
+    """The network of a file; of one that was written anew, the new one."""
     try:
         with warnings.catch_warnings(action="ignore", category=FutureWarning):  # it is what these files are
             return torch.jit.load(str(path), map_location="cpu").eval()
@@ -128,7 +129,8 @@ def painted_guide(
     """
     assert config.painter is not None
     path = Path(config.painter)
-    painter, network, place = kind_of(path, config.painter_kind)[1], _loaded(path), find_device(device)
+    md5, painter = kind_of(path, config.painter_kind)
+    network, place = _loaded(path, md5), find_device(device)
     hidden = hole.astype(np.float32)
     while picture.shape[0] * picture.shape[1] > MOST_PX:
         size = (-(-picture.shape[1] // 2), -(-picture.shape[0] // 2))
