@@ -1,6 +1,5 @@
 """Painters: small networks made here that take and give what the known ones do."""
 
-import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -143,7 +142,7 @@ def test_a_file_that_was_written_anew_is_loaded_anew(tmp_path: Path) -> None:
     picture, hole = case()
     config = UnseenConfig(painter=saved(tmp_path, Lama()), painter_kind="lama")
     red = painted_guide(picture, hole, config, "cpu")
-    os.replace(saved(tmp_path, Nothing()), str(config.painter))
+    Path(saved(tmp_path, Nothing())).replace(str(config.painter))
     with pytest.raises(InputError, match="made no numbers"):
         painted_guide(picture, hole, config, "cpu")
     saved(tmp_path, Lama())
