@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from cleanplate import cli, write_video
+from cleanplate.commands.written import Written
 from cleanplate.config import Tracker
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.imaging.tensors import to_tensors
 from cleanplate.progress import Step
 from cleanplate.track.marks import Mark, box_area
+from cleanplate.track.shots import shots_of
 from cleanplate.track.tracked import Tracked
 from cleanplate.track.tracker import track
 from cleanplate.video.reader import read_image, read_masks
@@ -78,9 +80,48 @@ def test_a_thing_that_is_lost_is_to_be_reviewed(shot: Shot) -> None:
     frames, masks = shot
     cut = frames[:8].copy()
     cut[4:] = (texture(*SIZE, seed=9) * 255).astype(np.uint8)
-    tracked = track(cut, [Mark(0, masks[0])])
+    tracked = track(cut, [Mark(0, masks[0])], over_cuts=True)
     assert any(index >= 4 for index in tracked.frames_to_review)
     assert not any(index < 4 for index in tracked.frames_to_review)
+
+
+def test_a_mark_holds_up_to_the_next_cut(shot: Shot) -> None:
+    """The same ball in two shots: it is masked where it was marked, and what was not marked is said."""
+    frames, masks = shot
+    other, theirs = ball_shot(6)
+    between = (texture(*SIZE, seed=9) * 255).astype(np.uint8)
+    edited = np.concatenate([frames[:6], np.stack([between] * 3), other])
+    assert shots_of(edited) == [range(6), range(6, 9), range(9, 15)]
+    first = track(edited, [Mark(2, masks[2])])
+    assert min(iou(first.mask(index), masks[index]) for index in range(6)) > 0.8
+    assert not any(first.mask(index).any() for index in range(6, 15))
+    assert first.unmarked_shots == (range(6, 9), range(9, 15))
+    assert first.frames_to_review == ()
+    both = track(edited, [Mark(2, masks[2]), Mark(14, theirs[5])])
+    assert min(iou(both.mask(9 + index), theirs[index]) for index in range(6)) > 0.8
+    assert not both.probability[6:9].any()
+    assert both.unmarked_shots == (range(6, 9),)
+
+
+def test_one_shot_is_one(shot: Shot) -> None:
+    frames, _ = shot
+    flash = np.clip(frames.astype(int) + 60 * (np.arange(12) % 4 == 2)[:, None, None, None], 0, 255).astype(np.uint8)
+    assert shots_of(frames) == shots_of(flash) == [range(12)]
+    assert shots_of(frames[:1]) == [range(1)]
+
+
+def test_an_empty_mark_says_that_it_is_not_there(shot: Shot) -> None:
+    frames, masks = shot
+    gone, all_of_it = Mark(6, masks[0] & False), [Mark(0, masks[0]), Mark(11, masks[11])]
+    tracked = track(frames, [all_of_it[0], gone])
+    assert min(iou(tracked.mask(index), masks[index]) for index in range(6)) > 0.85
+    assert not any(tracked.mask(index).any() for index in range(6, 12))
+    assert tracked.frames_to_review == ()
+    again = track(frames, [*all_of_it, gone])
+    assert not again.mask(6).any()
+    assert min(iou(again.mask(index), masks[index]) for index in (5, 7)) > 0.85
+    with pytest.raises(InputError, match="nothing is marked"):
+        track(frames, [gone])
 
 
 def test_a_box_is_tracked_by_the_outline_found_in_it(shot: Shot) -> None:
@@ -193,6 +234,30 @@ def test_fixed_over_a_range_of_time(folder: Path, capsys: pytest.CaptureFixture[
     )
 
 
+def test_which_frames_are_masked_and_behind_which_cut_nothing_is(
+    folder: Path, shot: Shot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edited = np.concatenate([shot[0][:6], np.stack([(texture(*SIZE, seed=9) * 255).astype(np.uint8)] * 4)])
+    write_video(folder / "edited", to_tensors(edited))
+    said = run("mask edited --paint 0:0.png --paint 4:black.png -o edited.mkv", capsys)
+    assert "edited.mkv: 10 frames of 144x96; frames 0 to 3 are masked, " in said
+    assert "nothing is masked in frames 6 to 9, behind a cut" in said
+    assert "no frame is unsure" in said
+    over = run("mask edited --paint 0:0.png --over-cuts -o over.mkv", capsys)
+    assert "behind a cut" not in over
+
+
+def test_stretches_in_words() -> None:
+    def said(frames: str) -> str:
+        written = Written()
+        assert len(list(written.passing(np.full((2, 2), frame == "x") for frame in frames))) == len(frames)
+        return written.said()
+
+    assert said("..") == "no frame is masked"
+    assert said("xx..xx.x") == "frames 0 to 1, 4 to 5 and 7 are masked, 100.0% of their picture"
+    assert said(".x.x.x.x.x").startswith("frames 1, 3, 5 and 2 stretches more are masked")
+
+
 BAD = {
     "none.mp4 --box 1 1 9 9": "there is no file none.mp4",
     "frames": "nothing is marked; --box, --polygon or --paint is needed",
@@ -203,7 +268,9 @@ BAD = {
     "frames --box 1 1 9": "--box has 3 numbers for 1 of --frame",
     "frames --frame 1 2 --polygon 1 1 9 9 1 9": "--polygon is of one frame, and --frame names 2",
     "frames --polygon 1 1 9 9": "X Y of three corners or more are needed",
-    "frames --paint 0:black.png": "black.png has no white",
+    "frames --paint 0:black.png": "nothing is marked; --box, --polygon or --paint is needed",
+    "frames --fixed --paint black.png": "nothing is marked",
+    "frames --box 1 1 9 9 --start 0 --start 3": "--start is given twice",
     "frames --paint 0:small.png": "small.png is 144x48; frames are 144x96",
     "frames --paint 0:none.png": "there is no file none.png",
     "frames --paint 0.png": "FRAME:IMAGE is needed; write 0:0.png",

@@ -27,8 +27,11 @@ def test_areas() -> None:
 
 
 def test_marks_that_are_none(tmp_path: Path, write_pngs: Callable[..., Path]) -> None:
-    folder = write_pngs(np.stack([np.zeros(SIZE, np.uint8), np.full(SIZE, 255, np.uint8)]), "painted")
+    levels = (0, 255, 90)
+    folder = write_pngs(np.stack([np.full(SIZE, level, np.uint8) for level in levels]), "painted")
     assert painted_area(folder / "1.png", SIZE).all()
+    assert not painted_area(folder / "0.png", SIZE).any()  # all of it black: it is not there
+    assert not Mark(2, np.zeros(SIZE, bool)).area.any()
     for said, make in {
         "has no inside": lambda: box_area((1, 1, 0, 5), SIZE),
         "is not in the picture; frames are 144x96; give 140 0 4 10,": lambda: box_area((140, 0, 10, 10), SIZE),
@@ -38,11 +41,11 @@ def test_marks_that_are_none(tmp_path: Path, write_pngs: Callable[..., Path]) ->
         "5 numbers": lambda: polygon_area((1, 1, 5, 5, 9), SIZE),
         "corner 200 5": lambda: polygon_area((1, 1, 200, 5, 9, 9), SIZE),
         "the polygon has no inside": lambda: polygon_area((1, 1, 5, 5, 9, 9), SIZE),
-        "no white: its brightest value is 0": lambda: painted_area(folder / "0.png", SIZE),
+        "no white: its brightest value is 90": lambda: painted_area(folder / "2.png", SIZE),
         "is 144x96; frames are 64x48": lambda: painted_area(folder / "1.png", (48, 64)),
         "is not an image": lambda: painted_area(folder, SIZE),
         "frame -1": lambda: Mark(-1, np.ones(SIZE, bool)),
-        "nothing is marked on frame 2": lambda: Mark(2, np.zeros(SIZE, bool)),
+        "nothing is marked on frame 2": lambda: Mark(2, np.zeros(SIZE, bool), is_exact=False),
     }.items():
         with pytest.raises(InputError, match=said):
             make()

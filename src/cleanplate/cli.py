@@ -23,6 +23,7 @@ from cleanplate.commands.inpaint import Inpaint
 from cleanplate.commands.mask import Mask
 from cleanplate.commands.parse import parse_as, parse_inpaint
 from cleanplate.commands.renamed import current_words
+from cleanplate.commands.repeated import joined_words
 from cleanplate.commands.reproduce import Reproduce
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.runtime.devices import no_torch
@@ -92,7 +93,7 @@ def parse(argv: Sequence[str]) -> Any:
     """
     words = list(argv) or ["--help"]
     if words[0] == "inpaint":
-        return parse_inpaint(words[1:])
+        return parse_inpaint(joined_words(words[1:], words[0]))
     commands = reduce(or_, (Annotated[command, subcommand(command.__name__.lower())] for command in COMMANDS))
-    words = [words[0], *current_words(words[1:], words[0])]
+    words = [words[0], *joined_words(current_words(words[1:], words[0]), words[0])]
     return parse_as(commands, words, prog="cleanplate", description=DESCRIPTION)

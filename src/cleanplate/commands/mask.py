@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import End, Output, Start, progress, span_of
+from cleanplate.commands.written import Written
 from cleanplate.config import DILATE_PX, METHODS, EffectsConfig, Tracker, WhichEffects
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 class Mask:
     """Mark a thing once, by a box, a polygon or a painted image, and get its mask through the shot.
 
-    The outline of what is in a box or polygon is found; what is painted is taken as it is. Several frames may be
-    marked: one box for each of --frame, or several painted images. With --fixed nothing is tracked: it is for subtitles
-    and logos.
+    The outline of what is in a box or polygon is found; what is painted is taken as it is, and a frame painted black
+    says that the thing is not there. Several frames may be marked: one box for each of --frame, or several painted
+    images. A mark holds up to the next cut. With --fixed nothing is tracked: it is for subtitles and logos.
     """
 
     video: Annotated[Positional[Path], arg(metavar="VIDEO")]
@@ -51,6 +52,8 @@ class Mask:
     """Word of an earlier version for --start: begins with the frame that is shown then."""
     shown_last: Annotated[str | None, arg(name="to", metavar="MOMENT")] = None
     """Word of an earlier version for --end: ends with the frame that is shown then, which is masked too."""
+    over_cuts: bool = False
+    """Look for the thing beyond cuts too; otherwise every shot that shows it must be marked."""
     method: Tracker = "flow"
     """flow, or sam2 if its package and weights are there ($CLEANPLATE_WEIGHTS)."""
     effects: WhichEffects = "off"
@@ -79,19 +82,22 @@ class Mask:
         marks = self._marks((height, width), len(times_s))
         nothing = np.zeros((height, width), bool)
         with progress() as on_step:
-            masks, covered, look_at = self._masks(marks, part, on_step)
+            masks, seen = self._masks(marks, part, on_step)
             added = Added()
             if self.effects != "off":
                 masks = self._with_effects(masks, part, added, on_step)
+            written = Written()
             every = (next(masks) if index in part else nothing for index in range(len(times_s)))
-            write_masks(self.output, every, self.video, len(times_s), on_step)
-        said = f"{self.output}: {len(times_s)} frames of {width}x{height}; frames {part[0]} to {part[-1]} are masked, "
-        said += f"{covered:.1%} of the picture"
+            write_masks(self.output, written.passing(every), self.video, len(times_s), on_step)
+        said = f"{self.output}: {len(times_s)} frames of {width}x{height}; {written.said()}"
         if self.effects != "off":
-            said += f", and {added.pixels / (len(part) * width * height):.1%} more that goes with it"
+            said += f", {added.pixels / max(1, written.frames * width * height):.1%} found beside the marked thing"
         print(said)
-        if look_at:
-            shown = ", ".join(map(str, look_at))
+        for shot in seen.unmarked_shots:
+            first, last = part[0] + shot[0], part[0] + shot[-1]
+            print(f"nothing is masked in frames {first} to {last}, behind a cut: mark it there too, or --over-cuts")
+        if seen.frames_to_review:
+            shown = ", ".join(str(part[0] + index) for index in seen.frames_to_review)
             print(f"look at frames {shown}: unsure there, or resting on an outline that was found")
         elif not self.fixed:
             print("no frame is unsure")
@@ -120,8 +126,8 @@ class Mask:
 
     def _masks(
         self, marks: "Sequence[Mark]", part: range, on_step: OnStep | None
-    ) -> "tuple[Iterator[np.ndarray], float, tuple[int, ...]]":
-        """The masks of these frames, the share of the picture they cover, and the frames to look at."""
+    ) -> "tuple[Iterator[np.ndarray], Seen]":
+        """The masks of these frames, and what is to be said of them."""
         import numpy as np
 
         from cleanplate.imaging.pixels import narrow
@@ -130,17 +136,16 @@ class Mask:
 
         if self.fixed:
             mask = np.logical_or.reduce([mark.area for mark in marks])
-            return repeat(mask), float(mask.mean()), ()
+            return repeat(mask), Seen()
         for mark in marks:
             if mark.frame not in part:
                 needed = f"--start and --end take frames {part[0]} to {part[-1]}"
                 raise InputError(f"frame {mark.frame} is marked", needed, "mark one of these")
         marks = [replace(mark, frame=mark.frame - part[0]) for mark in marks]
         pictures = islice(stream_frames(self.video), part.start, part.stop)
-        options = {"method": self.method, "seed": self.seed, "device": self.device, "on_step": on_step}
-        tracked = track(map(narrow, pictures), marks, **options)
-        look_at = tuple(part[0] + index for index in tracked.frames_to_review)
-        return iter(tracked), float(tracked.probability.mean()) / 255, look_at
+        options = {"method": self.method, "seed": self.seed, "device": self.device, "over_cuts": self.over_cuts}
+        tracked = track(map(narrow, pictures), marks, **options, on_step=on_step)
+        return iter(tracked), Seen(tracked.frames_to_review, tracked.unmarked_shots)
 
     def _with_effects(
         self, masks: "Iterator[np.ndarray]", part: range, added: "Added", on_step: OnStep | None
@@ -199,13 +204,21 @@ class Mask:
             else:
                 raise InputError(f"--paint {word} names no frame", "FRAME:IMAGE is needed", f"write 0:{word}")
             marks.append(Mark(frame, painted_area(path, size)))
-        if not marks:
+        if not any(mark.area.any() for mark in marks):
             raise InputError("nothing is marked", "--box, --polygon or --paint is needed", "mark the thing on a frame")
         for mark in marks:
             if mark.frame >= length:
                 needed = f"{self.video} has {length} frames, counted from 0"
                 raise InputError(f"frame {mark.frame} is marked", needed, f"give a frame from 0 to {length - 1}")
         return marks
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is to be said of the frames that were tracked, counted from the first of them."""
+
+    frames_to_review: tuple[int, ...] = ()
+    unmarked_shots: tuple[range, ...] = ()
 
 
 @dataclass

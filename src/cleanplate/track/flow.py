@@ -1,11 +1,13 @@
 """The tracker "flow": optical flow, a small network and a model of the background.
 
-From each mark the mask is propagated frame by frame, forwards and backwards, until the next mark; between two marks
-both are blended. A step (`propagate`) warps the mask along optical flow, and a small network that was trained on the
-marks (`classifier`) and a model of the background (`background`) correct it. All of it works on small pictures.
+From each mark the mask is propagated frame by frame, forwards and backwards, until the next mark or cut; between two
+marks both are blended. A mark that is empty ends it: from there on to the next one the thing is not there.
+
+A step (`propagate`) warps the mask along optical flow, and a small network that was trained on the marks (`classifier`)
+and a model of the background (`background`) correct it. All of it works on small pictures.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -18,17 +20,25 @@ from cleanplate.track.classifier import DEFORMATIONS, Classifier, appearance_fea
 from cleanplate.track.marks import Mark
 from cleanplate.track.outline import NEIGHBOUR_OFFSETS, outline
 from cleanplate.track.propagate import Propagator, observe
+from cleanplate.track.shots import shots_of
 from cleanplate.track.tracked import Tracked, check_length, check_marks, exact_masks, frames_to_review, small_size
 
 
 def track_with_flow(
-    frames: Iterable[UInt8[np.ndarray, "H W 3"]], marks: Sequence[Mark], *, seed: int = 0, on_step: OnStep | None = None
+    frames: Iterable[UInt8[np.ndarray, "H W 3"]],
+    marks: Sequence[Mark],
+    *,
+    seed: int = 0,
+    over_cuts: bool = False,
+    on_step: OnStep | None = None,
 ) -> Tracked:
     """The tracker "flow": see `tracker.track`."""
     with one_thread_each():
         pictures, size = _read_small(frames, marks, on_step)
-        probability, confidence = _propagate(pictures, _marked_masks(pictures, marks), seed, on_step)
-    return Tracked(probability, size, confidence, frames_to_review(confidence, marks), exact_masks(marks))
+        shots = [range(len(pictures))] if over_cuts else shots_of(pictures)
+        probability, confidence = _propagate(pictures, _marked_masks(pictures, marks), shots, seed, on_step)
+    unmarked = tuple(shot for shot in shots if not any(mark.frame in shot for mark in marks))
+    return Tracked(probability, size, confidence, frames_to_review(confidence, marks), exact_masks(marks), unmarked)
 
 
 def _read_small(
@@ -73,19 +83,25 @@ def _marked_mask(pictures: UInt8[np.ndarray, "T h w 3"], mark: Mark) -> Float[np
 def _propagate(
     pictures: UInt8[np.ndarray, "T h w 3"],
     masks: dict[int, Float[np.ndarray, "h w"]],
+    shots: Sequence[range],
     seed: int,
     on_step: OnStep | None,
 ) -> tuple[UInt8[np.ndarray, "T h w"], Float[np.ndarray, " T"]]:
-    """Probability (255 is 1) and confidence: propagate from every marked mask, and blend what comes from both sides."""
+    """Probability (255 is 1) and confidence: propagate from every marked mask, and blend what comes from both sides.
+
+    Where nothing is propagated to, the thing is not there, by what the marks say.
+    """
     rng = np.random.default_rng(seed)
-    marked = sorted(masks)
+    marked = [at for at in sorted(masks) if masks[at].any()]
     drawn = [samples(appearance_features(pictures[at]), masks[at], rng, deformations=DEFORMATIONS) for at in marked]
     classifier = Classifier(drawn, seed)
-    passes = [(at, range(at, stop, step)) for at, stop, step in _passes(marked, len(pictures))]
+    passes = [one for shot in shots for one in _passes(masks, shot)]
     total, done = sum(len(order) - 1 for _, order in passes), 0
     probability = np.zeros(pictures.shape[:3], np.uint8)
-    confidence = np.zeros(len(pictures))
-    for at in marked:
+    confidence = np.ones(len(pictures))
+    for _, order in passes:
+        confidence[list(order)] = 0
+    for at in masks:
         probability[at], confidence[at] = np.round(255 * masks[at]), 1.0
     for at, order in passes:
         propagator = Propagator(masks[at], classifier.copy(), seed)
@@ -93,7 +109,7 @@ def _propagate(
         observations = in_order(lambda pair: observe(pictures[pair[0]], pictures[pair[1]]), pairs)
         for (index, _), observation in zip(pairs, observations, strict=True):
             mask, step_confidence = propagator.step(observation)
-            weight = _blend_weight(index, at, marked)
+            weight = _blend_weight(index, at, [other for other, beside in passes if index in beside])
             probability[index] += (255 * weight * mask).astype(np.uint8)  # rounded down: two must not exceed 255
             confidence[index] += weight * step_confidence
             done += 1
@@ -101,17 +117,16 @@ def _propagate(
     return probability, confidence
 
 
-def _passes(marked: Sequence[int], length: int) -> Iterator[tuple[int, int, int]]:
-    """From each mark on and back as far as to the next mark, which is not included: (from, to, step)."""
-    for before, at, after in zip([-1, *marked], marked, [*marked[1:], length], strict=False):
-        yield at, after, 1
-        yield at, before, -1
+def _passes(masks: Mapping[int, Float[np.ndarray, "h w"]], shot: range) -> Iterator[tuple[int, range]]:
+    """From each mark of a shot that is not empty on and back as far as to the next mark, which is not included."""
+    marked = [at for at in sorted(masks) if at in shot]
+    for before, at, after in zip([shot.start - 1, *marked], marked, [*marked[1:], shot.stop], strict=False):
+        if masks[at].any():
+            yield at, range(at, after)
+            yield at, range(at, before, -1)
 
 
-def _blend_weight(index: int, at: int, marked: Sequence[int]) -> float:
-    """Weight on a frame of the pass from `at`, inverse to the distance; the weights from both sides add up to 1."""
-    others = [other for other in marked if (other > index) != (at > index)]
-    if not others:
-        return 1.0
-    far = min(abs(other - index) for other in others)
-    return far / (far + abs(at - index))
+def _blend_weight(index: int, at: int, reaching: Sequence[int]) -> float:
+    """Weight on a frame of the pass from `at`, inverse to the distance; those of all that reach it add up to 1."""
+    far = [abs(other - index) for other in reaching if other != at]
+    return far[0] / (far[0] + abs(at - index)) if far else 1.0

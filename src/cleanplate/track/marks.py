@@ -18,10 +18,10 @@ WHITE = 127  # a painted pixel brighter than this is marked
 
 @dataclass(frozen=True)
 class Mark:
-    """Where the object is on one frame.
+    """Where the object is on one frame; an exact area that is empty says that it is not there.
 
     Raises:
-        InputError: a frame below 0, or a region that is empty or not of two dimensions.
+        InputError: a frame below 0, or a region that is not of two dimensions, or empty and to be searched.
     """
 
     frame: int
@@ -34,7 +34,7 @@ class Mark:
     def __post_init__(self) -> None:
         if self.frame < 0:
             raise InputError(f"frame {self.frame} is marked", "frames are counted from 0", "give 0 or more")
-        if self.area.ndim != 2 or not self.area.any():
+        if self.area.ndim != 2 or not (self.is_exact or self.area.any()):
             given, needed = f"nothing is marked on frame {self.frame}", "a thing to follow is needed"
             raise InputError(given, needed, "paint it white or draw a box around it")
 
@@ -99,10 +99,10 @@ def polygon_area(numbers: Sequence[float], size: Size) -> Bool[np.ndarray, "H W"
 
 
 def painted_area(path: Path, size: Size) -> Bool[np.ndarray, "H W"]:
-    """The white pixels of a painted image.
+    """The white pixels of a painted image; none of one that is black: the thing is not there.
 
     Raises:
-        InputError: no image, an image of another size, or one without white.
+        InputError: no image, an image of another size, or one that is neither black nor has white.
     """
     if not is_image(existing(path)):
         needed, fix = "a painted mask is a PNG or the like", "give one image for each marked frame"
@@ -112,9 +112,9 @@ def painted_area(path: Path, size: Size) -> Bool[np.ndarray, "H W"]:
         given = f"{path} is {grey.shape[1]}x{grey.shape[0]}"
         raise InputError(given, f"frames are {size[1]}x{size[0]}", "paint it in the size of the video")
     area = grey > WHITE
-    if not area.any():
+    if grey.any() and not area.any():
         given = f"{path} has no white: its brightest value is {grey.max()}"
-        raise InputError(given, f"white (above {WHITE}) marks the thing", "paint the thing white")
+        raise InputError(given, f"white (above {WHITE}) marks the thing", "paint the thing white, or all of it black")
     return area
 
 

@@ -64,6 +64,7 @@ def track_with_sam2(
         InputError: the package or the weights are missing, or as `tracker.track`.
     """
     predictor = _load_predictor(device)
+    given = [mark for mark in marks if mark.area.any()]
     import torch  # with the package, which is there
 
     with tempfile.TemporaryDirectory(prefix="cleanplate-") as folder, _quiet(), torch.inference_mode():
@@ -71,12 +72,12 @@ def track_with_sam2(
         state = predictor.init_state(
             folder, offload_video_to_cpu=True, offload_state_to_cpu=True, async_loading_frames=length > 300
         )
-        for mark in marks:
+        for mark in given:
             _prompt(predictor, state, mark)
         height, width = small_size(size)
         probability, confidence = np.zeros((length, height, width), np.uint8), np.zeros(length)
         done: set[int] = set()
-        for frame_idx, probabilities in _propagate(predictor, state, min(mark.frame for mark in marks)):
+        for frame_idx, probabilities in _propagate(predictor, state, min(mark.frame for mark in given)):
             small = cv2.resize(probabilities, (width, height), interpolation=cv2.INTER_AREA)
             probability[frame_idx] = np.round(255 * small)
             confidence[frame_idx] = 1 - np.minimum(small, 1 - small).sum() / max(1.0, small.sum())

@@ -34,6 +34,8 @@ class Tracked:
     """The frames, in order, where the mask is most likely to be wrong: another mark helps most there."""
     exact_masks: dict[int, Bool[np.ndarray, "H W"]]
     """By frame, the masks that were painted: they are used as they are."""
+    unmarked_shots: tuple[range, ...] = ()
+    """The frames of shots in which nothing is marked, so nothing is masked."""
 
     def __len__(self) -> int:
         return len(self.probability)

@@ -24,6 +24,7 @@ def track(
     *,
     method: str = "flow",
     seed: int = 0,
+    over_cuts: bool = False,
     device: str = "auto",
     on_step: OnStep | None = None,
 ) -> Tracked:
@@ -31,20 +32,23 @@ def track(
 
     Args:
         frames: RGB. They are read once, and only a small copy is held.
-        marks: of the same object, on one frame or several; marks of one frame are united.
+        marks: of the same object, on one frame or several; marks of one frame are united. An empty one says that it is
+            not there, and from there on it is not, to the next mark.
         method: "flow", or "sam2" if its package and weights are there.
         seed: the same frames, marks and seed give the same masks.
+        over_cuts: whether a mark holds in other shots too; sam2 does not ask.
         device: for sam2.
         on_step: told of every frame.
 
     Raises:
-        InputError: no mark, a mark beyond the frames or of another size, an unknown method, or one without its weights.
+        InputError: no mark or only empty ones, one beyond the frames or of another size, an unknown method, or one
+            without its weights.
         Cancelled: raised by `on_step` to end it.
     """
-    if not marks:
+    if not any(mark.area.any() for mark in marks):
         raise InputError("nothing is marked", "a box, a polygon or a painted image is needed", "mark the thing")
     if method == "flow":
-        return track_with_flow(frames, marks, seed=seed, on_step=on_step)
+        return track_with_flow(frames, marks, seed=seed, over_cuts=over_cuts, on_step=on_step)
     if method == "sam2":
         from cleanplate.track.sam2 import track_with_sam2
 

@@ -1,0 +1,40 @@
+import pytest
+
+from cleanplate import InputError, cli
+from cleanplate.commands.repeated import joined_words
+
+
+def test_what_takes_several_values_has_all_of_them() -> None:
+    boxes = ("--box 1 2 3 4", "--box 5 6 7 8")
+    words = f"in.mp4 --frame 32 {boxes[0]} -o out.mkv --frame=44 {boxes[1]} --fixed".split()
+    joined = f"in.mp4 --frame 32 44 {boxes[0]} 5 6 7 8 -o out.mkv --fixed".split()
+    assert joined_words(words, "mask") == joined
+    assert joined_words(joined, "mask") == joined
+
+
+def test_numbers_below_zero_and_words_before_options_stay_where_they_are() -> None:
+    words = ["a.mp4", "--polygon", "1", "-2", "--", "b"]
+    assert joined_words(words, "mask") == words
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("--seed 1 --seed=2", "--seed"),
+        ("-o a.mkv --output b.mkv", "--output"),
+        ("--polygon 1 2 --polygon 3", "--polygon"),
+    ],
+)
+def test_of_what_takes_one_value_only_one_is_meant(words: str, name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} is given twice"):
+        joined_words(words.split(), "mask")
+
+
+def test_the_command_line_joins_them() -> None:
+    marks = "--frame 3 --box 1 2 3 4 --frame 5 --box 5 6 7 8"
+    command = cli.parse(f"mask a.mp4 -o m.mkv {marks}".split())
+    assert (command.frame, command.box) == ((3, 5), (1, 2, 3, 4, 5, 6, 7, 8))
+    more = cli.parse(["inpaint", "a.mp4", "m.png", "-o", "b.mp4", "--extra-mask", "c.png", "--extra-mask", "d.png"])
+    assert [path.name for path in more.extra_mask] == ["c.png", "d.png"]
+    with pytest.raises(InputError, match="--seed is given twice"):
+        cli.parse(["inpaint", "a.mp4", "m.png", "-o", "b.mp4", "--seed", "1", "--seed", "2"])
