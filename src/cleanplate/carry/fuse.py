@@ -8,6 +8,7 @@ from jaxtyping import Bool
 
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.squares import Squares, in_squares
+from cleanplate.carry.torn import forget_torn
 from cleanplate.carry.trajectories import LinkedFrame, Trajectories, boundary_pixels, follow, gather
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.frame import CARRIED, Pixels
@@ -52,7 +53,10 @@ def both_ways(
     def followed(way: tuple[slice, list[Motion | None], Trajectories | None]) -> list[Trajectories]:
         part, motions, end = way
         numbers, boundary = [one.frame.index for one in window[part]], [one.held for one in squares[part]]
-        return follow(numbers, motions, boundary, in_squares(size, side_px), end, side_px=side_px)
+        found = follow(numbers, motions, boundary, in_squares(size, side_px), end, side_px=side_px)
+        if side_px == 1:  # it is to be looked at; what the first frame counts for is known already
+            forget_torn(zip(boundary[1:], found[1:], strict=True), size)
+        return found
 
     futures, pasts = in_order(followed, ways)
     return [Followed(mine, (future, past)) for mine, future, past in zip(squares, futures[::-1], pasts, strict=False)]
