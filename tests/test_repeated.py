@@ -38,3 +38,10 @@ def test_the_command_line_joins_them() -> None:
     assert [path.name for path in more.extra_mask] == ["c.png", "d.png"]
     with pytest.raises(InputError, match="--seed is given twice"):
         cli.parse(["inpaint", "a.mp4", "m.png", "-o", "b.mp4", "--seed", "1", "--seed", "2"])
+
+
+def test_commas_between_numbers_are_spaces() -> None:
+    assert joined_words(["a,b.mp4", "--box", "320,85,130,45"], "mask") == ["a,b.mp4", "--box", "320", "85", "130", "45"]
+    assert joined_words(["--polygon=1,-2,", "3.5,4"], "mask") == ["--polygon", "1", "-2", "3.5", "4"]
+    assert joined_words(["--region", "1,2,3,4", "a,b.mp4"], "inpaint") == ["--region", "1", "2", "3", "4", "a,b.mp4"]
+    assert joined_words(["--paint", "0:a,b.png"], "mask") == ["--paint", "0:a,b.png"]
