@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cleanplate.track.marks import Mark
+    from cleanplate.track.overlays import Overlay
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Mask:
 
     The outline of what is in a box or polygon is found; what is painted is taken as it is, and a frame painted black
     says that the thing is not there. Several frames may be marked: one box for each of --frame, or several painted
-    images. A mark holds up to the next cut. With --fixed nothing is tracked: it is for subtitles and logos.
+    images. A mark holds up to the next cut. With --fixed nothing is tracked: it is for subtitles and logos. With --find
+    nothing is marked.
     """
 
     video: Annotated[Positional[Path], arg(metavar="VIDEO")]
@@ -44,6 +46,8 @@ class Mask:
     """Painted masks, white on the thing, in the size of the video. With --fixed just IMAGE."""
     fixed: bool = False
     """The mark holds still: it is the mask of every frame from --start to --end."""
+    find: Literal["overlays"] | None = None
+    """overlays: find what lies over a shot that moves (logos, text, captions, bars, dead pixels), without a mark."""
     start: Start = "0"
     """Where to begin: a frame (120), a time (2.5s, 1:05) or a timecode (00:01:05:12)."""
     end: End = None
@@ -79,6 +83,9 @@ class Mask:
         picture, fps, _ = peek(self.video, Span())
         times_s, (height, width) = frame_times_s(self.video, fps), picture.shape[:2]
         part = self._part(times_s, fps)
+        if self.find is not None:
+            self._find(part, len(times_s))
+            return
         marks = self._marks((height, width), len(times_s))
         nothing = np.zeros((height, width), bool)
         with progress() as on_step:
@@ -101,6 +108,36 @@ class Mask:
             print(f"look at frames {shown}: unsure there, or resting on an outline that was found")
         elif not self.fixed:
             print("no frame is unsure")
+
+    def _find(self, part: range, length: int) -> None:
+        """Find overlays, say what was found, and write where it is."""
+        from cleanplate.imaging.pixels import narrow
+        from cleanplate.track.overlays import look_for_overlays, masks_of
+        from cleanplate.video.reader import stream_frames
+
+        options = {"--box": self.box, "--polygon": self.polygon, "--paint": self.paint, "--fixed": self.fixed}
+        options["--effects"] = self.effects != "off"
+        if given := [name for name, value in options.items() if value]:
+            needed = "what is found needs no mark"
+            raise InputError(f"--find is given with {', '.join(given)}", needed, "give the one or the other")
+        with progress() as on_step:
+            pictures = islice(stream_frames(self.video), part.start, part.stop)
+            found, moves = look_for_overlays(map(narrow, pictures), total=len(part), on_step=on_step)
+            if not found:
+                raise InputError(*self._nothing(part, moves=moves))
+            found = [replace(one, first=one.first + part[0], end=one.end + part[0]) for one in found]
+            write_masks(self.output, masks_of(found, length), self.video, length, on_step)
+        for one in found:
+            print(_line(one))
+        print(f"{self.output}: {length} frames; {len(found)} overlay{'s' if len(found) > 1 else ''} found")
+
+    def _nothing(self, part: range, *, moves: bool) -> tuple[str, str, str]:
+        """Why no overlay was found, in the three parts of an `InputError`."""
+        given = f"no overlay was found in frames {part[0]} to {part[-1]} of {self.video}"
+        if moves:
+            return given, "nothing stands still that is not of the scene", "mark it with --fixed and --box or --paint"
+        needed = "the shot does not move enough, or is too short, so nothing can be told apart"
+        return given, needed, "give a part in which the camera moves, or mark it with --fixed and --box or --paint"
 
     def _part(self, times_s: Sequence[float], fps: float) -> range:
         """The frames to mask.
@@ -219,6 +256,13 @@ class Seen:
 
     frames_to_review: tuple[int, ...] = ()
     unmarked_shots: tuple[range, ...] = ()
+
+
+def _line(overlay: "Overlay") -> str:
+    """What was found, in a line."""
+    left, top, width, height = overlay.box
+    where = f"box {left} {top} {width} {height}, frames {overlay.first} to {overlay.end - 1}"
+    return f"{overlay.kind}: {where}, certainty {overlay.certainty:.2f}"
 
 
 @dataclass

@@ -1,0 +1,143 @@
+"""What stands still in the picture while the shot moves: running statistics, the same memory whatever the length.
+
+At every pixel, of the gradient g of a grey picture: m = mean(g), e = mean(|g|^2), and R = |m|^2 / e. R is 1 where g is
+the same in all frames, as at the edges of a logo, and about 1 / n where n different edges have passed by. An edge that
+keeps its direction but sways by a pixel (a thing that the camera follows) has an R well below 1 too.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, Int8, UInt8
+
+# Added to e: what is fainter than this (squared levels per pixel) has no direction.
+FAINT = 4.0
+# Cells the picture's height is divided into; one has texture from this e on, and moves below this R.
+CELLS, MIN_ENERGY, MAX_MOVING_R = 12, 6.0, 0.45
+MIN_MOVING_SHARE, MIN_MOVING_CELLS = 0.6, 6
+HISTORY_PX, MIN_SIGN = 180, 3.0  # rows of the pictures that are kept, and the gradient that has a sign, levels
+
+
+def gradient(
+    grey: UInt8[np.ndarray, "H W"] | Float32[np.ndarray, "H W"],
+) -> tuple[Float32[np.ndarray, "H W"], Float32[np.ndarray, "H W"]]:
+    """To the right and down, levels per pixel (Sobel)."""
+    right = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8, borderType=cv2.BORDER_REPLICATE)
+    return right, cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8, borderType=cv2.BORDER_REPLICATE)
+
+
+class Sums:
+    """Sums over frames at every pixel; those of parts of a shot are added to give those of the whole."""
+
+    def __init__(self, size: tuple[int, int], *, light: bool = True):
+        self.count = 0
+        self._sums = np.zeros((5 if light else 3, *size), np.float32)  # g to the right and down, |g|^2, grey, grey^2
+
+    def add(self, grey: UInt8[np.ndarray, "H W"]) -> None:
+        """Count a frame."""
+        right, down = gradient(grey)
+        parts = [right, down, right * right + down * down]
+        if len(self._sums) == 5:
+            level = grey.astype(np.float32)
+            parts += [level, level * level]
+        for total, part in zip(self._sums, parts, strict=True):
+            total += part
+        self.count += 1
+
+    def __add__(self, other: "Sums") -> "Sums":
+        both = Sums.__new__(Sums)
+        both.count, both._sums = self.count + other.count, self._sums + other._sums
+        return both
+
+    def still(self) -> "Still":
+        """What they say."""
+        right, down, energy, *light = self._sums / np.float32(self.count)
+        squared = right * right + down * down
+        spread = np.sqrt(np.maximum(0, light[1] - light[0] * light[0])) if light else np.zeros_like(energy)
+        steadiness = squared / (energy + np.float32(FAINT))
+        return Still(self.count, right, down, np.sqrt(squared), steadiness, energy, spread)
+
+
+@dataclass(frozen=True)
+class Still:
+    """How much every pixel stands still in n frames."""
+
+    count: int
+    right: Float32[np.ndarray, "H W"]
+    down: Float32[np.ndarray, "H W"]
+    """m, levels per pixel."""
+    strength: Float32[np.ndarray, "H W"]
+    """|m|."""
+    steadiness: Float32[np.ndarray, "H W"]
+    """R, 0..1."""
+    energy: Float32[np.ndarray, "H W"]
+    """e."""
+    spread: Float32[np.ndarray, "H W"]
+    """Standard deviation of the light over time, levels."""
+
+    def cells(self) -> tuple[Bool[np.ndarray, "r c"], Bool[np.ndarray, "r c"]]:
+        """In a grid of squares: which have texture, and in which of them it moves."""
+        height, width = self.energy.shape
+        grid = max(1, round(CELLS * width / height)), CELLS
+        # An overlay must not speak for what is behind it: what stands out is counted as if it were weaker.
+        squared, energy = (
+            cv2.resize(np.minimum(one, np.float32(400)), grid, interpolation=cv2.INTER_AREA)
+            for one in (self.strength**2, self.energy)
+        )
+        textured = energy > MIN_ENERGY
+        return textured, textured & (squared < MAX_MOVING_R * energy)
+
+    def scene(self) -> float:
+        """The R that a tenth of what is in the moving part of the picture is above."""
+        _, moving = self.cells()
+        there = cv2.resize(moving.astype(np.uint8), self.energy.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        values = self.steadiness[there & (self.energy > MIN_ENERGY)]
+        return float(np.quantile(values, 0.9)) if len(values) else 1.0
+
+    def isotropy(self, where: Bool[np.ndarray, "H W"]) -> float:
+        """0..1: 0 where all edges have one direction, as those have along which the picture moves; 1 for a disc's."""
+        right, down = self.right[where].astype(np.float64), self.down[where].astype(np.float64)
+        tensor = np.array([[right @ right, right @ down], [right @ down, down @ down]])
+        least, most = np.linalg.eigvalsh(tensor)
+        return float(least / max(most, 1e-9))
+
+    def around(self, ring_px: tuple[int, int]) -> Float32[np.ndarray, "H W"]:
+        """R of what is between so many and so many pixels from every pixel, taken together."""
+        y, x = np.mgrid[-ring_px[1] : ring_px[1] + 1, -ring_px[1] : ring_px[1] + 1]
+        ring = ((np.hypot(x, y) >= ring_px[0]) & (np.hypot(x, y) <= ring_px[1])).astype(np.float32)
+        squared, energy = (
+            cv2.filter2D(np.minimum(one, np.float32(400)), -1, ring) for one in (self.strength**2, self.energy)
+        )
+        return squared / (energy + np.float32(FAINT) * ring.sum())
+
+    def moves(self) -> bool:
+        """Whether so much of the picture moves that what does not can be told apart."""
+        textured, moving = self.cells()
+        return bool(moving.sum() >= max(MIN_MOVING_CELLS, MIN_MOVING_SHARE * textured.sum()))
+
+
+class SignHistory:
+    """The signs of the gradients of every frame, small and packed: to say in which frames a thing is there."""
+
+    def __init__(self, size: tuple[int, int]):
+        scale = min(1.0, HISTORY_PX / min(size))
+        self.size = max(4, round(size[0] * scale)), max(4, round(size[1] * scale))
+        self._packed: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def add(self, grey: UInt8[np.ndarray, "H W"]) -> None:
+        """Keep a frame's."""
+        small = cv2.resize(grey, self.size[::-1], interpolation=cv2.INTER_AREA)
+        right, down = gradient(small)
+        signs = [right > MIN_SIGN, right < -MIN_SIGN, down > MIN_SIGN, down < -MIN_SIGN]
+        self._packed.append(zlib.compress(np.packbits(np.stack(signs)).tobytes(), 1))
+
+    def signs(self, index: int) -> Int8[np.ndarray, "2 h w"]:
+        """-1, 0 or 1: of the gradients of one frame to the right and down."""
+        packed = np.frombuffer(zlib.decompress(self._packed[index]), np.uint8)
+        bits = np.unpackbits(packed, count=4 * self.size[0] * self.size[1]).reshape(4, *self.size).astype(np.int8)
+        return bits[::2] - bits[1::2]
