@@ -165,15 +165,31 @@ def test_samples_are_drawn_at_the_outline_and_by_confidence() -> None:
 
 
 def test_passes_cover_every_frame_and_shares_add_up() -> None:
-    marked, length = [3, 8], 12
-    met = {at: list(range(at, stop, step))[1:] for at, stop, step in _passes(marked, length) if step > 0}
-    back = {at: list(range(at, stop, step))[1:] for at, stop, step in _passes(marked, length) if step < 0}
+    full, marked = np.ones((2, 2), np.float32), [3, 8]
+    passes = list(_passes(dict.fromkeys(marked, full), range(12)))
+    met = {at: list(order)[1:] for at, order in passes if order.step > 0}
+    back = {at: list(order)[1:] for at, order in passes if order.step < 0}
     assert met == {3: [4, 5, 6, 7], 8: [9, 10, 11]}
     assert back == {3: [2, 1, 0], 8: [7, 6, 5, 4]}
-    assert [_blend_weight(index, 3, marked) for index in (0, 4, 7)] == [1, 0.8, 0.2]
+    assert [_blend_weight(index, 3, reaching) for index, reaching in ((0, [3]), (4, marked), (7, marked))] == [
+        1,
+        0.8,
+        0.2,
+    ]
     assert all(
         _blend_weight(index, 3, marked) + _blend_weight(index, 8, marked) == pytest.approx(1) for index in range(4, 8)
     )
+
+
+def test_passes_end_at_empty_marks_and_at_cuts() -> None:
+    full = np.ones((2, 2), np.float32)
+    masks = {3: full, 6: 0 * full, 8: full, 14: full}
+    met = [
+        (at, list(order)[1:])
+        for shot in (range(10), range(10, 12), range(12, 16))
+        for at, order in _passes(masks, shot)
+    ]
+    assert met == [(3, [4, 5]), (3, [2, 1, 0]), (8, [9]), (8, [7]), (14, [15]), (14, [13, 12])]
 
 
 def test_confidence_of_a_step() -> None:
