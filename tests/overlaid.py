@@ -68,6 +68,16 @@ def walker(name: str, length: int, rows: int = 240) -> list[np.ndarray]:
     return frames
 
 
+def followed(name: str, length: int) -> list[np.ndarray]:
+    """A camera that follows something, which sways a little in the picture."""
+    thing, frames = picture("astronaut", 90)[:, 10:70], []
+    for t, frame in enumerate(pan(name, length, (1.5, 0.2))):
+        x = 110 + int(6 * np.sin(t / 6))
+        frame[45:135, x : x + 60] = thing
+        frames.append(frame)
+    return frames
+
+
 def finish(frames: list[np.ndarray], truth: list[np.ndarray], seed: int) -> Overlaid:
     """With noise, and coarse frequencies in squares of 8 as compression leaves them."""
     rng = np.random.default_rng(seed)

@@ -10,7 +10,20 @@ from cleanplate import cli
 from cleanplate.track.overlays import Overlay, bars, find_overlays, look_for_overlays, masks_of
 from cleanplate.track.stillness import SignHistory, Sums
 from cleanplate.video.reader import stream_frames
-from tests.overlaid import SIZE, WITH, WITHOUT, Overlaid, logo, nothing, pan, static_logo, translucent_logo
+from tests.conftest import texture
+from tests.overlaid import (
+    SIZE,
+    WITH,
+    WITHOUT,
+    Overlaid,
+    followed,
+    logo,
+    nothing,
+    pan,
+    static_logo,
+    translucent_logo,
+    zoom,
+)
 
 SEED = 1
 
@@ -41,6 +54,15 @@ def test_what_lies_over_a_shot_is_found(found: dict) -> None:
     assert np.mean([recall for recall, _ in figures.values()]) >= 0.95, figures
     assert min(recall for recall, _ in figures.values()) >= 0.9, figures
     assert min(precision for _, precision in figures.values()) >= 0.8, figures
+
+
+@pytest.mark.parametrize("name", ["chelsea", "astronaut", "immunohistochemistry"])
+def test_the_middle_of_a_zoom_is_no_overlay(name: str) -> None:
+    assert look_for_overlays(nothing(zoom(name, 60, 1.015), SEED).frames) == ([], True)
+
+
+def test_what_the_camera_follows_is_no_overlay() -> None:
+    assert look_for_overlays(nothing(followed("brick", 60), SEED).frames) == ([], True)
 
 
 @pytest.mark.parametrize("name", WITHOUT)
@@ -124,6 +146,23 @@ def test_edges_of_one_direction_are_told_from_a_disc() -> None:
         isotropies.append(sums.still().isotropy(everywhere))
     assert isotropies[0] < 0.01
     assert isotropies[1] > 0.9
+
+
+def test_what_stays_is_told_from_what_moves_with_the_camera() -> None:
+    wide = (texture(160, 240) * 255).astype(np.uint8)[..., 1]
+    first, last = wide[20:140, 20:200].copy(), wide[22:142, 25:205].copy()  # by 5 and 2 pixels
+    for picture in (first, last):
+        cv2.putText(picture, "TV", (20, 40), 0, 1, (255,), 3)
+    logo_there = np.zeros(first.shape, bool)
+    logo_there[15:45, 15:65] = True
+    elsewhere = np.zeros(first.shape, bool)
+    elsewhere[60:110, 80:160] = True
+    sums = Sums((120, 180))
+    sums.add(first)
+    assert sums.still().stays(logo_there) == 1  # nothing was compared
+    sums.compare(first, last)
+    assert sums.still().stays(logo_there) > 3
+    assert sums.still().stays(elsewhere) < 0.2
 
 
 def test_signs_are_kept() -> None:

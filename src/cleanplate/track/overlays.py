@@ -33,13 +33,15 @@ MIN_ISOTROPY, TEXT_ISOTROPY = 0.25, 0.4  # edges of one direction only stand sti
 JOIN_SHARE = 0.02  # edges closer than this share of the picture's height are of one thing
 RING_SHARE = 0.06  # width of its surroundings, which must move, likewise
 MAX_RING_R, CALM_RING_R = 0.4, 0.15  # R of the surroundings: nothing is told above the first, all below the other
+MIN_STAYS = 0.35  # how many times more it differs along the camera's motion than at the same pixels (`Still.stays`)
 MAX_COVER = 0.2  # a thing that covers more of the picture is the scene
 FILL_SHARE = 0.02  # a hole of less of the picture than this is a part of the thing
 # Where the light stays beside the edges: its spread at most, of that around and in levels; their area in boxes
-# of the edges at most; and how many times the spread is that beyond.
-PLAIN_SHARE, MAX_PLAIN_LEVELS, MAX_PLAIN_BOXES, PLAIN_STEP = 0.35, 6.0, 4, 3.0
+# of the edges at most; how many times the spread is that beyond; how much of its convex hull it fills.
+PLAIN_SHARE, MAX_PLAIN_LEVELS, MAX_PLAIN_BOXES, PLAIN_STEP, MIN_SOLIDITY = 0.35, 6.0, 4, 3.0, 0.85
 MIN_CERTAINTY = 0.6
-SPECK_RING_PX, MAX_SPECK_RING_R = (5, 14), 0.3  # what is so far around a dead pixel must move: R at most
+# What is so far around a dead pixel must move: R at most; and it is round.
+SPECK_RING_PX, MAX_SPECK_RING_R, MIN_SPECK_ISOTROPY = (5, 14), 0.3, 0.6
 MIN_SIGNS = 6  # so many signs of gradients are needed to say in which frames a thing is there
 
 
@@ -159,8 +161,9 @@ class Watch:
         """Look at the next frame."""
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         small = grey if self._full is None else cv2.resize(grey, self.work[::-1], interpolation=cv2.INTER_AREA)
-        for sums in (self._total, self._block):
-            sums.add(small)
+        if self._block.count == 0:
+            self._block_begins = small.copy()
+        self._block.add(small)
         if self._full is not None:
             self._full.add(grey)
         np.maximum(self._brightest, grey, out=self._brightest)
@@ -168,7 +171,9 @@ class Watch:
         self._history.add(grey)
         self.count += 1
         if self._block.count == BLOCK:
+            self._block.compare(self._block_begins, small)
             self._blocks.append(self._block)
+            self._total += self._block
             self._block = Sums(self.work)
             for blocks in (CAPTION_BLOCKS, WINDOW_BLOCKS):
                 self._look_at_window(blocks)
@@ -202,7 +207,7 @@ class Watch:
         """The overlays, and whether the shot moves."""
         if self.count < MIN_FRAMES:
             return [], False
-        still, overlays = self._total.still(), list[Overlay]()
+        still, overlays = (self._total + self._block).still(), list[Overlay]()
         if still.moves():
             self.moved = True
             self._take(pieces(still, 0, self._bar_lines()))
@@ -251,8 +256,13 @@ class Watch:
         scene = cv2.resize(still.around(SPECK_RING_PX), self.size[::-1], interpolation=cv2.INTER_LINEAR)
         count, labels = components(self._specks.dead() & ~taken)
         spots = [labels == index for index in range(1, count)]
-        spots = [spot for spot in spots if scene[spot].mean() < MAX_SPECK_RING_R]
+        spots = [spot for spot in spots if scene[spot].mean() < MAX_SPECK_RING_R and self._stays(still, spot)]
         return [overlay_of("still", spot, 0, self.count, 0.9) for spot in spots]
+
+    def _stays(self, still: Still, spot: Bool[np.ndarray, "H W"]) -> bool:
+        """Whether a speck does not move with the camera, and is no part of a line."""
+        small = cv2.resize(dilated(spot, 1).astype(np.float32), self.work[::-1], interpolation=cv2.INTER_AREA) > 0
+        return still.stays(small) > MIN_STAYS and still.isotropy(small) > MIN_SPECK_ISOTROPY
 
 
 class Specks:
@@ -320,6 +330,8 @@ def _piece(
     near = dilated(core, JOIN_SHARE * height)
     if sure < 0.06 * height or near.mean() > MAX_COVER or still.isotropy(core) < MIN_ISOTROPY:
         return None
+    if still.stays(core) < MIN_STAYS:
+        return None
     ring = dilated(near, RING_SHARE * height) & ~dilated(edges, 2)
     capped = np.float32(400)
     energy = np.minimum(still.energy, capped)[ring].sum()
@@ -372,10 +384,20 @@ def _plain(core: Bool[np.ndarray, "h w"], spread: Float32[np.ndarray, "h w"], ar
     for index in np.flatnonzero(belongs[1:]) + 1:
         region = labels == index
         rim = dilated(region, 4) & ~dilated(region, 2) & ~core
-        # That of an even part of the scene grows little by little.
-        if not rim.any() or np.median(spread[rim]) > PLAIN_STEP * np.median(spread[region]):
+        # An even part of the scene has no shape of its own, and its spread grows little by little beyond it.
+        steep = not rim.any() or np.median(spread[rim]) > PLAIN_STEP * np.median(spread[region])
+        if steep and solidity(region) > MIN_SOLIDITY:
             plain |= region
     return plain
+
+
+def solidity(region: Bool[np.ndarray, "h w"]) -> float:
+    """How much of its convex hull a region fills; 0 for one that the picture's border cuts."""
+    if region[[0, -1]].any() or region[:, [0, -1]].any():
+        return 0.0
+    outline = cv2.convexHull(cv2.findNonZero(region.astype(np.uint8)))
+    hull = cv2.fillConvexPoly(np.zeros(region.shape, np.uint8), outline, (1,))
+    return float(region.sum() / hull.sum())
 
 
 def looks_like_text(core: Bool[np.ndarray, "h w"], strength: Float32[np.ndarray, "h w"]) -> bool:

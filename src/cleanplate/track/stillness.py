@@ -3,6 +3,10 @@
 At every pixel, of the gradient g of a grey picture: m = mean(g), e = mean(|g|^2), and R = |m|^2 / e. R is 1 where g is
 the same in all frames, as at the edges of a logo, and about 1 / n where n different edges have passed by. An edge that
 keeps its direction but sways by a pixel (a thing that the camera follows) has an R well below 1 too.
+
+R is high as well where the scene hardly moves, as in the middle of a zoom. So two frames some apart are compared in two
+ways: g of one with g of the other at the same pixel, and at where the camera's motion has taken it. The first differ
+less (`stay`) than the second (`move`) only on what stands still.
 """
 
 import zlib
@@ -11,6 +15,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int8, UInt8
+
+from cleanplate.imaging.dis import LEAST_SIZE, dis
+from cleanplate.track.background import camera_flow
+from cleanplate.track.fields import warp
 
 # Added to e: what is fainter than this (squared levels per pixel) has no direction.
 FAINT = 4.0
@@ -34,6 +42,7 @@ class Sums:
     def __init__(self, size: tuple[int, int], *, light: bool = True):
         self.count = 0
         self._sums = np.zeros((5 if light else 3, *size), np.float32)  # g to the right and down, |g|^2, grey, grey^2
+        self._differences = np.zeros((2, *(size if light else (0, 0))), np.float32)  # stay, move
 
     def add(self, grey: UInt8[np.ndarray, "H W"]) -> None:
         """Count a frame."""
@@ -46,9 +55,21 @@ class Sums:
             total += part
         self.count += 1
 
+    def compare(self, first: UInt8[np.ndarray, "H W"], last: UInt8[np.ndarray, "H W"]) -> None:
+        """Count how much two of the frames differ, at the same pixels and along the motion of the camera."""
+        if min(first.shape) < LEAST_SIZE:
+            return
+        motion = camera_flow(dis(last, first), np.ones(first.shape, bool))
+        if motion is None:
+            return
+        here, same, moved = (gradient(one) for one in (last, first, warp(first.astype(np.float32), motion)))
+        for total, there in zip(self._differences, (same, moved), strict=True):
+            total += (here[0] - there[0]) ** 2 + (here[1] - there[1]) ** 2
+
     def __add__(self, other: "Sums") -> "Sums":
         both = Sums.__new__(Sums)
         both.count, both._sums = self.count + other.count, self._sums + other._sums
+        both._differences = self._differences + other._differences
         return both
 
     def still(self) -> "Still":
@@ -57,7 +78,7 @@ class Sums:
         squared = right * right + down * down
         spread = np.sqrt(np.maximum(0, light[1] - light[0] * light[0])) if light else np.zeros_like(energy)
         steadiness = squared / (energy + np.float32(FAINT))
-        return Still(self.count, right, down, np.sqrt(squared), steadiness, energy, spread)
+        return Still(self.count, right, down, np.sqrt(squared), steadiness, energy, spread, *self._differences)
 
 
 @dataclass(frozen=True)
@@ -76,6 +97,9 @@ class Still:
     """e."""
     spread: Float32[np.ndarray, "H W"]
     """Standard deviation of the light over time, levels."""
+    stay: Float32[np.ndarray, "H2 W2"]
+    move: Float32[np.ndarray, "H2 W2"]
+    """How much compared frames differ at the same pixels, and along the camera's motion: squared levels per pixel."""
 
     def cells(self) -> tuple[Bool[np.ndarray, "r c"], Bool[np.ndarray, "r c"]]:
         """In a grid of squares: which have texture, and in which of them it moves."""
@@ -111,6 +135,11 @@ class Still:
             cv2.filter2D(np.minimum(one, np.float32(400)), -1, ring) for one in (self.strength**2, self.energy)
         )
         return squared / (energy + np.float32(FAINT) * ring.sum())
+
+    def stays(self, where: Bool[np.ndarray, "H W"]) -> float:
+        """How many times more it differs along the camera's motion than at the same pixels; 1 says nothing."""
+        stay, move = float(self.stay[where].sum()), float(self.move[where].sum())
+        return (move + 1) / (stay + 1)
 
     def moves(self) -> bool:
         """Whether so much of the picture moves that what does not can be told apart."""
