@@ -397,8 +397,8 @@ def test_processes_that_end_in_every_way() -> None:
     assert states == [("running", False), ("lost", True), ("running", False), ("lost", False)]
 
 
-def start(folder: Path, words: str = "", **environment: str) -> Running:
-    return Running(f"batch in/jobs.csv -o out {words}", folder, **environment)
+def start(folder: Path, words: str = "", out: str = "out", **environment: str) -> Running:
+    return Running(f"batch in/jobs.csv -o {out} {words}", folder, **environment)
 
 
 def process_of(driver: Running, out: Path, name: str) -> int:
@@ -502,7 +502,7 @@ def test_a_cluster_that_loses_a_worker(shots_here: Path) -> None:
         driver = start(shots_here.parent, "--on ray --json", RAY_ADDRESS=address)
         killed = process_of(driver, out, "slow")
         os.kill(killed, signal.SIGKILL)
-        over = start(shots_here.parent, "--on ray --cpus-per-job 3 -o other", RAY_ADDRESS=address)
+        over = start(shots_here.parent, "--on ray --cpus-per-job 3", "other", RAY_ADDRESS=address)
         code, said, errors = driver.end(200)
         refused_code, _, refusal = over.end(100)
     lines = {line["out"]: line for line in json.loads(said)}

@@ -1,5 +1,4 @@
 import contextlib
-import io
 import json
 import os
 import random
@@ -20,7 +19,6 @@ import pytest
 
 from cleanplate import InputError, cli, read_clip, write_video
 from cleanplate.clean import Cleaned
-from cleanplate.commands import console
 from cleanplate.commands.inpaint import Inpaint, summary
 from cleanplate.commands.options import options, to_words
 from cleanplate.commands.settings import read_settings, write_settings
@@ -599,23 +597,3 @@ def test_bad_settings_files(text: str | None, tmp_path: Path, capsys: pytest.Cap
     errors = capsys.readouterr().err
     assert BAD_SETTINGS[text].replace("FILE", str(file)) in errors
     assert errors.count("\n") == 1
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_all_stages_that_have_begun_are_shown_once_there_was_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was told too early to be shown is not forgotten: the whole is known from the beginning."""
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(console, "PATIENCE_S", 1000)
-    with console.progress() as on_step:
-        assert on_step is not None
-        on_step(Step("learn", 0, 100))
-        assert "learn" not in terminal.getvalue()
-        monkeypatch.setattr(console, "PATIENCE_S", -1)
-        on_step(Step("carry", 5, 10))
-    assert re.search(r"learn .*\b0%.*carry .*\b50%", terminal.getvalue(), re.DOTALL)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from cleanplate import cli
-from cleanplate.track.overlays import Overlay, bars, find_overlays, look_for_overlays, masks_of
-from cleanplate.track.stillness import SignHistory, Sums
+from cleanplate.track.blemishes import bars
+from cleanplate.track.overlays import Overlay, find_overlays, look_for_overlays, masks_of
+from cleanplate.track.presence import SignHistory
+from cleanplate.track.stillness import Sums
 from cleanplate.video.reader import stream_frames
 from tests.conftest import texture
 from tests.overlaid import (

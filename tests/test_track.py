@@ -254,7 +254,7 @@ def test_stretches_in_words() -> None:
         return written.said()
 
     assert said("..") == "no frame is masked"
-    assert said("xx..xx.x") == "frames 0 to 1, 4 to 5 and 7 are masked, 100.0% of their picture"
+    assert said("xx..xx.x") == "frames 0 to 1, 4 to 5 and 7 are masked, 100.0% of the picture"
     assert said(".x.x.x.x.x").startswith("frames 1, 3, 5 and 2 stretches more are masked")
 
 

@@ -19,6 +19,7 @@ from cleanplate.commands.inpaint import Inpaint
 from cleanplate.commands.options import Option, to_words
 from cleanplate.commands.parse import parse_inpaint
 from cleanplate.commands.renamed import current_words
+from cleanplate.commands.repeated import without_options
 from cleanplate.commands.settings import Value
 from cleanplate.config import METHODS
 from cleanplate.errors import InputError
@@ -152,9 +153,10 @@ def _words(cells: Mapping[str, str], base: Path, folder: Path, common: Sequence[
         method = method or first
     if method is not None and method.startswith("-"):
         raise InputError(f"method is {method!r}", "the name of a method is needed", f"give one of {', '.join(METHODS)}")
-    words = ["inpaint", str(VIDEO), str(MASK), *([method] if method else []), *rest, "--output", str(OUT)]
     given = [columns()[name] for name in cells if name not in (*COLUMNS, "method")]
-    return words + to_words({option.name: _value(option, cells[option.name], base, folder) for option in given})
+    said = to_words({option.name: _value(option, cells[option.name], base, folder) for option in given})
+    words = ["inpaint", str(VIDEO), str(MASK), *([method] if method else [])]
+    return [*words, *without_options(rest, said), "--output", str(OUT), *said]
 
 
 def _value(option: Option, cell: str, base: Path, folder: Path) -> Value:

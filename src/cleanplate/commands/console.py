@@ -34,7 +34,7 @@ def span_of(video: Path, start: str, end: str | None) -> "Span":
 
 @contextlib.contextmanager
 def progress() -> Iterator[OnStep | None]:
-    """A bar for each stage with the time left, on a terminal, once a run has taken two seconds."""
+    """A bar with the time left, on a terminal, once a run has taken two seconds."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -42,15 +42,14 @@ def progress() -> Iterator[OnStep | None]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = TextColumn("{task.description:>6}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    started, tasks, latest = time.monotonic(), {}, {}
+    started, tasks = time.monotonic(), {}
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
 
         def on_step(step: Step) -> None:
-            latest[step.stage] = step
             if time.monotonic() - started < PATIENCE_S:
                 return
-            for stage in [one for one in latest if one not in tasks]:
-                tasks[stage] = bar.add_task(stage, total=latest[stage].total, completed=latest[stage].done)
+            if step.stage not in tasks:
+                tasks[step.stage] = bar.add_task(step.stage, total=step.total)
             bar.update(tasks[step.stage], completed=step.done, total=step.total)
 
         yield on_step

@@ -98,7 +98,7 @@ class Mask:
             write_masks(self.output, written.passing(every), self.video, len(times_s), on_step)
         said = f"{self.output}: {len(times_s)} frames of {width}x{height}; {written.said()}"
         if self.effects != "off":
-            said += f", {added.pixels / max(1, written.frames * width * height):.1%} found beside the marked thing"
+            said += f", and {added.pixels / max(1, written.frames * width * height):.1%} more that goes with it"
         print(said)
         for shot in seen.unmarked_shots:
             first, last = part[0] + shot[0], part[0] + shot[-1]
@@ -116,7 +116,7 @@ class Mask:
         from cleanplate.video.reader import stream_frames
 
         options = {"--box": self.box, "--polygon": self.polygon, "--paint": self.paint, "--fixed": self.fixed}
-        options["--effects"] = self.effects != "off"
+        options |= {"--frame": self.frame != (0,), "--effects": self.effects != "off", "--over-cuts": self.over_cuts}
         if given := [name for name, value in options.items() if value]:
             needed = "what is found needs no mark"
             raise InputError(f"--find is given with {', '.join(given)}", needed, "give the one or the other")

@@ -1,6 +1,6 @@
 """Words of a command that are not as its parser wants them: options given twice, numbers with commas between.
 
-Of options given twice those that take several values have all of them, of the others one must be meant.
+Of options given twice those that take several values have all of them; of the others one must be meant.
 """
 
 import re
@@ -23,28 +23,52 @@ def joined_words(words: Sequence[str], command: str) -> list[str]:
     """The words of a command (those behind its name) with every option once, and numbers apart.
 
     Raises:
-        InputError: an option that takes one value is given twice.
+        InputError: an option that takes one value is given twice, with two.
     """
-    parts: list[list[str]] = [[]]  # the words before any option, then every option with what follows it
-    for word in words:
-        if _is_option(word):
-            name, equals, value = word.partition("=")
-            parts.append([name, value] if equals else [name])
-        else:
-            parts[-1].append(word)
-    first: dict[str, list[str]] = {}
+    parts = _parts(words)
+    first: dict[str, tuple[list[str], list[str]]] = {}
     for part in parts[1:]:
-        if part[0] in NUMBERS:
-            part[1:] = [number for word in part[1:] for number in _numbers(word)]
-        name = "--output" if part[0] == "-o" else part[0]
+        name, values = _option(part)
+        adds = name in ADDING.get(command, ())
+        if adds or name in NUMBERS:
+            part[:] = [name, *values]
         if name not in first:
-            first[name] = part
-        elif name in ADDING.get(command, ()):
-            first[name] += part[1:]
+            first[name] = part, values
+        elif adds:
+            first[name][0].extend(values)
+            part.clear()
+        elif values in ([], first[name][1]):  # a switch, or the same again
             part.clear()
         else:
             raise InputError(f"{name} is given twice", "it has one value", "leave one of them out")
     return [word for part in parts for word in part]
+
+
+def without_options(words: Sequence[str], others: Sequence[str]) -> list[str]:
+    """The words of a command but for the options that others of its words name."""
+    named = {_option(part)[0] for part in _parts(others)[1:]}
+    before, *parts = _parts(words)
+    return [*before, *(word for part in parts if _option(part)[0] not in named for word in part)]
+
+
+def _parts(words: Sequence[str]) -> list[list[str]]:
+    """The words before any option, then every option with what follows it."""
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if _is_option(word):
+            parts.append([word])
+        else:
+            parts[-1].append(word)
+    return parts
+
+
+def _option(part: Sequence[str]) -> tuple[str, list[str]]:
+    """The name of an option and its values; --name=value is --name value."""
+    name, equals, value = part[0].partition("=")
+    values = [*([value] if equals else []), *part[1:]]
+    if name in NUMBERS:
+        values = [number for word in values for number in _numbers(word)]
+    return "--output" if name == "-o" else name, values
 
 
 def _numbers(word: str) -> list[str]:

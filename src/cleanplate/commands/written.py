@@ -35,11 +35,11 @@ class Written:
         return sum(last - first + 1 for first, last in self.spans)
 
     def said(self) -> str:
-        """In words: which, and what share of their picture it is."""
+        """In words: which, and what share of the picture it is in them."""
         if not self.spans:
             return "no frame is masked"
         named = [f"{first} to {last}" if last > first else f"{first}" for first, last in self.spans]
         if len(named) > MOST_NAMED:
             named = [*named[: MOST_NAMED - 1], f"{len(named) - MOST_NAMED + 1} stretches more"]
         listed = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
-        return f"frames {listed} are masked, {self.covered / self.frames:.1%} of their picture"
+        return f"frames {listed} are masked, {self.covered / self.frames:.1%} of the picture"

@@ -9,12 +9,11 @@ ways: g of one with g of the other at the same pixel, and at where the camera's 
 less (`stay`) than the second (`move`) only on what stands still.
 """
 
-import zlib
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int8, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 from cleanplate.imaging.dis import LEAST_SIZE, dis
 from cleanplate.track.background import camera_flow
@@ -22,10 +21,11 @@ from cleanplate.track.fields import warp
 
 # Added to e: what is fainter than this (squared levels per pixel) has no direction.
 FAINT = 4.0
+# More than this (squared levels per pixel) counts as this where regions are judged.
+CAP = np.float32(400)
 # Cells the picture's height is divided into; one has texture from this e on, and moves below this R.
 CELLS, MIN_ENERGY, MAX_MOVING_R = 12, 6.0, 0.45
 MIN_MOVING_SHARE, MIN_MOVING_CELLS = 0.6, 6
-HISTORY_PX, MIN_SIGN = 180, 3.0  # rows of the pictures that are kept, and the gradient that has a sign, levels
 
 
 def gradient(
@@ -101,15 +101,16 @@ class Still:
     move: Float32[np.ndarray, "H2 W2"]
     """How much compared frames differ at the same pixels, and along the camera's motion: squared levels per pixel."""
 
+    @property
+    def capped(self) -> tuple[Float32[np.ndarray, "H W"], Float32[np.ndarray, "H W"]]:
+        """|m|^2 and e, as if what stands out were weaker: an overlay must not speak for what is behind it."""
+        return np.minimum(self.strength**2, CAP), np.minimum(self.energy, CAP)
+
     def cells(self) -> tuple[Bool[np.ndarray, "r c"], Bool[np.ndarray, "r c"]]:
         """In a grid of squares: which have texture, and in which of them it moves."""
         height, width = self.energy.shape
         grid = max(1, round(CELLS * width / height)), CELLS
-        # An overlay must not speak for what is behind it: what stands out is counted as if it were weaker.
-        squared, energy = (
-            cv2.resize(np.minimum(one, np.float32(400)), grid, interpolation=cv2.INTER_AREA)
-            for one in (self.strength**2, self.energy)
-        )
+        squared, energy = (cv2.resize(one, grid, interpolation=cv2.INTER_AREA) for one in self.capped)
         textured = energy > MIN_ENERGY
         return textured, textured & (squared < MAX_MOVING_R * energy)
 
@@ -131,9 +132,7 @@ class Still:
         """R of what is between so many and so many pixels from every pixel, taken together."""
         y, x = np.mgrid[-ring_px[1] : ring_px[1] + 1, -ring_px[1] : ring_px[1] + 1]
         ring = ((np.hypot(x, y) >= ring_px[0]) & (np.hypot(x, y) <= ring_px[1])).astype(np.float32)
-        squared, energy = (
-            cv2.filter2D(np.minimum(one, np.float32(400)), -1, ring) for one in (self.strength**2, self.energy)
-        )
+        squared, energy = (cv2.filter2D(one, -1, ring) for one in self.capped)
         return squared / (energy + np.float32(FAINT) * ring.sum())
 
     def stays(self, where: Bool[np.ndarray, "H W"]) -> float:
@@ -145,28 +144,3 @@ class Still:
         """Whether so much of the picture moves that what does not can be told apart."""
         textured, moving = self.cells()
         return bool(moving.sum() >= max(MIN_MOVING_CELLS, MIN_MOVING_SHARE * textured.sum()))
-
-
-class SignHistory:
-    """The signs of the gradients of every frame, small and packed: to say in which frames a thing is there."""
-
-    def __init__(self, size: tuple[int, int]):
-        scale = min(1.0, HISTORY_PX / min(size))
-        self.size = max(4, round(size[0] * scale)), max(4, round(size[1] * scale))
-        self._packed: list[bytes] = []
-
-    def __len__(self) -> int:
-        return len(self._packed)
-
-    def add(self, grey: UInt8[np.ndarray, "H W"]) -> None:
-        """Keep a frame's."""
-        small = cv2.resize(grey, self.size[::-1], interpolation=cv2.INTER_AREA)
-        right, down = gradient(small)
-        signs = [right > MIN_SIGN, right < -MIN_SIGN, down > MIN_SIGN, down < -MIN_SIGN]
-        self._packed.append(zlib.compress(np.packbits(np.stack(signs)).tobytes(), 1))
-
-    def signs(self, index: int) -> Int8[np.ndarray, "2 h w"]:
-        """-1, 0 or 1: of the gradients of one frame to the right and down."""
-        packed = np.frombuffer(zlib.decompress(self._packed[index]), np.uint8)
-        bits = np.unpackbits(packed, count=4 * self.size[0] * self.size[1]).reshape(4, *self.size).astype(np.int8)
-        return bits[::2] - bits[1::2]

@@ -53,7 +53,6 @@ def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions,
     journal = Journal(run.work_dir, "learn", LearnBorder.load, after=stage(method.carry.rounds - 1))
     before: LinkedFrame | None = None
     passing = iter(frames)
-    tell(run.on_step, "learn", 0, PARTS)  # so that all that is to be done is known from the beginning
     for linked in journal.replay(passing):
         before = linked
         yield linked.frame
