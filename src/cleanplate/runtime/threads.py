@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import cv2
+from threadpoolctl import threadpool_limits
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,14 +39,19 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
 
 @contextlib.contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Keep the libraries to one thread: OpenCV, and torch if it is loaded."""
+    """Keep the libraries to one thread: OpenCV, the linear algebra below NumPy and SciPy, and torch if it is loaded.
+
+    A small product of matrices takes ten times as long on several threads as soon as anything else wants a core: all
+    wait for the last.
+    """
     torch = sys.modules.get("torch")
     before = cv2.getNumThreads(), torch and torch.get_num_threads()
     cv2.setNumThreads(1)
     if torch:
         torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1, user_api="blas"):
+            yield
     finally:
         cv2.setNumThreads(before[0])
         if torch:
