@@ -8,6 +8,7 @@ from cleanplate.track.classifier import Classifier, Samples, appearance_features
 from cleanplate.track.components import centroid, count_components, main_components
 from cleanplate.track.fields import blur, bounding_window, guided_filter, warp
 from cleanplate.track.flow import _blend_weight, _passes
+from cleanplate.track.looks import Looks
 from cleanplate.track.propagate import Propagator, observe, step_confidence
 from tests.conftest import texture
 from tests.rolling_ball import SIZE, ball_shot, iou
@@ -72,6 +73,8 @@ def test_background_speaks_against_what_moves_and_looks_like_it() -> None:
     away = ~cv2.dilate(ball.astype(np.uint8), np.ones((15, 15), np.uint8)).astype(bool)
     assert log_odds[away].mean() < MIN_LOG_ODDS - 0.5  # more than motion, or colour, may say alone
     assert log_odds[ball].mean() > 0
+    assert background._motion_log_odds is not None
+    assert background._motion_log_odds[away].mean() < 1.5 * evidence.motion_log_odds[away].mean() < 0  # it counts on
     # Without a camera there is nothing to compare with, and the plate is begun again.
     flow = np.zeros((*SIZE, 2), np.float32)
     assert not background.evidence(np.zeros((*SIZE, 3), np.float32), flow, None).log_odds.any()
@@ -86,16 +89,20 @@ def test_a_classifier_tells_colours_and_its_copies_go_their_own_ways(monkeypatch
     inverted = drawn[0], 1 - drawn[1]
     with one_thread_each():
         classifier = Classifier([drawn], 0)
-        odds, twin = classifier.log_odds(features, blur(mask, 3)), classifier.copy()
-        assert iou(odds > 0, masks[0]) > 0.9
-        assert np.array_equal(twin.log_odds(features, mask), classifier.log_odds(features, mask))
+        expected, every = blur(mask, 3), np.arange(mask.size)
+        odds, twin = classifier.log_odds(features, expected, every), classifier.copy()
+        assert iou(odds > 0, masks[0].ravel()) > 0.9
+        some = every[5::7]
+        assert np.allclose(classifier.log_odds(features, expected, some), odds[5::7], atol=1e-4)
+        assert np.array_equal(twin.log_odds(features, mask, every), classifier.log_odds(features, mask, every))
         for _ in range(3):
             twin.update(inverted)
-        assert np.array_equal(classifier.log_odds(features, blur(mask, 3)), odds)
-        assert iou(twin.log_odds(features, blur(mask, 3)) > 0, masks[0]) < 0.9  # it has learned
+        assert np.array_equal(classifier.log_odds(features, expected, every), odds)
+        assert iou(twin.log_odds(features, expected, every) > 0, masks[0].ravel()) < 0.9  # it has learned
         for _ in range(3):
             classifier.update(inverted)
-        assert np.array_equal(classifier.log_odds(features, mask), twin.log_odds(features, mask))  # from the same draws
+        again = twin.log_odds(features, mask, every)
+        assert np.array_equal(classifier.log_odds(features, mask, every), again)  # from the same draws
 
 
 class Untaught(Classifier):
@@ -104,17 +111,30 @@ class Untaught(Classifier):
     def __init__(self, *, hidden: bool = False) -> None:
         self.updates, self.hidden = 0, hidden
 
-    def log_odds(self, features: np.ndarray, expected: np.ndarray) -> np.ndarray:
-        return np.where((expected > 0.5) & (not self.hidden), 4, -4).astype(np.float32)
+    def log_odds(self, features: np.ndarray, expected: np.ndarray, at: np.ndarray) -> np.ndarray:
+        return np.where((expected.ravel()[at] > 0.5) & (not self.hidden), 4, -4).astype(np.float32)
 
     def update(self, new: Samples) -> None:
         self.updates += 1
 
 
+class Alike(Looks):
+    """Everything looks alike."""
+
+    def __init__(self) -> None:
+        pass
+
+    def log_odds(self, features: np.ndarray) -> np.ndarray:
+        return np.zeros(len(features), np.float32)
+
+    def learn_surroundings(self, features: np.ndarray, mask: np.ndarray) -> None:
+        pass
+
+
 def test_a_step_asks_classifier_and_background_and_every_fourth_is_learned_from() -> None:
     frames, masks = ball_shot(1)
     mask, classifier = masks[0].astype(np.float32), Untaught()
-    propagator, observation = Propagator(mask, classifier, 0), observe(frames[0], frames[0])
+    propagator, observation = Propagator(mask, classifier, Alike(), 0), observe(frames[0], frames[0])
     for _ in range(3):
         propagator.step(observation)
     assert classifier.updates == 0
@@ -130,7 +150,7 @@ def test_a_step_asks_classifier_and_background_and_every_fourth_is_learned_from(
 def test_what_has_leaked_is_left_and_edges_are_smoothed_where_the_picture_has_none() -> None:
     grey = np.full((*SIZE, 3), 128, np.uint8)
     mask = cv2.circle(np.zeros(SIZE, np.uint8), (40, 48), 20, (1,), -1).astype(np.float32)
-    propagator, nothing = Propagator(mask, Untaught(), 0), np.zeros(SIZE, np.float32)
+    propagator, nothing = Propagator(mask, Untaught(), Alike(), 0), np.zeros(SIZE, np.float32)
     leaked = mask.copy()
     leaked[40:52, 85:97] = 1
     found = propagator._classify(appearance_features(grey), leaked, nothing)
@@ -141,7 +161,7 @@ def test_what_has_leaked_is_left_and_edges_are_smoothed_where_the_picture_has_no
 
 def test_the_place_of_what_is_hidden_is_not_learned_as_background(monkeypatch: pytest.MonkeyPatch) -> None:
     frames, masks = ball_shot(1)
-    propagator, learned = Propagator(masks[0].astype(np.float32), Untaught(hidden=True), 0), []
+    propagator, learned = Propagator(masks[0].astype(np.float32), Untaught(hidden=True), Alike(), 0), []
     monkeypatch.setattr(propagator._background, "observe", lambda colours, mask, evidence: learned.append(mask))
     found, confidence = propagator.step(observe(frames[0], frames[0]))
     assert confidence == 0

@@ -19,6 +19,9 @@ GRID_PX, TOLERANCE_PX, MIN_INLIER_SHARE, MIN_VECTORS = 6, 1.0, 0.3, 50
 # Bounds of the log odds of one observation: it may speak much for the background, and little for the object. What looks
 # unlike the background is more often a foreground with parallax, or a misaligned plate, than the object.
 MIN_LOG_ODDS, MAX_LOG_ODDS = -2.5, 0.3
+# What motion said of a pixel counts on, so much from one frame to the next: what has moved with the camera for a while
+# is surely background, and flow is wrong now and then.
+MOTION_MOMENTUM, MIN_MOTION_LOG_ODDS = 0.6, -6.0
 BAND_SHARE = 0.3  # width of the band around the object that the background is learned in, share of the object's size
 _CELL = np.ones((3, 3), np.uint8)
 
@@ -29,6 +32,8 @@ class Evidence:
 
     log_odds: Float[np.ndarray, "H W"]
     """To add to those of each pixel being the object, most of them negative."""
+    motion_log_odds: Float[np.ndarray, "H W"]
+    """What the motion of this frame alone says."""
     motion_residual_px: Float[np.ndarray, "H W"] | None = None
     """How far the flow is from the camera's; None if no camera motion was found."""
     colour_residual: Float[np.ndarray, "H W"] | None = None
@@ -77,6 +82,7 @@ class Background:
     def __init__(self) -> None:
         self._plate: Float[np.ndarray, "H W 3"] | None = None
         self._known: Float[np.ndarray, "H W"] | None = None  # 1 where the plate is
+        self._motion_log_odds: Float[np.ndarray, "H W"] | None = None  # of the frames so far
         self._colour_ratio, self._motion_ratio = LikelihoodRatio(0.01, 1.5), LikelihoodRatio(0.05, 8.0)
 
     def evidence(
@@ -92,14 +98,18 @@ class Background:
             flow: from this frame to the one observed before.
             camera: the part of it that the camera makes, if that is known.
         """
-        log_odds = np.zeros(colours.shape[:2], np.float32)
         if camera is None:  # the plate cannot be aligned any more
-            self._plate = self._known = None
-            return Evidence(log_odds)
+            self._plate = self._known = self._motion_log_odds = None
+            nothing = np.zeros(colours.shape[:2], np.float32)
+            return Evidence(nothing, nothing)
         motion_residual_px = cv2.blur(np.linalg.norm(flow - camera, axis=2), (3, 3)) + np.float32(0.05)
-        log_odds += self._motion_ratio.log_odds(motion_residual_px)
+        by_motion = self._motion_ratio.log_odds(motion_residual_px)
+        before, self._motion_log_odds = self._motion_log_odds, by_motion
+        if before is not None:
+            self._motion_log_odds = by_motion + MOTION_MOMENTUM * warp(before, camera, cv2.BORDER_CONSTANT)
+        log_odds = np.maximum(self._motion_log_odds, MIN_MOTION_LOG_ODDS)
         if self._plate is None or self._known is None:
-            return Evidence(log_odds, motion_residual_px)
+            return Evidence(log_odds, by_motion, motion_residual_px)
         self._plate = warp(self._plate, camera, cv2.BORDER_CONSTANT)
         self._known = warp(self._known, camera, cv2.BORDER_CONSTANT)
         # A misalignment of less than a pixel is none: what counts is how far a colour is outside the range of those
@@ -107,8 +117,8 @@ class Background:
         darkest, brightest = cv2.erode(self._plate, _CELL), cv2.dilate(self._plate, _CELL)
         outside = np.maximum(0, np.maximum(colours - brightest, darkest - colours))
         colour_residual = cv2.blur(np.linalg.norm(outside, axis=2), (3, 3)) + np.float32(0.01)
-        log_odds += self._colour_ratio.log_odds(colour_residual) * (self._known > 0.5)
-        return Evidence(log_odds, motion_residual_px, colour_residual)
+        log_odds = log_odds + self._colour_ratio.log_odds(colour_residual) * (self._known > 0.5)
+        return Evidence(log_odds, by_motion, motion_residual_px, colour_residual)
 
     def observe(
         self, colours: Float[np.ndarray, "H W 3"], mask: Float[np.ndarray, "H W"], evidence: Evidence | None = None

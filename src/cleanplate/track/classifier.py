@@ -10,7 +10,7 @@ import copy
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from cleanplate.track.fields import blur, bounding_window, size_px, warp
 from cleanplate.track.network import Network
@@ -42,39 +42,45 @@ def appearance_features(picture: UInt8[np.ndarray, "H W 3"]) -> Float[np.ndarray
 
 
 def mask_features(
-    expected: Float[np.ndarray, "H W"], colours: Float[np.ndarray, "H W 3"]
-) -> Float[np.ndarray, "H W 7"]:
-    """Of each pixel the expected mask, sharp and blurred, the position relative to it, and its colour likelihood."""
+    expected: Float[np.ndarray, "H W"], colours: Float[np.ndarray, "H W 3"], at: Int[np.ndarray, " N"]
+) -> Float[np.ndarray, "N 7"]:
+    """Of some pixels the expected mask, sharp and blurred, the position relative to it, and their colour likelihood.
+
+    Args:
+        expected: the mask.
+        colours: of all pixels.
+        at: which pixels, counted row by row.
+    """
     moments = cv2.moments(expected)
     area = max(moments["m00"], 1e-6)
-    size = size_px(expected)
-    across, down = (
-        np.tanh((np.arange(n, dtype=np.float32) - np.float32(moments[m] / area)) / np.float32(2 * size))
-        for n, m in ((expected.shape[1], "m10"), (expected.shape[0], "m01"))
-    )
-    blurred = [blur(expected, max(1.0, share * size)) for share in (0.04, 0.12, 0.3)]
-    position = np.broadcast_to(across, expected.shape), np.broadcast_to(down[:, None], expected.shape)
-    return np.stack((expected, *blurred, *position, _colour_likelihood(expected, colours, 0.2 * size)), axis=-1)
+    size, (rows, columns) = size_px(expected), np.divmod(at, expected.shape[1])
+    masks = [expected, *(blur(expected, max(1.0, share * size)) for share in (0.04, 0.12, 0.3))]
+    position = [
+        np.tanh((where - np.float32(moments[moment] / area)) / np.float32(2 * size))
+        for where, moment in ((columns.astype(np.float32), "m10"), (rows.astype(np.float32), "m01"))
+    ]
+    likelihood = _colour_likelihood(expected, colours, 0.2 * size, at)
+    return np.stack((*(mask.ravel()[at] for mask in masks), *position, likelihood), axis=-1)
 
 
 def _colour_likelihood(
-    mask: Float[np.ndarray, "H W"], colours: Float[np.ndarray, "H W 3"], sigma_px: float
-) -> Float[np.ndarray, "H W"]:
+    mask: Float[np.ndarray, "H W"], colours: Float[np.ndarray, "H W 3"], sigma_px: float, at: Int[np.ndarray, " N"]
+) -> Float[np.ndarray, " N"]:
     """Whether a pixel's colour is likelier the object's (1) or the background's (-1) in its neighbourhood.
 
     Each is a Gaussian in colour, with mean and variance of the pixels around.
     """
     powers = np.concatenate((np.ones_like(mask)[..., None], colours, colours * colours), axis=2)
-    foreground = blur(mask[..., None] * powers, sigma_px)
-    background = blur(powers, sigma_px) - foreground
+    foreground, every = (blur(field, sigma_px).reshape(-1, 7)[at] for field in (mask[..., None] * powers, powers))
+    own = colours.reshape(-1, 3)[at]
 
     def distance(sums: np.ndarray) -> np.ndarray:
-        weight = np.maximum(sums[..., :1], 0) + np.float32(1e-3)
-        mean = sums[..., 1:4] / weight
-        variance = np.maximum(sums[..., 4:] / weight - mean * mean, 0) + np.float32(3e-3)
-        return ((colours - mean) ** 2 / variance + np.log(variance)).sum(axis=2)
+        weight = np.maximum(sums[:, :1], 0) + np.float32(1e-3)
+        mean = sums[:, 1:4] / weight
+        variance = np.maximum(sums[:, 4:] / weight - mean * mean, 0) + np.float32(3e-3)
+        return ((own - mean) ** 2 / variance + np.log(variance)).sum(axis=1)
 
-    return np.tanh((distance(background) - distance(foreground)) / 8)
+    return np.tanh((distance(every - foreground) - distance(foreground)) / 8)
 
 
 def deform(mask: Float[np.ndarray, "H W"], rng: np.random.Generator) -> Float[np.ndarray, "H W"]:
@@ -129,8 +135,8 @@ def samples(
         weight = weight if confidence is None else weight * confidence[window]
         cumulative = np.cumsum(weight, dtype=np.float64)
         at = np.minimum(np.searchsorted(cumulative, rng.random(PIXELS) * cumulative[-1]), mask.size - 1)
-        both = features, mask_features(expected, colours)
-        drawn.append(np.concatenate([part.reshape(mask.size, -1)[at] for part in both], axis=1))
+        both = features.reshape(mask.size, -1)[at], mask_features(expected, colours, at)
+        drawn.append(np.concatenate(both, axis=1))
         labels.append(mask.ravel()[at])
     return np.concatenate(drawn), np.concatenate(labels)
 
@@ -173,9 +179,14 @@ class Classifier:
             self._network.learn(batch + noise, labels[chosen], learning_rate)
 
     def log_odds(
-        self, features: Float[np.ndarray, "H W C"], expected: Float[np.ndarray, "H W"]
-    ) -> Float[np.ndarray, "H W"]:
-        """That each pixel is the object, from `appearance_features` and the expected mask."""
-        colours = np.ascontiguousarray(features[..., :3])
-        every = np.concatenate((features, mask_features(expected, colours)), axis=2)
-        return self._network(every.reshape(expected.size, -1)).reshape(expected.shape)
+        self, features: Float[np.ndarray, "H W C"], expected: Float[np.ndarray, "H W"], at: Int[np.ndarray, " N"]
+    ) -> Float[np.ndarray, " N"]:
+        """That some pixels are the object, from `appearance_features` and the expected mask.
+
+        Args:
+            features: of all pixels.
+            expected: the mask.
+            at: which pixels, counted row by row.
+        """
+        own, colours = features.reshape(expected.size, -1)[at], np.ascontiguousarray(features[..., :3])
+        return self._network(np.concatenate((own, mask_features(expected, colours, at)), axis=1))

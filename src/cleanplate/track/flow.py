@@ -4,10 +4,11 @@ From each mark the mask is propagated frame by frame, forwards and backwards, un
 marks both are blended. A mark that is empty ends it: from there on to the next one the thing is not there.
 
 A step (`propagate`) warps the mask along optical flow, and a small network that was trained on the marks (`classifier`)
-and a model of the background (`background`) correct it. All of it works on small pictures.
+and a model of the background (`background`) correct it. All of it works on small pictures, which are kept on disk.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -17,10 +18,12 @@ from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.threads import in_order, one_thread_each
 from cleanplate.track.classifier import DEFORMATIONS, Classifier, appearance_features, samples
+from cleanplate.track.looks import Looks
 from cleanplate.track.marks import Mark
 from cleanplate.track.outline import NEIGHBOUR_OFFSETS, outline
 from cleanplate.track.propagate import Propagator, observe
 from cleanplate.track.shots import shots_of
+from cleanplate.track.spool import spooled
 from cleanplate.track.tracked import Tracked, check_length, check_marks, exact_masks, frames_to_review, small_size
 
 
@@ -35,9 +38,11 @@ def track_with_flow(
     """The tracker "flow": see `tracker.track`."""
     with one_thread_each():
         pictures, size = _read_small(frames, marks, on_step)
-        shots = [range(len(pictures))] if over_cuts else shots_of(pictures)
-        probability, confidence = _propagate(pictures, _marked_masks(pictures, marks), shots, seed, on_step)
-    unmarked = tuple(shot for shot in shots if not any(mark.frame in shot for mark in marks))
+        shots = shots_of(pictures)
+        masks, whole = _marked_masks(pictures, marks), range(len(pictures))
+        passes = [one for shot in ([whole] if over_cuts else shots) for one in _passes(masks, shot)]
+        probability, confidence = _propagate(pictures, masks, passes, {shot.start for shot in shots}, seed, on_step)
+    unmarked = () if over_cuts else tuple(shot for shot in shots if not any(mark.frame in shot for mark in marks))
     return Tracked(probability, size, confidence, frames_to_review(confidence, marks), exact_masks(marks), unmarked)
 
 
@@ -45,19 +50,23 @@ def _read_small(
     frames: Iterable[UInt8[np.ndarray, "H W 3"]], marks: Sequence[Mark], on_step: OnStep | None
 ) -> tuple[UInt8[np.ndarray, "T h w 3"], tuple[int, int]]:
     """Small copies of the frames, and the (height, width) of the frames; refuse those that the marks are not of."""
-    small: list[np.ndarray] = []
-    size = (0, 0)
-    for index, frame in enumerate(frames):
-        if not small:
-            size = frame.shape[:2]
-            check_marks(size, marks)
-        if frame.shape[:2] != size:
-            found = f"frame {index} is {frame.shape[1]}x{frame.shape[0]} and frame 0 is {size[1]}x{size[0]}"
-            raise InputError(found, "all frames must have one size", f"resize them to {size[1]}x{size[0]}")
-        small.append(cv2.resize(frame, small_size(size)[::-1], interpolation=cv2.INTER_AREA))
-        tell(on_step, "read", index + 1, index + 1)
-    check_length(len(small), marks)
-    return np.stack(small), size
+    sizes: list[tuple[int, int]] = []
+
+    def small() -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        for index, frame in enumerate(frames):
+            if not index:
+                check_marks(frame.shape[:2], marks)
+            sizes.append(frame.shape[:2])
+            if sizes[0] != sizes[-1]:
+                (height, width), (first_height, first_width) = sizes[-1], sizes[0]
+                found = f"frame {index} is {width}x{height} and frame 0 is {first_width}x{first_height}"
+                raise InputError(found, "all frames must have one size", f"resize them to {first_width}x{first_height}")
+            yield cv2.resize(frame, small_size(sizes[0])[::-1], interpolation=cv2.INTER_AREA)
+            tell(on_step, "read", index + 1, index + 1)
+
+    every = spooled(small())
+    check_length(len(every), marks)
+    return every, sizes[0]
 
 
 def _marked_masks(pictures: UInt8[np.ndarray, "T h w 3"], marks: Sequence[Mark]) -> dict[int, Float[np.ndarray, "h w"]]:
@@ -82,33 +91,42 @@ def _marked_mask(pictures: UInt8[np.ndarray, "T h w 3"], mark: Mark) -> Float[np
 
 def _propagate(
     pictures: UInt8[np.ndarray, "T h w 3"],
-    masks: dict[int, Float[np.ndarray, "h w"]],
-    shots: Sequence[range],
+    masks: Mapping[int, Float[np.ndarray, "h w"]],
+    passes: Sequence[tuple[int, range]],
+    cuts: Container[int],
     seed: int,
     on_step: OnStep | None,
 ) -> tuple[UInt8[np.ndarray, "T h w"], Float[np.ndarray, " T"]]:
     """Probability (255 is 1) and confidence: propagate from every marked mask, and blend what comes from both sides.
 
     Where nothing is propagated to, the thing is not there, by what the marks say.
+
+    Args:
+        pictures: small.
+        masks: by frame, the marked ones.
+        passes: from which marked frame over which frames.
+        cuts: the first frame of every shot.
+        seed: of the networks.
+        on_step: told of every frame.
     """
     rng = np.random.default_rng(seed)
     marked = [at for at in sorted(masks) if masks[at].any()]
-    drawn = [samples(appearance_features(pictures[at]), masks[at], rng, deformations=DEFORMATIONS) for at in marked]
-    classifier = Classifier(drawn, seed)
-    passes = [one for shot in shots for one in _passes(masks, shot)]
+    features = {at: appearance_features(pictures[at]) for at in marked}
+    classifier = Classifier([samples(features[at], masks[at], rng, deformations=DEFORMATIONS) for at in marked], seed)
+    looks = Looks([(features[at], masks[at]) for at in marked], seed)
     total, done = sum(len(order) - 1 for _, order in passes), 0
-    probability = np.zeros(pictures.shape[:3], np.uint8)
+    probability = spooled(np.zeros_like(picture[..., 0]) for picture in pictures)
     confidence = np.ones(len(pictures))
     for _, order in passes:
         confidence[list(order)] = 0
     for at in masks:
         probability[at], confidence[at] = np.round(255 * masks[at]), 1.0
     for at, order in passes:
-        propagator = Propagator(masks[at], classifier.copy(), seed)
-        pairs = list(zip(order[1:], order, strict=False))
-        observations = in_order(lambda pair: observe(pictures[pair[0]], pictures[pair[1]]), pairs)
-        for (index, _), observation in zip(pairs, observations, strict=True):
-            mask, step_confidence = propagator.step(observation)
+        propagator = Propagator(masks[at], classifier.copy(), looks.copy(), seed)
+        pairs = list(pairwise(order))
+        observations = in_order(lambda pair: observe(pictures[pair[1]], pictures[pair[0]]), pairs)
+        for (before, index), observation in zip(pairs, observations, strict=True):
+            mask, step_confidence = propagator.step(observation, is_cut=max(before, index) in cuts)
             weight = _blend_weight(index, at, [other for other, beside in passes if index in beside])
             probability[index] += (255 * weight * mask).astype(np.uint8)  # rounded down: two must not exceed 255
             confidence[index] += weight * step_confidence

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, Float32
 
+PART = 4096  # samples that are asked about at a time
 # Adam's (Kingma & Ba 2015), with its defaults; weights are drawn towards 0 a little.
 BETAS, EPSILON, WEIGHT_DECAY = (0.9, 0.999), 1e-8, 1e-4
 
@@ -36,8 +37,9 @@ class Network:
         self._moments = [[np.zeros_like(one) for one in self.parameters] for _ in BETAS]
 
     def __call__(self, features: Float[np.ndarray, "N F"]) -> Float32[np.ndarray, " N"]:
-        """The log-odds of each."""
-        return self._layers(features)[-1][:, 0]
+        """The log-odds of each; a part after the other, so that what the layers make of it stays near the processor."""
+        parts = range(0, len(features), PART)
+        return np.concatenate([self._layers(features[at : at + PART])[-1][:, 0] for at in parts] or [features[:, 0]])
 
     def _layers(self, features: Float[np.ndarray, "N F"]) -> list[Float32[np.ndarray, "N _"]]:
         """The features, what every hidden layer makes of them, and the log-odds."""

@@ -1,4 +1,8 @@
-"""Propagate the mask of an object from frame to frame: warp it along the flow, then correct it by what is observed."""
+"""Propagate the mask of an object from frame to frame: warp it along the flow, then correct it by what is observed.
+
+An object that is hidden is waited for where it should be, and sought around there by its looks; one that does not come
+back, and one that was taken over a cut, is sought in the whole frame (`seek`).
+"""
 
 from dataclasses import dataclass
 
@@ -7,10 +11,12 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from cleanplate.imaging.dis import dis
-from cleanplate.track.background import Background, camera_flow
+from cleanplate.track.background import Background, Evidence, camera_flow
 from cleanplate.track.classifier import ONLINE_DEFORMATIONS, Classifier, appearance_features, samples
 from cleanplate.track.components import centroid, count_components, main_components
 from cleanplate.track.fields import blur, bounding_window, guided_filter, size_px, warp
+from cleanplate.track.looks import Looks
+from cleanplate.track.seek import seek
 
 UPDATE_EVERY = 4  # frames
 # Around the expected mask, a window with this margin is classified; and the object may be where a blur of the mask, so
@@ -18,8 +24,14 @@ UPDATE_EVERY = 4  # frames
 WINDOW_MARGIN, REACH_SIGMA, MIN_REACH = 0.6, 0.25, 0.02
 COMPONENT_GAP = 0.2  # share of the object's size; see `main_components`
 # An object is being occluded when less than this share of its area is left. For so many frames it is waited for where
-# it should be, and the remembered mask is weighted so much of a visible one.
-OCCLUDED_SHARE, MAX_OCCLUDED_FRAMES, MEMORY_WEIGHT = 0.6, 40, 0.6
+# it should be; then what is left is the object, unless that is less than the second share: then it is lost.
+OCCLUDED_SHARE, MAX_OCCLUDED_FRAMES, LOST_SHARE = 0.6, 40, 0.1
+# While it is occluded, what is seen of it may be something else. Weights of what the flow says, of what is remembered.
+LEFT_WEIGHT, MEMORY_WEIGHT = 0.7, 0.6
+# It may be so far from where it should be, in sizes of it: at once, and more with every frame.
+REACH_SIZES, REACH_GROWTH, FOUND_GAIN = 1.5, 0.3, 1.3
+LOOKS_WEIGHT = 0.5  # of log odds by the looks alone
+UNLIKE_WEIGHT = 0.05  # of what looks like anything but the object, where pieces are compared
 VELOCITY_MOMENTUM, AREA_MOMENTUM = 0.7, 0.9
 
 
@@ -42,8 +54,8 @@ def observe(picture: UInt8[np.ndarray, "H W 3"], before: UInt8[np.ndarray, "H W 
 class Propagator:
     """Propagates a mask frame by frame from a marked one."""
 
-    def __init__(self, mask: Float[np.ndarray, "H W"], classifier: Classifier, seed: int):
-        self._mask, self._classifier = mask, classifier
+    def __init__(self, mask: Float[np.ndarray, "H W"], classifier: Classifier, looks: Looks, seed: int):
+        self._mask, self._classifier, self._looks = mask, classifier, looks
         self._rng = np.random.default_rng(seed)
         self._background = Background()
         self._components = count_components(mask > 0.5)
@@ -51,13 +63,22 @@ class Propagator:
         self._memory, self._area, self._velocity = mask, float(mask.sum()), np.zeros(2, np.float32)
         self._occluded_frames = self._observed_frames = 0
 
-    def step(self, observation: Observation) -> tuple[Float[np.ndarray, "H W"], float]:
-        """The mask of the next frame, as probabilities, and the confidence in it, 0..1."""
+    def step(self, observation: Observation, *, is_cut: bool = False) -> tuple[Float[np.ndarray, "H W"], float]:
+        """The mask of the next frame, as probabilities, and the confidence in it, 0..1.
+
+        Args:
+            observation: of that frame.
+            is_cut: whether it is of another shot than the frame before, so nothing is where it was.
+        """
+        if is_cut:
+            self._lose()
         warped = warp(self._mask, observation.flow)
-        camera = camera_flow(observation.flow, warped < 0.1)
-        expected = self._expect(warped, camera)
+        camera = None if is_cut else camera_flow(observation.flow, warped < 0.1)
         colours = blur(np.ascontiguousarray(observation.features[..., :3]), 1)
         evidence = self._background.evidence(colours, observation.flow, camera)
+        expected = self._expect(warped, camera)
+        if self._occluded_frames:
+            expected = np.maximum(expected, self._seek(observation.features, evidence))
         mask = self._classify(observation.features, expected, evidence.log_odds)
         self._remember(mask, camera)
         # What is occluded may reappear any moment: meanwhile its place is not learned as background.
@@ -66,6 +87,16 @@ class Propagator:
         self._update(observation.features, mask)
         self._mask = mask
         return mask, step_confidence(mask, warped)
+
+    @property
+    def _is_lost(self) -> bool:
+        """Whether it has been waited for in vain."""
+        return self._occluded_frames > MAX_OCCLUDED_FRAMES
+
+    def _lose(self) -> None:
+        """Forget where the object is, and what is behind it."""
+        self._background, self._mask, self._memory = Background(), 0 * self._mask, 0 * self._memory
+        self._velocity, self._occluded_frames = np.zeros(2, np.float32), MAX_OCCLUDED_FRAMES + 1
 
     def _expect(
         self, warped: Float[np.ndarray, "H W"], camera: Float[np.ndarray, "H W 2"] | None
@@ -76,7 +107,14 @@ class Propagator:
         if not self._occluded_frames:
             return warped
         uncertainty_px = 1 + 0.02 * self._occluded_frames * np.sqrt(self._area)
-        return np.maximum(warped, MEMORY_WEIGHT * blur(self._memory, uncertainty_px))
+        return np.maximum(LEFT_WEIGHT * warped, MEMORY_WEIGHT * blur(self._memory, uncertainty_px))
+
+    def _seek(self, features: Float[np.ndarray, "H W C"], evidence: Evidence) -> Float[np.ndarray, "H W"]:
+        """Where the object may be again, around where it should be, or anywhere once it is lost."""
+        reach_px = np.sqrt(self._area) * (REACH_SIZES + REACH_GROWTH * self._occluded_frames)
+        place = None if self._is_lost else (centroid(self._memory), float(reach_px))
+        found = seek(self._looks, features, evidence.motion_log_odds, self._area, place)
+        return MEMORY_WEIGHT * np.minimum(1, FOUND_GAIN * found)
 
     def _classify(
         self,
@@ -85,30 +123,35 @@ class Propagator:
         background_log_odds: Float[np.ndarray, "H W"],
     ) -> Float[np.ndarray, "H W"]:
         """The probability that each pixel is the object, near where it is expected; 0 elsewhere."""
-        mask, size = np.zeros_like(expected), size_px(expected)
+        mask, worth, size = np.zeros_like(expected), np.zeros_like(expected), size_px(expected)
         window = bounding_window(expected, 0.1, WINDOW_MARGIN * size + 8)
         if window is None:
             return mask
-        here, lightness = np.ascontiguousarray(expected[window]), features[window][..., 0] / 2 + 0.5
-        log_odds = self._classifier.log_odds(features[window], here) + background_log_odds[window]
-        probability = 1 / (1 + np.exp(-np.clip(log_odds, -12, 12)))
-        probability *= blur(here, REACH_SIGMA * size) > MIN_REACH
-        mask[window] = np.clip(guided_filter(lightness, probability), 0, 1)
-        return mask * main_components(mask, expected, self._components, COMPONENT_GAP * size)
+        here, features = np.ascontiguousarray(expected[window]), np.ascontiguousarray(features[window])
+        at = np.flatnonzero(blur(here, REACH_SIGMA * size) > MIN_REACH)
+        by_looks = self._looks.log_odds(features.reshape(here.size, -1)[at])
+        log_odds = self._classifier.log_odds(features, here, at) + LOOKS_WEIGHT * by_looks
+        probability, alike = np.zeros_like(here), np.zeros_like(here)
+        np.put(probability, at, _probability(log_odds + background_log_odds[window].ravel()[at]))
+        np.put(alike, at, _probability(by_looks))
+        mask[window] = np.clip(guided_filter(features[..., 0] / 2 + 0.5, probability), 0, 1)
+        worth[window] = here * (UNLIKE_WEIGHT + alike)
+        return mask * main_components(mask, worth, self._components, COMPONENT_GAP * size)
 
     def _remember(self, mask: Float[np.ndarray, "H W"], camera: Float[np.ndarray, "H W 2"] | None) -> None:
         """Update what is remembered of the object, unless it is occluded."""
         area = float(mask.sum())
-        if area <= OCCLUDED_SHARE * self._area and self._occluded_frames <= MAX_OCCLUDED_FRAMES:
+        if area <= (LOST_SHARE if self._is_lost else OCCLUDED_SHARE) * self._area:
             self._occluded_frames += 1
+            if self._is_lost:
+                self._memory = 0 * self._memory
             return
         if not self._occluded_frames and camera is not None:
             still = warp(self._mask, camera)
             if still.sum() > 10:
                 displacement = centroid(mask) - centroid(still)
                 self._velocity = VELOCITY_MOMENTUM * self._velocity + (1 - VELOCITY_MOMENTUM) * displacement
-        waited = self._occluded_frames > MAX_OCCLUDED_FRAMES
-        self._area = area if waited else AREA_MOMENTUM * self._area + 0.1 * area
+        self._area = area if self._is_lost else AREA_MOMENTUM * self._area + 0.1 * area
         self._memory, self._occluded_frames = mask, 0
 
     def _update(self, features: Float[np.ndarray, "H W C"], mask: Float[np.ndarray, "H W"]) -> None:
@@ -120,6 +163,11 @@ class Propagator:
         confidence = np.square(2 * blur(mask, 1.5) - 1) + np.float32(0.02)
         drawn = samples(features, labels, self._rng, deformations=ONLINE_DEFORMATIONS, confidence=confidence)
         self._classifier.update(drawn)
+        self._looks.learn_surroundings(features, mask)
+
+
+def _probability(log_odds: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    return 1 / (1 + np.exp(-np.clip(log_odds, -12, 12)))
 
 
 def step_confidence(mask: Float[np.ndarray, "H W"], warped: Float[np.ndarray, "H W"]) -> float:
