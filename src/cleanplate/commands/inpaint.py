@@ -153,9 +153,8 @@ class Inpaint:
         """The frames that were painted, in the part of the video."""
         if not self.reference:
             return ()
-        from cleanplate.commands.mask import frame_times_s
         from cleanplate.track.marks import frame_at
-        from cleanplate.video.reader import fps_of
+        from cleanplate.video.reader import fps_of, frame_times_s
         from cleanplate.video.references import Reference
 
         fps = fps_of(self.video)

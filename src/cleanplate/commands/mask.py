@@ -1,7 +1,6 @@
 """The command `mask`: mark a thing once and write its mask for the whole shot."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, repeat
 from pathlib import Path
@@ -10,16 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import End, Output, Start, progress, span_of
-from cleanplate.commands.written import Written
-from cleanplate.config import DILATE_PX, METHODS, EffectsConfig, Tracker, WhichEffects
+from cleanplate.commands.marked import Marked
+from cleanplate.commands.with_effects import Added, with_effects
+from cleanplate.commands.written import Written, write_masks
+from cleanplate.config import Tracker, WhichEffects
 from cleanplate.errors import InputError
-from cleanplate.progress import OnStep, tell
+from cleanplate.progress import OnStep
 
 if TYPE_CHECKING:
     import numpy as np
 
     from cleanplate.track.marks import Mark
-    from cleanplate.track.overlays import Overlay
+
+MARKED = Marked()
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,7 @@ class Mask:
     """A video, or a folder of images."""
     output: Output
     """The mask: .mkv (lossless), .mp4 or .mov (H.264), or a name without a suffix (a folder of PNGs)."""
-    frame: Annotated[tuple[int, ...], arg(metavar="N")] = (0,)
-    """The frame that --box or --polygon is of, counted from 0; with several boxes, the frame of each."""
-    box: Annotated[tuple[int, ...], arg(metavar="X Y W H")] = ()
-    """Left, top, width and height in pixels; so for each of --frame."""
-    polygon: Annotated[tuple[float, ...], arg(metavar="X Y")] = ()
-    """The corners of a polygon, one after the other."""
-    paint: Annotated[tuple[str, ...], arg(metavar="FRAME:IMAGE")] = ()
-    """Painted masks, white on the thing, in the size of the video. With --fixed just IMAGE."""
+    marked: Annotated[Marked, arg(name="")] = MARKED
     fixed: bool = False
     """The mark holds still: it is the mask of every frame from --start to --end."""
     find: Literal["overlays"] | None = None
@@ -75,7 +70,8 @@ class Mask:
         import numpy as np
 
         from cleanplate.runtime.files import existing
-        from cleanplate.video.reader import peek
+        from cleanplate.runtime.options import RunOptions
+        from cleanplate.video.reader import frame_times_s, peek
         from cleanplate.video.timecode import Span
         from cleanplate.video.writer import check_output
 
@@ -86,13 +82,14 @@ class Mask:
         if self.find is not None:
             self._find(part, len(times_s))
             return
-        marks = self._marks((height, width), len(times_s))
+        marks = self.marked.marks(self.video, (height, width), len(times_s), fixed=self.fixed)
         nothing = np.zeros((height, width), bool)
         with progress() as on_step:
             masks, seen = self._masks(marks, part, on_step)
             added = Added()
             if self.effects != "off":
-                masks = self._with_effects(masks, part, added, on_step)
+                run = RunOptions(self.seed, self.device, on_step=on_step)
+                masks = with_effects(masks, self.video, part, self.effects, run, added)
             written = Written()
             every = (next(masks) if index in part else nothing for index in range(len(times_s)))
             write_masks(self.output, written.passing(every), self.video, len(times_s), on_step)
@@ -111,33 +108,18 @@ class Mask:
 
     def _find(self, part: range, length: int) -> None:
         """Find overlays, say what was found, and write where it is."""
-        from cleanplate.imaging.pixels import narrow
-        from cleanplate.track.overlays import look_for_overlays, masks_of
-        from cleanplate.video.reader import stream_frames
+        from cleanplate.commands.found import line, overlays_in, write_overlays
 
-        options = {"--box": self.box, "--polygon": self.polygon, "--paint": self.paint, "--fixed": self.fixed}
-        options |= {"--frame": self.frame != (0,), "--effects": self.effects != "off", "--over-cuts": self.over_cuts}
-        if given := [name for name, value in options.items() if value]:
+        options = {"--fixed": self.fixed, "--effects": self.effects != "off", "--over-cuts": self.over_cuts}
+        if given := [*self.marked.given(), *(name for name, value in options.items() if value)]:
             needed = "what is found needs no mark"
             raise InputError(f"--find is given with {', '.join(given)}", needed, "give the one or the other")
         with progress() as on_step:
-            pictures = islice(stream_frames(self.video), part.start, part.stop)
-            found, moves = look_for_overlays(map(narrow, pictures), total=len(part), on_step=on_step)
-            if not found:
-                raise InputError(*self._nothing(part, moves=moves))
-            found = [replace(one, first=one.first + part[0], end=one.end + part[0]) for one in found]
-            write_masks(self.output, masks_of(found, length), self.video, length, on_step)
+            found = overlays_in(self.video, part, on_step)
+            write_overlays(self.output, found, self.video, length, on_step)
         for one in found:
-            print(_line(one))
+            print(line(one))
         print(f"{self.output}: {length} frames; {len(found)} overlay{'s' if len(found) > 1 else ''} found")
-
-    def _nothing(self, part: range, *, moves: bool) -> tuple[str, str, str]:
-        """Why no overlay was found, in the three parts of an `InputError`."""
-        given = f"no overlay was found in frames {part[0]} to {part[-1]} of {self.video}"
-        if moves:
-            return given, "nothing stands still that is not of the scene", "mark it with --fixed and --box or --paint"
-        needed = "the shot does not move enough, or is too short, so nothing can be told apart"
-        return given, needed, "give a part in which the camera moves, or mark it with --fixed and --box or --paint"
 
     def _part(self, times_s: Sequence[float], fps: float) -> range:
         """The frames to mask.
@@ -184,71 +166,6 @@ class Mask:
         tracked = track(map(narrow, pictures), marks, **options, on_step=on_step)
         return iter(tracked), Seen(tracked.frames_to_review, tracked.unmarked_shots)
 
-    def _with_effects(
-        self, masks: "Iterator[np.ndarray]", part: range, added: "Added", on_step: OnStep | None
-    ) -> "Iterator[np.ndarray]":
-        """The masks of these frames with what goes with the thing; how much that is, is counted."""
-        import numpy as np
-
-        from cleanplate.imaging.frame import MADE_UP, Frame
-        from cleanplate.imaging.pixels import narrow
-        from cleanplate.pipeline import find_effects
-        from cleanplate.runtime.options import RunOptions
-        from cleanplate.video.masks import grow
-        from cleanplate.video.reader import stream_frames
-
-        waiting = deque[np.ndarray]()
-
-        def frames() -> Iterator[Frame]:
-            pictures = islice(stream_frames(self.video), part.start, part.stop)
-            for index, (picture, mask) in enumerate(zip(pictures, masks, strict=False)):  # a fixed one never ends
-                waiting.append(mask)
-                hole = grow(mask, DILATE_PX).astype(np.uint8) * np.uint8(MADE_UP)
-                yield Frame(index, narrow(picture).copy(), hole)
-
-        method = replace(METHODS["carry"], effects=EffectsConfig(self.effects))
-        run = RunOptions(self.seed, self.device, on_step=on_step)
-        for frame in find_effects(frames(), method, run, total=len(part)):
-            mask = waiting.popleft()
-            if frame.effects is not None:
-                more = frame.effects.where & ~mask
-                added.pixels += int(more.sum())
-                mask = mask | more
-            yield mask
-
-    def _marks(self, size: tuple[int, int], length: int) -> "list[Mark]":
-        """What was marked, on which frames."""
-        from cleanplate.track.marks import Mark, box_area, painted_area, polygon_area
-
-        marks = []
-        if self.box:
-            if len(self.box) != 4 * len(self.frame):
-                given = f"--box has {len(self.box)} numbers for {len(self.frame)} of --frame"
-                raise InputError(given, "X Y W H are needed for each", "give four numbers a frame")
-            boxes = zip(self.frame, zip(*[iter(self.box)] * 4, strict=True), strict=True)
-            marks += [Mark(frame, box_area(box, size), is_exact=False) for frame, box in boxes]
-        if self.polygon:
-            if len(self.frame) != 1:
-                given = f"--polygon is of one frame, and --frame names {len(self.frame)}"
-                raise InputError(given, "one is needed", "mark the others by --paint")
-            marks.append(Mark(self.frame[0], polygon_area(self.polygon, size), is_exact=False))
-        for word in self.paint:
-            number, colon, name = word.partition(":")
-            if number.isdigit() and colon:
-                frame, path = int(number), Path(name)
-            elif self.fixed:
-                frame, path = 0, Path(word)
-            else:
-                raise InputError(f"--paint {word} names no frame", "FRAME:IMAGE is needed", f"write 0:{word}")
-            marks.append(Mark(frame, painted_area(path, size)))
-        if not any(mark.area.any() for mark in marks):
-            raise InputError("nothing is marked", "--box, --polygon or --paint is needed", "mark the thing on a frame")
-        for mark in marks:
-            if mark.frame >= length:
-                needed = f"{self.video} has {length} frames, counted from 0"
-                raise InputError(f"frame {mark.frame} is marked", needed, f"give a frame from 0 to {length - 1}")
-        return marks
-
 
 @dataclass(frozen=True)
 class Seen:
@@ -256,56 +173,3 @@ class Seen:
 
     frames_to_review: tuple[int, ...] = ()
     unmarked_shots: tuple[range, ...] = ()
-
-
-def _line(overlay: "Overlay") -> str:
-    """What was found, in a line."""
-    left, top, width, height = overlay.box
-    where = f"box {left} {top} {width} {height}, frames {overlay.first} to {overlay.end - 1}"
-    return f"{overlay.kind}: {where}, certainty {overlay.certainty:.2f}"
-
-
-@dataclass
-class Added:
-    """How much was added to masks, as far as they are written."""
-
-    pixels: int = 0
-
-
-def frame_times_s(video: Path, fps: float) -> list[float]:
-    """When each frame of a video or folder is shown, from the first one.
-
-    Raises:
-        InputError: no frames, or none that can be decoded.
-    """
-    from cleanplate.video.container import decode
-    from cleanplate.video.images import is_image
-    from cleanplate.video.reader import count_frames
-
-    if video.is_dir() or is_image(video):
-        return [index / fps for index in range(count_frames(video))]
-    times_s: list[float] = []
-    for frame in decode(video):
-        times_s.append(float(frame.time) if frame.time is not None else len(times_s) / fps)
-    return [time_s - times_s[0] for time_s in times_s]
-
-
-def write_masks(path: Path, masks: "Iterable[np.ndarray]", video: Path, total: int, on_step: OnStep | None) -> None:
-    """Write masks one by one, in the time of the video and without its sound.
-
-    Args:
-        path: what to write.
-        masks: (H, W) bool, one a frame.
-        video: what they are of.
-        total: how many there are.
-        on_step: told of every mask.
-    """
-    import numpy as np
-
-    from cleanplate.video.reader import fps_of
-    from cleanplate.video.writer import open_writer
-
-    with open_writer(path, like=video, fps=fps_of(video), keep_source=False) as writer:
-        for index, mask in enumerate(masks):
-            writer.write(np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2))
-            tell(on_step, "write", index + 1, total)

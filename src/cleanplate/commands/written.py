@@ -1,8 +1,11 @@
-"""What is said of masks that were written: which frames have one."""
+"""Masks are written one by one, and it is said which frames have one."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cleanplate.progress import OnStep, tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,3 +46,24 @@ class Written:
             named = [*named[: MOST_NAMED - 1], f"{len(named) - MOST_NAMED + 1} stretches more"]
         listed = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
         return f"frames {listed} are masked, {self.covered / self.frames:.1%} of the picture"
+
+
+def write_masks(path: Path, masks: "Iterable[np.ndarray]", video: Path, total: int, on_step: OnStep | None) -> None:
+    """Write masks one by one, in the time of the video and without its sound.
+
+    Args:
+        path: what to write.
+        masks: (H, W) bool, one a frame.
+        video: what they are of.
+        total: how many there are.
+        on_step: told of every mask.
+    """
+    import numpy as np
+
+    from cleanplate.video.reader import fps_of
+    from cleanplate.video.writer import open_writer
+
+    with open_writer(path, like=video, fps=fps_of(video), keep_source=False) as writer:
+        for index, mask in enumerate(masks):
+            writer.write(np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2))
+            tell(on_step, "write", index + 1, total)
