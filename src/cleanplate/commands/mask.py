@@ -53,15 +53,18 @@ class Mask:
     """Word of an earlier version for --end: ends with the frame that is shown then, which is masked too."""
     over_cuts: bool = False
     """Look for the thing beyond cuts too; otherwise every shot that shows it must be marked."""
-    method: Tracker = "flow"
-    """flow, or sam2 if its package and weights are there ($CLEANPLATE_WEIGHTS)."""
+    tracker: Tracker = "flow"
+    """flow, or sam2 or efficienttam if its package and weights are there."""
+    weights: Annotated[Path | None, arg(metavar="FILE")] = None
+    """A checkpoint of sam2 or efficienttam, under the name it was published; otherwise the best in
+    $CLEANPLATE_WEIGHTS."""
     effects: WhichEffects = "off"
     """Mask too what goes with the thing beside it. shadows: its shadow, and what the mask has missed of it; all: also
     reflections, smoke and the like; off: only the thing. inpaint looks for shadows by itself."""
     seed: int = 0
     """The same video, marks and seed give the same mask."""
     device: str = "auto"
-    """For sam2 and --effects: cpu, cuda, mps, or auto."""
+    """For sam2, efficienttam and --effects: cpu, cuda, mps, or auto."""
     overwrite: bool = False
     """Replace an output that is already there."""
 
@@ -162,7 +165,13 @@ class Mask:
                 raise InputError(f"frame {mark.frame} is marked", needed, "mark one of these")
         marks = [replace(mark, frame=mark.frame - part[0]) for mark in marks]
         pictures = islice(stream_frames(self.video), part.start, part.stop)
-        options = {"method": self.method, "seed": self.seed, "device": self.device, "over_cuts": self.over_cuts}
+        options = {
+            "tracker": self.tracker,
+            "weights": self.weights,
+            "seed": self.seed,
+            "device": self.device,
+            "over_cuts": self.over_cuts,
+        }
         tracked = track(map(narrow, pictures), marks, **options, on_step=on_step)
         return iter(tracked), Seen(tracked.frames_to_review, tracked.unmarked_shots)
 

@@ -7,7 +7,8 @@ A step (`propagate`) warps the mask along optical flow, and a small network that
 and a model of the background (`background`) correct it. All of it works on small pictures.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, count
 
 import cv2
 import numpy as np
@@ -26,19 +27,30 @@ from cleanplate.track.tracked import Tracked, check_length, check_marks, exact_m
 
 def track_with_flow(
     frames: Iterable[UInt8[np.ndarray, "H W 3"]],
-    marks: Sequence[Mark],
+    things: Sequence[Sequence[Mark]],
     *,
     seed: int = 0,
     over_cuts: bool = False,
     on_step: OnStep | None = None,
-) -> Tracked:
-    """The tracker "flow": see `tracker.track`."""
+) -> list[Tracked]:
+    """The tracker "flow": see `tracker.track_things`."""
     with one_thread_each():
-        pictures, size = _read_small(frames, marks, on_step)
+        pictures, size = _read_small(frames, list(chain(*things)), on_step)
         shots = [range(len(pictures))] if over_cuts else shots_of(pictures)
-        probability, confidence = _propagate(pictures, _marked_masks(pictures, marks), shots, seed, on_step)
-    unmarked = tuple(shot for shot in shots if not any(mark.frame in shot for mark in marks))
-    return Tracked(probability, size, confidence, frames_to_review(confidence, marks), exact_masks(marks), unmarked)
+        masks = [_marked_masks(pictures, marks) for marks in things]
+        passes = [[one for shot in shots for one in _passes(of_one, shot)] for of_one in masks]
+        total, done = sum(len(order) - 1 for of_one in passes for _, order in of_one), count(1)
+        tracked = []
+
+        def on_frame() -> None:
+            tell(on_step, "track", next(done), total)
+
+        for marks, marked, of_one in zip(things, masks, passes, strict=True):
+            probability, confidence = _propagate(pictures, marked, of_one, seed, on_frame)
+            unmarked = tuple(shot for shot in shots if not any(mark.frame in shot for mark in marks))
+            review = frames_to_review(confidence, marks)
+            tracked.append(Tracked(probability, size, confidence, review, exact_masks(marks), unmarked))
+    return tracked
 
 
 def _read_small(
@@ -83,9 +95,9 @@ def _marked_mask(pictures: UInt8[np.ndarray, "T h w 3"], mark: Mark) -> Float[np
 def _propagate(
     pictures: UInt8[np.ndarray, "T h w 3"],
     masks: dict[int, Float[np.ndarray, "h w"]],
-    shots: Sequence[range],
+    passes: Sequence[tuple[int, range]],
     seed: int,
-    on_step: OnStep | None,
+    on_frame: Callable[[], None],
 ) -> tuple[UInt8[np.ndarray, "T h w"], Float[np.ndarray, " T"]]:
     """Probability (255 is 1) and confidence: propagate from every marked mask, and blend what comes from both sides.
 
@@ -95,8 +107,6 @@ def _propagate(
     marked = [at for at in sorted(masks) if masks[at].any()]
     drawn = [samples(appearance_features(pictures[at]), masks[at], rng, deformations=DEFORMATIONS) for at in marked]
     classifier = Classifier(drawn, seed)
-    passes = [one for shot in shots for one in _passes(masks, shot)]
-    total, done = sum(len(order) - 1 for _, order in passes), 0
     probability = np.zeros(pictures.shape[:3], np.uint8)
     confidence = np.ones(len(pictures))
     for _, order in passes:
@@ -112,8 +122,7 @@ def _propagate(
             weight = _blend_weight(index, at, [other for other, beside in passes if index in beside])
             probability[index] += (255 * weight * mask).astype(np.uint8)  # rounded down: two must not exceed 255
             confidence[index] += weight * step_confidence
-            done += 1
-            tell(on_step, "track", done, total)
+            on_frame()
     return probability, confidence
 
 
