@@ -43,11 +43,12 @@ def test_it_is_said_what_is_missing(
     refused(words, "$CLEANPLATE_WEIGHTS, which is not set", capsys)
     monkeypatch.setenv("CLEANPLATE_WEIGHTS", str(tmp_path))
     refused(words, f"no weights of {title} in {tmp_path}", capsys)
+    first = next(iter(PROJECTS[tracker].configs))
     known = {"sam2": "sam2.1_hiera_tiny.pt", "efficienttam": "efficienttam_ti.pt"}
     mine, other = known.pop(tracker), known.popitem()
     for weights, said in {
         mine: f"there is no file {mine}",
-        "my.pt": f"my.pt is no checkpoint of {title} by its name; checkpoints of {title} are {next(iter(PROJECTS[tracker].configs))},",
+        "my.pt": f"my.pt is no checkpoint of {title} by its name; checkpoints of {title} are {first},",
         other[1]: f"use --tracker {other[0]}",
     }.items():
         refused(f"{words} --weights {weights}", said, capsys)
