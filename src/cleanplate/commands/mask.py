@@ -10,8 +10,9 @@ from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import End, Output, Start, progress, span_of
 from cleanplate.commands.marked import Marked
+from cleanplate.commands.things import Thing, lines, named, things_of
 from cleanplate.commands.with_effects import Added, with_effects
-from cleanplate.commands.written import Written, write_masks
+from cleanplate.commands.written import write_masks_together
 from cleanplate.config import Tracker, WhichEffects
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cleanplate.track.marks import Mark
+    from cleanplate.track.tracked import Tracked
 
 MARKED = Marked()
 
 
 @dataclass(frozen=True)
 class Mask:
-    """Mark a thing once, by a box, a polygon or a painted image, and get its mask through the shot.
+    """Mark a thing once, or several, by a box, a polygon or a painted image, and get its mask through the shot.
 
     The outline of what is in a box or polygon is found; what is painted is taken as it is, and a frame painted black
     says that the thing is not there. Several frames may be marked: one box for each of --frame, or several painted
@@ -39,6 +41,12 @@ class Mask:
     output: Output
     """The mask: .mkv (lossless), .mp4 or .mov (H.264), or a name without a suffix (a folder of PNGs)."""
     marked: Annotated[Marked, arg(name="")] = MARKED
+    thing: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
+    """Begins another thing: the --frame, --box, --polygon and --paint behind it are of that one, up to the next
+    --thing. What stands before the first is called thing."""
+    each: bool = False
+    """Write the mask of each thing alone too, beside that of all: masks.bike.mkv beside masks.mkv. What would be in two
+    of them is of the one that it is more probable of."""
     fixed: bool = False
     """The mark holds still: it is the mask of every frame from --start to --end."""
     find: Literal["overlays"] | None = None
@@ -70,59 +78,80 @@ class Mask:
 
     def run(self) -> None:
         """Read, track, write, and say which frames to look at."""
-        import numpy as np
-
         from cleanplate.runtime.files import existing
-        from cleanplate.runtime.options import RunOptions
         from cleanplate.video.reader import frame_times_s, peek
         from cleanplate.video.timecode import Span
-        from cleanplate.video.writer import check_output
+        from cleanplate.video.writer import check_output, check_place
 
-        check_output(self.output, overwrite=self.overwrite, sources=(existing(self.video),))
+        sources = (existing(self.video),)
+        check_output(self.output, overwrite=self.overwrite, sources=sources)
+        things = [] if self.find is not None else things_of(self.marked, self.thing)
+        for thing in things if self.each else ():
+            check_place(thing.file(self.output), overwrite=self.overwrite, sources=sources)
+        if self.each and self.effects != "off":
+            given = f"--each is given with --effects {self.effects}"
+            raise InputError(given, "effects are looked for beside all things together", "leave one of them out")
         picture, fps, _ = peek(self.video, Span())
-        times_s, (height, width) = frame_times_s(self.video, fps), picture.shape[:2]
+        times_s = frame_times_s(self.video, fps)
         part = self._part(times_s, fps)
         if self.find is not None:
             self._find(part, len(times_s))
-            return
-        marks = self.marked.marks(self.video, (height, width), len(times_s), fixed=self.fixed)
-        nothing = np.zeros((height, width), bool)
+        else:
+            self._track(things, part, picture.shape[:2], len(times_s))
+
+    def _track(self, things: Sequence[Thing], part: range, size: tuple[int, int], length: int) -> None:
+        """Track the things, write their masks, and say what is to be looked at."""
+        import numpy as np
+
+        from cleanplate.runtime.options import RunOptions
+
+        names = [thing.name if len(things) > 1 else "" for thing in things]
+        marks, added = list[list["Mark"]](), Added()
+        for thing, name in zip(things, names, strict=True):
+            with named(name):
+                marks.append(thing.marked.marks(self.video, size, length, fixed=self.fixed))
+                self._check_part(marks[-1], part)
         with progress() as on_step:
-            masks, seen = self._masks(marks, part, on_step)
-            added = Added()
+            tracked = [] if self.fixed else self._tracked(marks, part, on_step)
+            masks = repeat(_fixed(marks)) if self.fixed else self._masks(tracked)
             if self.effects != "off":
                 run = RunOptions(self.seed, self.device, on_step=on_step)
-                masks = with_effects(masks, self.video, part, self.effects, run, added)
-            written = Written()
-            every = (next(masks) if index in part else nothing for index in range(len(times_s)))
-            write_masks(self.output, written.passing(every), self.video, len(times_s), on_step)
-        said = f"{self.output}: {len(times_s)} frames of {width}x{height}; {written.said()}"
+                together = map(np.logical_or.reduce, masks)
+                masks = ([mask] for mask in with_effects(together, self.video, part, self.effects, run, added))
+            nothing = [np.zeros(size, bool)] * len(things)
+            every = (next(masks) if index in part else nothing for index in range(length))
+            alone = [thing.file(self.output) for thing in things] if self.each else []
+            frames = ([np.logical_or.reduce(of_frame), *(of_frame if self.each else ())] for of_frame in every)
+            written = write_masks_together([self.output, *alone], frames, self.video, length, on_step)
+        said = f"{self.output}: {length} frames of {size[1]}x{size[0]}; {written[0].said()}"
         if self.effects != "off":
-            said += f", and {added.pixels / max(1, written.frames * width * height):.1%} more that goes with it"
+            share = added.pixels / max(1, written[0].frames * size[0] * size[1])
+            said += f", and {share:.1%} more that goes with it"
         print(said)
-        for shot in seen.unmarked_shots:
-            first, last = part[0] + shot[0], part[0] + shot[-1]
-            print(f"nothing is masked in frames {first} to {last}, behind a cut: mark it there too, or --over-cuts")
-        if seen.frames_to_review:
-            shown = ", ".join(str(part[0] + index) for index in seen.frames_to_review)
-            print(f"look at frames {shown}: unsure there, or resting on an outline that was found")
-        elif not self.fixed:
-            print("no frame is unsure")
+        for path, had in zip(alone, written[1:], strict=True):
+            print(f"{path}: {had.said()}")
+        for name, one in zip(names, tracked, strict=not self.fixed):
+            for line in lines(one, part[0]):
+                print(f"{name}: {line}" if name else line)
 
     def _find(self, part: range, length: int) -> None:
         """Find overlays, say what was found, and write where it is."""
         from cleanplate.commands.found import line, overlays_in, write_overlays
 
-        options = {"--fixed": self.fixed, "--effects": self.effects != "off", "--over-cuts": self.over_cuts}
-        if given := [*self.marked.given(), *(name for name, value in options.items() if value)]:
-            needed = "what is found needs no mark"
-            raise InputError(f"--find is given with {', '.join(given)}", needed, "give the one or the other")
+        self._refuse_marks("--find", "what is found needs no mark")
         with progress() as on_step:
             found = overlays_in(self.video, part, on_step)
             write_overlays(self.output, found, self.video, length, on_step)
         for one in found:
             print(line(one))
         print(f"{self.output}: {length} frames; {len(found)} overlay{'s' if len(found) > 1 else ''} found")
+
+    def _refuse_marks(self, option: str, needed: str) -> None:
+        """Refuse what belongs to marks, where there are none."""
+        options = {"--thing": self.thing, "--fixed": self.fixed, "--effects": self.effects != "off"}
+        options |= {"--over-cuts": self.over_cuts, "--each": self.each}
+        if given := [*self.marked.given(), *(name for name, value in options.items() if value)]:
+            raise InputError(f"{option} is given with {', '.join(given)}", needed, "give the one or the other")
 
     def _part(self, times_s: Sequence[float], fps: float) -> range:
         """The frames to mask.
@@ -146,39 +175,40 @@ class Mask:
             raise InputError(given, needed, "give a --start within it, and an --end after that")
         return range(first, end)
 
-    def _masks(
-        self, marks: "Sequence[Mark]", part: range, on_step: OnStep | None
-    ) -> "tuple[Iterator[np.ndarray], Seen]":
-        """The masks of these frames, and what is to be said of them."""
-        import numpy as np
-
-        from cleanplate.imaging.pixels import narrow
-        from cleanplate.track.tracker import track
-        from cleanplate.video.reader import stream_frames
-
-        if self.fixed:
-            mask = np.logical_or.reduce([mark.area for mark in marks])
-            return repeat(mask), Seen()
-        for mark in marks:
+    def _check_part(self, marks: "Sequence[Mark]", part: range) -> None:
+        """Refuse marks on frames that are not to be masked, unless they are of all frames."""
+        for mark in () if self.fixed else marks:
             if mark.frame not in part:
                 needed = f"--start and --end take frames {part[0]} to {part[-1]}"
                 raise InputError(f"frame {mark.frame} is marked", needed, "mark one of these")
-        marks = [replace(mark, frame=mark.frame - part[0]) for mark in marks]
-        pictures = islice(stream_frames(self.video), part.start, part.stop)
-        options = {
-            "tracker": self.tracker,
-            "weights": self.weights,
-            "seed": self.seed,
-            "device": self.device,
-            "over_cuts": self.over_cuts,
-        }
-        tracked = track(map(narrow, pictures), marks, **options, on_step=on_step)
-        return iter(tracked), Seen(tracked.frames_to_review, tracked.unmarked_shots)
+
+    def _tracked(self, things: "Sequence[Sequence[Mark]]", part: range, on_step: OnStep | None) -> "list[Tracked]":
+        """The things, tracked through these frames."""
+        from cleanplate.imaging.pixels import narrow
+        from cleanplate.track.tracker import track_things
+        from cleanplate.video.reader import stream_frames
+
+        return track_things(
+            map(narrow, islice(stream_frames(self.video), part.start, part.stop)),
+            [[replace(mark, frame=mark.frame - part[0]) for mark in marks] for marks in things],
+            tracker=self.tracker,
+            weights=self.weights,
+            seed=self.seed,
+            over_cuts=self.over_cuts,
+            device=self.device,
+            on_step=on_step,
+        )
+
+    def _masks(self, things: "Sequence[Tracked]") -> "Iterator[list[np.ndarray]]":
+        """Of every frame the masks of the things: apart, if each is written alone."""
+        from cleanplate.track.tracked import masks_apart
+
+        for index in range(len(things[0])):
+            yield masks_apart(things, index) if self.each else [thing.mask(index) for thing in things]
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What is to be said of the frames that were tracked, counted from the first of them."""
+def _fixed(things: "Sequence[Sequence[Mark]]") -> "list[np.ndarray]":
+    """The mask of each thing that holds still."""
+    import numpy as np
 
-    frames_to_review: tuple[int, ...] = ()
-    unmarked_shots: tuple[range, ...] = ()
+    return [np.logical_or.reduce([mark.area for mark in marks]) for marks in things]
