@@ -12,9 +12,10 @@ import torch
 from cleanplate import cli
 from cleanplate.errors import InputError
 from cleanplate.progress import Step
-from cleanplate.track.marks import Mark, box_area
+from cleanplate.track.marks import Mark
 from cleanplate.track.predictors import PROJECTS
 from cleanplate.track.tracker import track, track_things
+from cleanplate.video.areas import box_area
 from cleanplate.video.reader import read_image
 from tests.conftest import refused
 from tests.rolling_ball import SIZE, ball_shot, iou

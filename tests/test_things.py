@@ -11,9 +11,10 @@ from cleanplate.commands.marked import Marked
 from cleanplate.commands.repeated import joined_words
 from cleanplate.commands.things import Thing, things_of
 from cleanplate.progress import Step
-from cleanplate.track.marks import Mark, box_area
+from cleanplate.track.marks import Mark
 from cleanplate.track.tracked import Tracked, masks_apart
 from cleanplate.track.tracker import track, track_things
+from cleanplate.video.areas import box_area
 from cleanplate.video.reader import read_masks
 from tests.conftest import refused
 from tests.rolling_ball import SIZE, Shot, ball_shot, iou
@@ -40,27 +41,8 @@ def folder(tmp_path: Path, shot: Shot, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_marks_stay_with_their_thing() -> None:
-    words = [
-        "a.mp4",
-        "--paint",
-        "0:a.png",
-        "--thing",
-        "bike",
-        "--frame",
-        "0",
-        "--box",
-        "1,2,3,4",
-        "--frame",
-        "7",
-        "-o",
-        "m.mkv",
-        "--box",
-        "5",
-        "6",
-        "7",
-        "8",
-        "--thing=2",
-    ]
+    boxes = ["--frame", "0", "--box", "1,2,3,4", "--frame", "7", "-o", "m.mkv", "--box", "5", "6", "7", "8"]
+    words = ["a.mp4", "--paint", "0:a.png", "--thing", "bike", *boxes, "--thing=2"]
     words += ["--seed", "3", "--paint", "0:the ball.png"]
     bike = "bike --frame 0 7 --box 1 2 3 4 5 6 7 8"
     joined = [
@@ -103,7 +85,7 @@ BAD = {
     "--thing a --box 1 1 9 9 --thing b": "b: nothing is marked; --box, --polygon or --paint is needed",
     "--thing a --box 1 1 9 9 --thing b --box 1 1 999 9": "b: the box 1 1 999 9 is not in the picture",
     "--thing a --box 1 1 9 9 --thing b --frame 0 --box 9 9 9 9 --frame 9 --box 9 9 9 9": "b: frame 9 is marked",
-    "--thing a --box 1 1 9 9 --thing b --box x": "invalid literal for int() with base 10: 'x'",
+    "--thing a --box 1 1 9 9 --thing b --box x": "Error parsing --box: Could not find valid parse for arguments: ['x']",
     "--thing a --box 1 1 9 9 --start 1": "frame 0 is marked; --start and --end take frames 1 to 3",
     "--thing a --box 1 1 9 9 --each --effects all": "--each is given with --effects all",
     "--thing a --box 1 1 9 9 --find overlays": "--find is given with --thing",
@@ -162,8 +144,8 @@ def test_what_would_be_in_two_masks_is_of_the_more_probable() -> None:
     # 90 is no mask at full confidence, so it keeps nothing from one that is unsure everywhere.
     assert row_of([left, one([60] * 5, 0.0)]) == [[1, 1, 1, 0, 0], [0, 0, 0, 1, 1]]
     assert row_of([left, one([0] * 5, exact=[0, 1, 1, 0, 0])]) == [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0]]
-    same = [left, left]
-    assert row_of(same) == [[1, 1, 1, 0, 0]] * 2
+    assert row_of([left, left]) == [[1, 1, 1, 0, 0]] * 2
+    assert row_of([one([255] * 2, 0.8), one([255] * 2, 0.9)]) == [[0, 0], [1, 1]]
 
 
 # The command

@@ -13,10 +13,11 @@ from cleanplate.config import Tracker
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.imaging.tensors import to_tensors
 from cleanplate.progress import Step
-from cleanplate.track.marks import Mark, box_area
+from cleanplate.track.marks import Mark
 from cleanplate.track.shots import shots_of
 from cleanplate.track.tracked import Tracked
 from cleanplate.track.tracker import track
+from cleanplate.video.areas import box_area
 from cleanplate.video.reader import read_image, read_masks
 from tests.conftest import refused, texture
 from tests.rolling_ball import SIZE, Shot, ball_shot, iou

@@ -35,7 +35,8 @@ class Inpaint:
     video: Annotated[Positional[Path], arg(metavar="VIDEO")]
     """A video, or a folder of images."""
     mask: Annotated[Positional[Path], arg(metavar="MASK")]
-    """A video, a folder of images, or one image for all frames. White marks what to remove."""
+    """A video, a folder of images, or one image for all frames; white marks what to remove. Or a file of areas and
+    times (.toml), as mask --spans takes."""
     output: Output
     """.mp4 or .mov (H.264), .mkv (lossless), .webm (VP9), or a name without a suffix (a folder of PNGs)."""
     method: Annotated[Positional[str], arg(metavar="METHOD")] = DEFAULT_METHOD

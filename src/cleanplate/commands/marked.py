@@ -9,7 +9,8 @@ from tyro.conf import arg
 from cleanplate.errors import InputError
 
 if TYPE_CHECKING:
-    from cleanplate.track.marks import Mark, Size
+    from cleanplate.track.marks import Mark
+    from cleanplate.video.areas import Size
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Marked:
         Raises:
             InputError: words that make no mark, marks that do not fit the video, or none but empty ones.
         """
-        from cleanplate.track.marks import Mark, painted_area
+        from cleanplate.track.marks import Mark
+        from cleanplate.video.areas import painted_area
 
         marks = self._drawn(size)
         for word in self.paint:
@@ -64,7 +66,8 @@ class Marked:
 
     def _drawn(self, size: "Size") -> "list[Mark]":
         """Boxes and polygons, whose outlines are to be found."""
-        from cleanplate.track.marks import Mark, box_area, polygon_area
+        from cleanplate.track.marks import Mark
+        from cleanplate.video.areas import box_area, polygon_area
 
         marks = []
         if self.box:

@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 from cleanplate.commands.console import End, Output, Start, progress, span_of
 from cleanplate.commands.marked import Marked
 from cleanplate.commands.things import Thing, lines, named, things_of
+from cleanplate.commands.unmarked import cover_spans, find_overlays
 from cleanplate.commands.with_effects import Added, with_effects
 from cleanplate.commands.written import write_masks_together
 from cleanplate.config import Tracker, WhichEffects
@@ -33,7 +34,7 @@ class Mask:
     The outline of what is in a box or polygon is found; what is painted is taken as it is, and a frame painted black
     says that the thing is not there. Several frames may be marked: one box for each of --frame, or several painted
     images. A mark holds up to the next cut. With --fixed nothing is tracked: it is for subtitles and logos. With --find
-    nothing is marked.
+    or --spans nothing is marked.
     """
 
     video: Annotated[Positional[Path], arg(metavar="VIDEO")]
@@ -51,6 +52,9 @@ class Mask:
     """The mark holds still: it is the mask of every frame from --start to --end."""
     find: Literal["overlays"] | None = None
     """overlays: find what lies over a shot that moves (logos, text, captions, bars, dead pixels), without a mark."""
+    spans: Annotated[Path | None, arg(metavar="FILE")] = None
+    """A file of boxes and times, of logos and captions, without a mark (TOML; see the README). --find overlays -o
+    FILE.toml writes what it finds so."""
     start: Start = "0"
     """Where to begin: a frame (120), a time (2.5s, 1:05) or a timecode (00:01:05:12)."""
     end: End = None
@@ -80,12 +84,20 @@ class Mask:
         """Read, track, write, and say which frames to look at."""
         from cleanplate.runtime.files import existing
         from cleanplate.video.reader import frame_times_s, peek
+        from cleanplate.video.spans import is_spans
         from cleanplate.video.timecode import Span
         from cleanplate.video.writer import check_output, check_place
 
         sources = (existing(self.video),)
-        check_output(self.output, overwrite=self.overwrite, sources=sources)
-        things = [] if self.find is not None else things_of(self.marked, self.thing)
+        if self.find is not None and is_spans(self.output):
+            check_place(self.output, overwrite=self.overwrite, sources=sources)
+        else:
+            check_output(self.output, overwrite=self.overwrite, sources=sources)
+        if self.find is not None:
+            self._refuse_marks("--find", "what is found needs no mark", "--spans" if self.spans else "")
+        if self.spans is not None:
+            self._refuse_marks("--spans", "the file says where all is")
+        things = [] if self.find is not None or self.spans is not None else things_of(self.marked, self.thing)
         for thing in things if self.each else ():
             check_place(thing.file(self.output), overwrite=self.overwrite, sources=sources)
         if self.each and self.effects != "off":
@@ -95,7 +107,10 @@ class Mask:
         times_s = frame_times_s(self.video, fps)
         part = self._part(times_s, fps)
         if self.find is not None:
-            self._find(part, len(times_s))
+            print(*find_overlays(self.output, self.video, part, len(times_s)), sep="\n")
+        elif self.spans is not None:
+            size = picture.shape[:2]
+            print(*cover_spans(self.spans, self.output, self.video, part, size, times_s, fps), sep="\n")
         else:
             self._track(things, part, picture.shape[:2], len(times_s))
 
@@ -134,21 +149,9 @@ class Mask:
             for line in lines(one, part[0]):
                 print(f"{name}: {line}" if name else line)
 
-    def _find(self, part: range, length: int) -> None:
-        """Find overlays, say what was found, and write where it is."""
-        from cleanplate.commands.found import line, overlays_in, write_overlays
-
-        self._refuse_marks("--find", "what is found needs no mark")
-        with progress() as on_step:
-            found = overlays_in(self.video, part, on_step)
-            write_overlays(self.output, found, self.video, length, on_step)
-        for one in found:
-            print(line(one))
-        print(f"{self.output}: {length} frames; {len(found)} overlay{'s' if len(found) > 1 else ''} found")
-
-    def _refuse_marks(self, option: str, needed: str) -> None:
-        """Refuse what belongs to marks, where there are none."""
-        options = {"--thing": self.thing, "--fixed": self.fixed, "--effects": self.effects != "off"}
+    def _refuse_marks(self, option: str, needed: str, other: str = "") -> None:
+        """Refuse what belongs to marks, or another option, where there are none."""
+        options = {other: other, "--thing": self.thing, "--fixed": self.fixed, "--effects": self.effects != "off"}
         options |= {"--over-cuts": self.over_cuts, "--each": self.each}
         if given := [*self.marked.given(), *(name for name, value in options.items() if value)]:
             raise InputError(f"{option} is given with {', '.join(given)}", needed, "give the one or the other")
