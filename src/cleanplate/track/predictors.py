@@ -37,7 +37,7 @@ PROJECTS: Mapping[str, Project] = {
         "SAM 2",
         "sam2",
         "sam2.build_sam:build_sam2_video_predictor",
-        "pip install sam2",
+        "pip install git+https://github.com/facebookresearch/sam2",
         {
             f"{release}_hiera_{name}.pt": f"configs/{release}/{release}_hiera_{letter}.yaml"
             for name, letter in (("large", "l"), ("base_plus", "b+"), ("small", "s"), ("tiny", "t"))
@@ -48,7 +48,7 @@ PROJECTS: Mapping[str, Project] = {
         "EfficientTAM",
         "efficient_track_anything",
         "efficient_track_anything.build_efficienttam:build_efficienttam_video_predictor",
-        "pip install git+https://github.com/yformer/EfficientTAM",
+        "git clone https://github.com/yformer/EfficientTAM and pip install -e EfficientTAM",
         {
             f"efficienttam_{name}.pt": f"configs/efficienttam/efficienttam_{name}.yaml"
             for name in ("s", "s_1", "s_2", "s_512x512", "ti", "ti_1", "ti_2", "ti_512x512")
