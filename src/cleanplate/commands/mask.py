@@ -84,25 +84,11 @@ class Mask:
         """Read, track, write, and say which frames to look at."""
         from cleanplate.runtime.files import existing
         from cleanplate.video.reader import frame_times_s, peek
-        from cleanplate.video.spans import is_spans
         from cleanplate.video.timecode import Span
-        from cleanplate.video.writer import check_output, check_place
 
-        sources = (existing(self.video),)
-        if self.find is not None and is_spans(self.output):
-            check_place(self.output, overwrite=self.overwrite, sources=sources)
-        else:
-            check_output(self.output, overwrite=self.overwrite, sources=sources)
-        if self.find is not None:
-            self._refuse_marks("--find", "what is found needs no mark", "--spans" if self.spans else "")
-        if self.spans is not None:
-            self._refuse_marks("--spans", "the file says where all is")
-        things = [] if self.find is not None or self.spans is not None else things_of(self.marked, self.thing)
-        for thing in things if self.each else ():
-            check_place(thing.file(self.output), overwrite=self.overwrite, sources=sources)
-        if self.each and self.effects != "off":
-            given = f"--each is given with --effects {self.effects}"
-            raise InputError(given, "effects are looked for beside all things together", "leave one of them out")
+        existing(self.video)
+        things = self._things()
+        self._check_outputs(things)
         picture, fps, _ = peek(self.video, Span())
         times_s = frame_times_s(self.video, fps)
         part = self._part(times_s, fps)
@@ -113,6 +99,36 @@ class Mask:
             print(*cover_spans(self.spans, self.output, self.video, part, size, times_s, fps), sep="\n")
         else:
             self._track(things, part, picture.shape[:2], len(times_s))
+
+    def _things(self) -> list[Thing]:
+        """The things that are marked; none where nothing is to be marked."""
+        if self.find is not None:
+            self._refuse_marks("--find", "what is found needs no mark", "--spans" if self.spans else "")
+            return []
+        if self.spans is not None:
+            self._refuse_marks("--spans", "the file says where all is")
+            return []
+        if self.each and self.effects != "off":
+            given = f"--each is given with --effects {self.effects}"
+            raise InputError(given, "effects are looked for beside all things together", "leave one of them out")
+        return things_of(self.marked, self.thing)
+
+    def _refuse_marks(self, option: str, needed: str, other: str = "") -> None:
+        """Refuse what belongs to marks, or another option, where there are none."""
+        options = {other: other, "--thing": self.thing, "--fixed": self.fixed, "--effects": self.effects != "off"}
+        options |= {"--over-cuts": self.over_cuts, "--each": self.each}
+        if given := [*self.marked.given(), *(name for name, value in options.items() if value)]:
+            raise InputError(f"{option} is given with {', '.join(given)}", needed, "give the one or the other")
+
+    def _check_outputs(self, things: Sequence[Thing]) -> None:
+        """Refuse outputs that could not be written."""
+        from cleanplate.video.spans import is_spans
+        from cleanplate.video.writer import check_output, check_place
+
+        check = check_place if self.find is not None and is_spans(self.output) else check_output
+        check(self.output, overwrite=self.overwrite, sources=(self.video,))
+        for thing in things if self.each else ():
+            check_place(thing.file(self.output), overwrite=self.overwrite, sources=(self.video,))
 
     def _track(self, things: Sequence[Thing], part: range, size: tuple[int, int], length: int) -> None:
         """Track the things, write their masks, and say what is to be looked at."""
@@ -148,13 +164,6 @@ class Mask:
         for name, one in zip(names, tracked, strict=not self.fixed):
             for line in lines(one, part[0]):
                 print(f"{name}: {line}" if name else line)
-
-    def _refuse_marks(self, option: str, needed: str, other: str = "") -> None:
-        """Refuse what belongs to marks, or another option, where there are none."""
-        options = {other: other, "--thing": self.thing, "--fixed": self.fixed, "--effects": self.effects != "off"}
-        options |= {"--over-cuts": self.over_cuts, "--each": self.each}
-        if given := [*self.marked.given(), *(name for name, value in options.items() if value)]:
-            raise InputError(f"{option} is given with {', '.join(given)}", needed, "give the one or the other")
 
     def _part(self, times_s: Sequence[float], fps: float) -> range:
         """The frames to mask.
