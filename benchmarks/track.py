@@ -8,8 +8,9 @@ import numpy as np
 
 from benchmarks.carry import machine, peak_memory_mb
 from cleanplate import InputError
-from cleanplate.track.marks import WHITE, Mark, box_area
+from cleanplate.track.marks import Mark
 from cleanplate.track.tracker import track
+from cleanplate.video.areas import WHITE, box_area
 from cleanplate.video.images import image_files, read_image
 
 KINDS = ("one", "two", "box")

@@ -245,6 +245,8 @@ def test_a_folder_of_shots(shots_here: Path) -> None:
         "d.avi",
         "masks/c.png",
         "masks/d.mp4",
+        "e.mp4",
+        "e-mask.toml",
         "notes.txt",
         "old/text.txt",
         ".hidden.mp4",
@@ -258,6 +260,7 @@ def test_a_folder_of_shots(shots_here: Path) -> None:
         "b": "b_mask",
         "c.mov": "masks/c.png",
         "d.mp4": "masks/d.mp4",
+        "e.mp4": "e-mask.toml",
     }
 
 

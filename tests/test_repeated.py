@@ -43,7 +43,7 @@ def test_the_same_again_is_meant_once() -> None:
 def test_the_command_line_joins_them() -> None:
     marks = "--frame 3 --box 1 2 3 4 --frame 5 --box 5 6 7 8"
     command = cli.parse(f"mask a.mp4 -o m.mkv {marks}".split())
-    assert (command.frame, command.box) == ((3, 5), (1, 2, 3, 4, 5, 6, 7, 8))
+    assert (command.marked.frame, command.marked.box) == ((3, 5), (1, 2, 3, 4, 5, 6, 7, 8))
     more = cli.parse(["inpaint", "a.mp4", "m.png", "-o", "b.mp4", "--extra-mask", "c.png", "--extra-mask", "d.png"])
     assert [path.name for path in more.extra_mask] == ["c.png", "d.png"]
     with pytest.raises(InputError, match="--seed is given twice"):

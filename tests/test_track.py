@@ -13,10 +13,11 @@ from cleanplate.config import Tracker
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.imaging.tensors import to_tensors
 from cleanplate.progress import Step
-from cleanplate.track.marks import Mark, box_area
+from cleanplate.track.marks import Mark
 from cleanplate.track.shots import shots_of
 from cleanplate.track.tracked import Tracked
 from cleanplate.track.tracker import track
+from cleanplate.video.areas import box_area
 from cleanplate.video.reader import read_image, read_masks
 from tests.conftest import refused, texture
 from tests.rolling_ball import SIZE, Shot, ball_shot, iou
@@ -140,7 +141,7 @@ def test_input_that_cannot_be_tracked(shot: Shot) -> None:
     mark = Mark(0, masks[0])
     for said, run in {
         "nothing is marked": lambda: track(frames, []),
-        "no tracker 'magic'; known are flow, sam2": lambda: track(frames, [mark], method="magic"),
+        "no tracker 'magic'; known are flow, sam2, efficienttam": lambda: track(frames, [mark], tracker="magic"),
         "frame 12 is marked; the clip has 12 frames": lambda: track(frames, [Mark(12, masks[0])]),
         "the clip has no frames": lambda: track(frames[:0], [mark]),
         "mark on frame 0 is 144x96; frames are 72x96": lambda: track(frames[:, :, :72], [mark]),
@@ -280,7 +281,7 @@ BAD = {
     "frames --box 1 1 9 9 --start soon": "'soon' is no moment",
     "frames --box 1 1 9 9 --start 12": "no frame is between the start (frame 12) and the end (frame 12)",
     "frames --box 1 1 9 9 --start 3": "frame 0 is marked; --start and --end take frames 3 to 11",
-    "frames --box 1 1 9 9 --method magic": "magic",
+    "frames --box 1 1 9 9 --tracker magic": "magic",
     "frames --box 1 1 9 9 -o frames": "frames is also the input",
 }
 
@@ -310,7 +311,7 @@ def test_nothing_is_left_when_it_fails_in_the_middle(
 def test_every_tracker_that_is_named_is_there(name: str) -> None:
     mark = Mark(0, box_area((8, 8, 12, 12), (48, 64)))
     frames = [np.zeros((48, 64, 3), np.uint8)] * 2
-    with contextlib.suppress(InputError) if name == "sam2" else contextlib.nullcontext():  # its weights are missing
-        assert len(track(iter(frames), [mark], method=name)) == 2
+    with contextlib.suppress(InputError) if name != "flow" else contextlib.nullcontext():  # its weights are missing
+        assert len(track(iter(frames), [mark], tracker=name)) == 2
     with pytest.raises(InputError, match=f"there is no tracker 'x'; known are .*{name}"):
-        track(iter(frames), [mark], method="x")
+        track(iter(frames), [mark], tracker="x")

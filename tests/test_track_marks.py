@@ -8,9 +8,10 @@ import pytest
 
 from cleanplate.errors import InputError
 from cleanplate.track.flow import _marked_masks, _read_small
-from cleanplate.track.marks import Mark, box_area, frame_at, painted_area, polygon_area
+from cleanplate.track.marks import Mark, frame_at
 from cleanplate.track.outline import outline, own_motion
 from cleanplate.track.tracked import Tracked, exact_masks, frames_to_review, small_size
+from cleanplate.video.areas import box_area, painted_area, polygon_area
 from tests.conftest import texture
 from tests.rolling_ball import SIZE, ball_shot, iou
 

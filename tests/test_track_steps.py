@@ -7,7 +7,7 @@ from cleanplate.track.background import MAX_LOG_ODDS, MIN_LOG_ODDS, Background, 
 from cleanplate.track.classifier import Classifier, Samples, appearance_features, deform, samples
 from cleanplate.track.components import centroid, count_components, main_components
 from cleanplate.track.fields import blur, bounding_window, guided_filter, warp
-from cleanplate.track.flow import _blend_weight, _passes
+from cleanplate.track.flow import _passes, _propagate
 from cleanplate.track.looks import Looks
 from cleanplate.track.propagate import Propagator, observe, step_confidence
 from tests.conftest import texture
@@ -184,21 +184,45 @@ def test_samples_are_drawn_at_the_outline_and_by_confidence() -> None:
     assert drawn[:, 19].max() < 40
 
 
-def test_passes_cover_every_frame_and_shares_add_up() -> None:
+def test_passes_cover_every_frame() -> None:
     full, marked = np.ones((2, 2), np.float32), [3, 8]
     passes = list(_passes(dict.fromkeys(marked, full), range(12)))
     met = {at: list(order)[1:] for at, order in passes if order.step > 0}
     back = {at: list(order)[1:] for at, order in passes if order.step < 0}
     assert met == {3: [4, 5, 6, 7], 8: [9, 10, 11]}
     assert back == {3: [2, 1, 0], 8: [7, 6, 5, 4]}
-    assert [_blend_weight(index, 3, reaching) for index, reaching in ((0, [3]), (4, marked), (7, marked))] == [
-        1,
-        0.8,
-        0.2,
-    ]
-    assert all(
-        _blend_weight(index, 3, marked) + _blend_weight(index, 8, marked) == pytest.approx(1) for index in range(4, 8)
-    )
+
+
+def test_between_two_marks_what_is_sure_and_near_counts_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, masks = ball_shot(5)
+    monkeypatch.setattr("cleanplate.track.classifier.STEPS", 1)
+    monkeypatch.setattr("cleanplate.track.looks.STEPS", 1)
+    confidence = {"forwards": 0.8, "backwards": 0.8}
+
+    class Sure:
+        """Forwards it is everywhere, backwards nowhere."""
+
+        def __init__(self, mask: np.ndarray, *_: object) -> None:
+            self._way = "forwards" if mask[50, 30] else "backwards"
+
+        def step(self, observation: object, *, is_cut: bool) -> tuple[np.ndarray, float]:
+            return np.full(SIZE, self._way == "forwards", np.float32), confidence[self._way]
+
+    monkeypatch.setattr("cleanplate.track.flow.Propagator", Sure)
+    marked = {0: masks[0].astype(np.float32), 4: np.roll(masks[0], 60, axis=1).astype(np.float32)}
+    passes = list(_passes(marked, range(5)))
+
+    def blended() -> tuple[list[int], list[float]]:
+        probability, sure = _propagate(frames, marked, passes, {0}, 0, lambda: None)
+        return [int(probability[index, 50, 70]) for index in (1, 2, 3)], [round(float(one), 2) for one in sure]
+
+    assert blended() == ([191, 128, 64], [1, 0.8, 0.8, 0.8, 1])
+    confidence["backwards"] = 0.0
+    near, sure = blended()
+    assert min(near) > 240
+    assert sure[2] == pytest.approx(0.79, abs=0.01)
+    confidence.update(forwards=0.0)
+    assert blended() == ([191, 128, 64], [1, 0, 0, 0, 1])
 
 
 def test_passes_end_at_empty_marks_and_at_cuts() -> None:

@@ -74,7 +74,8 @@ def read_clip(
 
     Args:
         video: a video, a folder of images, or one image.
-        mask: a video, a folder of images, or one image for all frames; or several of them. White marks the hole.
+        mask: a video, a folder of images, one image for all frames, or a file of areas; or several of them. White marks
+            the hole.
         size: (height, width) to resize and centre-crop to, as the paper does (App. B); None keeps the size.
         frames: which frames to take: a slice, (first, end), or the first so many.
         dilate_px: radius the hole is grown by, in pixels of the clip: masks are seldom drawn wide enough.

@@ -18,7 +18,7 @@ LEAST_WINDOW = 32
 """Frames that are held at once at least, unless `CarryConfig.window_frames` is lower: with fewer, less is found."""
 MOST_ROUNDS = 32
 Estimator = Literal["dis", "raft_small", "raft_large"]
-Tracker = Literal["flow", "sam2"]
+Tracker = Literal["flow", "sam2", "efficienttam"]
 RoughMask = Literal["shrunk", "shifted", "limb", "any"]
 WhichEffects = Literal["shadows", "all", "off"]
 

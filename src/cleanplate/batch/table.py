@@ -11,6 +11,7 @@ from cleanplate.commands.options import Option, options
 from cleanplate.commands.renamed import current_name
 from cleanplate.errors import InputError
 from cleanplate.video.images import is_image
+from cleanplate.video.spans import is_spans
 
 OURS = frozenset({"overwrite", "resume"})
 """Options that every job of a batch has."""
@@ -171,4 +172,4 @@ def _has_images(folder: Path) -> bool:
 
 
 def _is_mask(path: Path) -> bool:
-    return _has_images(path) if path.is_dir() else path.suffix.lower() in FILMS or is_image(path)
+    return _has_images(path) if path.is_dir() else path.suffix.lower() in FILMS or is_image(path) or is_spans(path)

@@ -35,7 +35,8 @@ class Inpaint:
     video: Annotated[Positional[Path], arg(metavar="VIDEO")]
     """A video, or a folder of images."""
     mask: Annotated[Positional[Path], arg(metavar="MASK")]
-    """A video, a folder of images, or one image for all frames. White marks what to remove."""
+    """A video, a folder of images, or one image for all frames; white marks what to remove. Or a file of areas and
+    times (.toml), as mask --spans takes."""
     output: Output
     """.mp4 or .mov (H.264), .mkv (lossless), .webm (VP9), or a name without a suffix (a folder of PNGs)."""
     method: Annotated[Positional[str], arg(metavar="METHOD")] = DEFAULT_METHOD
@@ -153,9 +154,8 @@ class Inpaint:
         """The frames that were painted, in the part of the video."""
         if not self.reference:
             return ()
-        from cleanplate.commands.mask import frame_times_s
         from cleanplate.track.marks import frame_at
-        from cleanplate.video.reader import fps_of
+        from cleanplate.video.reader import fps_of, frame_times_s
         from cleanplate.video.references import Reference
 
         fps = fps_of(self.video)

@@ -32,13 +32,13 @@ RENAMED = {
         "fit.jitter": "fit.input-noise-std",
         "fit.decay": "fit.lr-decay-share",
     },
-    "mask": {"from": "start", "to": "end"},
+    "mask": {"from": "start", "to": "end", "method": "tracker"},
     "reproduce": {"out": "output"},
     "batch": {"each": "options"},
 }
 """Of each command: old names and new ones. Those of `inpaint` are keys of settings files and columns of tables too."""
-MEAN_ANOTHER = ("mask",)
-"""Commands whose old words do not mean what the new ones do: the command takes both, and here is only warned."""
+MEAN_ANOTHER = {"mask": ("from", "to")}
+"""Old words that do not mean what the new ones do: the command takes both, and here is only warned."""
 
 
 def current_name(name: str, command: str = "inpaint") -> str:
@@ -47,7 +47,7 @@ def current_name(name: str, command: str = "inpaint") -> str:
     if new is None:
         return name
     log.warning("--%s is now --%s", name, new)
-    return name if command in MEAN_ANOTHER else new
+    return name if name in MEAN_ANOTHER.get(command, ()) else new
 
 
 def current_words(words: Sequence[str], command: str = "inpaint") -> list[str]:

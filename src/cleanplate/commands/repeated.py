@@ -1,22 +1,26 @@
 """Words of a command that are not as its parser wants them: options given twice, numbers with commas between.
 
-Of options given twice those that take several values have all of them; of the others one must be meant.
+Of options given twice those that take several values have all of them; of the others one must be meant. What marks a
+thing of `mask` behind its --thing becomes one word with its name.
 """
 
 import re
+import shlex
 from collections.abc import Sequence
 
 from cleanplate.errors import InputError
 
 ADDING = {
     "inpaint": ("--extra-mask", "--reference"),
-    "mask": ("--frame", "--box", "--paint"),
+    "mask": ("--frame", "--box", "--paint", "--thing"),
     "evaluate": ("--metrics",),
     "reproduce": ("--seeds", "--methods", "--clips", "--metrics", "--external"),
 }
 """By command, the options whose values are a list."""
 NUMBERS = ("--frame", "--box", "--polygon", "--region", "--size")
 """Options of several numbers: 1,2,3,4 is meant as 1 2 3 4."""
+MARKS = ("--frame", "--box", "--polygon", "--paint")
+"""Options of a thing, where --thing begins one."""
 
 
 def joined_words(words: Sequence[str], command: str) -> list[str]:
@@ -25,7 +29,7 @@ def joined_words(words: Sequence[str], command: str) -> list[str]:
     Raises:
         InputError: an option that takes one value is given twice, with two.
     """
-    parts = _parts(words)
+    parts = _parts(_with_things(words) if command == "mask" else words)
     first: dict[str, tuple[list[str], list[str]]] = {}
     for part in parts[1:]:
         name, values = _option(part)
@@ -42,6 +46,25 @@ def joined_words(words: Sequence[str], command: str) -> list[str]:
         else:
             raise InputError(f"{name} is given twice", "it has one value", "leave one of them out")
     return [word for part in parts for word in part]
+
+
+def _with_things(words: Sequence[str]) -> list[str]:
+    """The words with all that marks a thing in the one word that follows its --thing."""
+    before, *parts = _parts(words)
+    kept, things = [*before], list[list[str]]()
+    for part in parts:
+        name, values = _option(part)
+        if name == "--thing":
+            if len(values) != 1 or values[0].startswith("-"):
+                given = f"--thing is given {' '.join(values) or 'no name'}"
+                raise InputError(given, "NAME is needed, and then its marks", "write --thing bike --box X Y W H")
+            things.append(values)
+        elif things and name in MARKS:
+            things[-1] += part
+        else:
+            kept += part
+    joined = [shlex.join([thing[0], *joined_words(thing[1:], "mask")]) for thing in things]
+    return [*kept, *(word for thing in joined for word in ("--thing", thing))]
 
 
 def without_options(words: Sequence[str], others: Sequence[str]) -> list[str]:

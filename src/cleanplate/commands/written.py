@@ -1,8 +1,11 @@
-"""What is said of masks that were written: which frames have one."""
+"""Masks are written one by one, and it is said which frames have one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cleanplate.progress import OnStep, tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,13 +24,18 @@ class Written:
     def passing(self, masks: "Iterable[np.ndarray]") -> "Iterator[np.ndarray]":
         """The masks, looked at."""
         for index, mask in enumerate(masks):
-            if mask.any():
-                self.covered += float(mask.mean())
-                if self.spans and self.spans[-1][1] == index - 1:
-                    self.spans[-1][1] = index
-                else:
-                    self.spans.append([index, index])
+            self.add(index, mask)
             yield mask
+
+    def add(self, index: int, mask: "np.ndarray") -> None:
+        """Look at the mask of a frame; they come in order."""
+        if not mask.any():
+            return
+        self.covered += float(mask.mean())
+        if self.spans and self.spans[-1][1] == index - 1:
+            self.spans[-1][1] = index
+        else:
+            self.spans.append([index, index])
 
     @property
     def frames(self) -> int:
@@ -43,3 +51,39 @@ class Written:
             named = [*named[: MOST_NAMED - 1], f"{len(named) - MOST_NAMED + 1} stretches more"]
         listed = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
         return f"frames {listed} are masked, {self.covered / self.frames:.1%} of the picture"
+
+
+def write_masks(path: Path, masks: "Iterable[np.ndarray]", video: Path, total: int, on_step: OnStep | None) -> None:
+    """Write masks one by one, in the time of the video and without its sound.
+
+    Args:
+        path: what to write.
+        masks: (H, W) bool, one a frame.
+        video: what they are of.
+        total: how many there are.
+        on_step: told of every mask.
+    """
+    write_masks_together([path], ([mask] for mask in masks), video, total, on_step)
+
+
+def write_masks_together(
+    paths: Sequence[Path], masks: "Iterable[Sequence[np.ndarray]]", video: Path, total: int, on_step: OnStep | None
+) -> list[Written]:
+    """The same for several files, all of them or none: of every frame a mask for each.
+
+    Returns:
+        What each has.
+    """
+    import numpy as np
+
+    from cleanplate.video.reader import fps_of
+    from cleanplate.video.writer import open_writers
+
+    written = [Written() for _ in paths]
+    with open_writers(paths, like=video, fps=fps_of(video), keep_source=False) as writers:
+        for index, of_frame in enumerate(masks):
+            for writer, mask, had in zip(writers, of_frame, written, strict=True):
+                writer.write(np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2))
+                had.add(index, mask)
+            tell(on_step, "write", index + 1, total)
+    return written

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from cleanplate.commands.inpaint import Inpaint
-from cleanplate.commands.mask import write_masks
+from cleanplate.commands.written import write_masks
 from cleanplate.config import DEFAULT_METHOD, METHODS
 from cleanplate.pipeline import enough_memory, find_effects
 from cleanplate.progress import OnStep

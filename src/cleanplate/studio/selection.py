@@ -12,9 +12,9 @@ from PIL import Image, UnidentifiedImageError
 
 from cleanplate.errors import InputError
 from cleanplate.studio.thumbnails import Size
-from cleanplate.track.marks import box_area
 from cleanplate.track.outline import grab_cut, moving, outline, own_motion, with_motion
 from cleanplate.track.tracked import small_size as work_size
+from cleanplate.video.areas import box_area
 
 MOST_PAINTED = 4_000_000  # characters of a painted picture
 NEAR, FAR = 0.04, 0.3  # radius of what surely is, and of what may be, the thing that was clicked on; share of the frame

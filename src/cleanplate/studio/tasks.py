@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cleanplate.commands.inpaint import Inpaint
-from cleanplate.commands.mask import write_masks
+from cleanplate.commands.written import write_masks
 from cleanplate.data.demo import make_demo, write_tone
 from cleanplate.errors import InputError
 from cleanplate.imaging.frame import Frame

@@ -1,14 +1,15 @@
 """The tracker "flow": optical flow, a small network and a model of the background.
 
 From each mark the mask is propagated frame by frame, forwards and backwards, until the next mark or cut; between two
-marks both are blended. A mark that is empty ends it: from there on to the next one the thing is not there.
+marks both are blended, each as far as it is sure and near. A mark that is empty ends it: from there on to the next one
+the thing is not there.
 
 A step (`propagate`) warps the mask along optical flow, and a small network that was trained on the marks (`classifier`)
 and a model of the background (`background`) correct it. All of it works on small pictures, which are kept on disk.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, count, pairwise
 
 import cv2
 import numpy as np
@@ -26,24 +27,37 @@ from cleanplate.track.shots import shots_of
 from cleanplate.track.spool import spooled
 from cleanplate.track.tracked import Tracked, check_length, check_marks, exact_masks, frames_to_review, small_size
 
+LEAST_WEIGHT = 0.01
+"""Between two marks, of what is propagated without any confidence; it counts inversely to the distance too."""
+
 
 def track_with_flow(
     frames: Iterable[UInt8[np.ndarray, "H W 3"]],
-    marks: Sequence[Mark],
+    things: Sequence[Sequence[Mark]],
     *,
     seed: int = 0,
     over_cuts: bool = False,
     on_step: OnStep | None = None,
-) -> Tracked:
-    """The tracker "flow": see `tracker.track`."""
+) -> list[Tracked]:
+    """The tracker "flow": see `tracker.track_things`."""
     with one_thread_each():
-        pictures, size = _read_small(frames, marks, on_step)
-        shots = shots_of(pictures)
-        masks, whole = _marked_masks(pictures, marks), range(len(pictures))
-        passes = [one for shot in ([whole] if over_cuts else shots) for one in _passes(masks, shot)]
-        probability, confidence = _propagate(pictures, masks, passes, {shot.start for shot in shots}, seed, on_step)
-    unmarked = () if over_cuts else tuple(shot for shot in shots if not any(mark.frame in shot for mark in marks))
-    return Tracked(probability, size, confidence, frames_to_review(confidence, marks), exact_masks(marks), unmarked)
+        pictures, size = _read_small(frames, list(chain(*things)), on_step)
+        shots, whole = shots_of(pictures), range(len(pictures))
+        masks = [_marked_masks(pictures, marks) for marks in things]
+        passes = [[one for shot in ([whole] if over_cuts else shots) for one in _passes(mine, shot)] for mine in masks]
+        cuts = {shot.start for shot in shots}
+        total, done = sum(len(order) - 1 for mine in passes for _, order in mine), count(1)
+        tracked = []
+
+        def on_frame() -> None:
+            tell(on_step, "track", next(done), total)
+
+        for marks, marked, mine in zip(things, masks, passes, strict=True):
+            probability, confidence = _propagate(pictures, marked, mine, cuts, seed, on_frame)
+            unmarked = () if over_cuts else tuple(shot for shot in shots if not any(one.frame in shot for one in marks))
+            review = frames_to_review(confidence, marks)
+            tracked.append(Tracked(probability, size, confidence, review, exact_masks(marks), unmarked))
+    return tracked
 
 
 def _read_small(
@@ -95,7 +109,7 @@ def _propagate(
     passes: Sequence[tuple[int, range]],
     cuts: Container[int],
     seed: int,
-    on_step: OnStep | None,
+    on_frame: Callable[[], None],
 ) -> tuple[UInt8[np.ndarray, "T h w"], Float[np.ndarray, " T"]]:
     """Probability (255 is 1) and confidence: propagate from every marked mask, and blend what comes from both sides.
 
@@ -107,16 +121,15 @@ def _propagate(
         passes: from which marked frame over which frames.
         cuts: the first frame of every shot.
         seed: of the networks.
-        on_step: told of every frame.
+        on_frame: called after every frame.
     """
     rng = np.random.default_rng(seed)
     marked = [at for at in sorted(masks) if masks[at].any()]
     features = {at: appearance_features(pictures[at]) for at in marked}
     classifier = Classifier([samples(features[at], masks[at], rng, deformations=DEFORMATIONS) for at in marked], seed)
     looks = Looks([(features[at], masks[at]) for at in marked], seed)
-    total, done = sum(len(order) - 1 for _, order in passes), 0
     probability = spooled(np.zeros_like(picture[..., 0]) for picture in pictures)
-    confidence = np.ones(len(pictures))
+    confidence, weights = np.ones(len(pictures)), np.zeros(len(pictures))
     for _, order in passes:
         confidence[list(order)] = 0
     for at in masks:
@@ -127,11 +140,12 @@ def _propagate(
         observations = in_order(lambda pair: observe(pictures[pair[1]], pictures[pair[0]]), pairs)
         for (before, index), observation in zip(pairs, observations, strict=True):
             mask, step_confidence = propagator.step(observation, is_cut=max(before, index) in cuts)
-            weight = _blend_weight(index, at, [other for other, beside in passes if index in beside])
-            probability[index] += (255 * weight * mask).astype(np.uint8)  # rounded down: two must not exceed 255
-            confidence[index] += weight * step_confidence
-            done += 1
-            tell(on_step, "track", done, total)
+            weight = (step_confidence + LEAST_WEIGHT) / abs(index - at)
+            weights[index] += weight
+            share = weight / weights[index]
+            probability[index] = np.round((1 - share) * probability[index] + share * 255 * mask)
+            confidence[index] += share * (step_confidence - confidence[index])
+            on_frame()
     return probability, confidence
 
 
@@ -142,9 +156,3 @@ def _passes(masks: Mapping[int, Float[np.ndarray, "h w"]], shot: range) -> Itera
         if masks[at].any():
             yield at, range(at, after)
             yield at, range(at, before, -1)
-
-
-def _blend_weight(index: int, at: int, reaching: Sequence[int]) -> float:
-    """Weight on a frame of the pass from `at`, inverse to the distance; those of all that reach it add up to 1."""
-    far = [abs(other - index) for other in reaching if other != at]
-    return far[0] / (far[0] + abs(at - index)) if far else 1.0

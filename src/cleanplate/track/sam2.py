@@ -1,14 +1,8 @@
-"""SAM 2 (Ravi et al. 2024) as a tracker, for those who have its package and its weights; nothing is substituted."""
+"""SAM 2 (Ravi et al. 2024) and what has its interface (`predictors`) as trackers; nothing is substituted."""
 
-import contextlib
-import importlib
-import importlib.util
-import os
-import pickle
-import sys
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,122 +10,77 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import writing
 from cleanplate.track.marks import Mark
+from cleanplate.track.predictors import load_predictor, quiet
 from cleanplate.track.tracked import Tracked, check_length, check_marks, exact_masks, frames_to_review, small_size
 
-CHECKPOINTS = {
-    f"{release}_hiera_{name}.pt": f"configs/{release}/{release}_hiera_{letter}.yaml"
-    for name, letter in (("large", "l"), ("base_plus", "b+"), ("small", "s"), ("tiny", "t"))
-    for release in ("sam2.1", "sam2")
-}
-"""The published files, the best first, and the configuration that the package has for each."""
-
-JPEG_QUALITY = 98  # SAM 2 reads its frames from a folder of JPEGs
-OBJ_ID = 1  # the package numbers the objects; there is one
+JPEG_QUALITY = 98  # the frames are read from a folder of JPEGs
 
 
-def find_checkpoint() -> Path:
-    """The best of the published checkpoints in $CLEANPLATE_WEIGHTS.
-
-    Raises:
-        InputError: there is none.
-    """
-    folder = os.environ.get("CLEANPLATE_WEIGHTS")
-    for name in CHECKPOINTS:
-        if folder and (Path(folder) / name).is_file():
-            return Path(folder) / name
-    place = folder or "$CLEANPLATE_WEIGHTS, which is not set"
-    raise InputError(
-        f"there are no weights of SAM 2 in {place}",
-        f"one of {', '.join(CHECKPOINTS)} is needed",
-        "download it from the SAM 2 project, or use --method flow",
-    )
-
-
-def track_with_sam2(
+def track_with_predictor(
     frames: Iterable[UInt8[np.ndarray, "H W 3"]],
-    marks: Sequence[Mark],
+    things: Sequence[Sequence[Mark]],
     *,
+    tracker: str,
+    weights: Path | None = None,
     device: str = "auto",
     on_step: OnStep | None = None,
-) -> Tracked:
-    """As `tracker.track`: exact marks are given to it as masks, others as boxes.
+) -> list[Tracked]:
+    """As `tracker.track_things`: exact marks are given to it as masks, others as boxes.
 
     Raises:
-        InputError: the package or the weights are missing, or as `tracker.track`.
+        InputError: the package or the weights are missing, or as `tracker.track_things`.
     """
-    predictor = _load_predictor(device)
-    given = [mark for mark in marks if mark.area.any()]
+    predictor = load_predictor(tracker, weights, device)
+    marked = [(obj_id, mark) for obj_id, marks in enumerate(things, 1) for mark in marks if mark.area.any()]
     import torch  # with the package, which is there
 
-    with tempfile.TemporaryDirectory(prefix="cleanplate-") as folder, _quiet(), torch.inference_mode():
-        size, length = _write_frames(frames, Path(folder), marks, on_step)
+    with tempfile.TemporaryDirectory(prefix="cleanplate-") as folder, quiet(), torch.inference_mode():
+        size, length = _write_frames(frames, Path(folder), list(chain(*things)), on_step)
         state = predictor.init_state(
             folder, offload_video_to_cpu=True, offload_state_to_cpu=True, async_loading_frames=length > 300
         )
-        for mark in given:
-            _prompt(predictor, state, mark)
+        for obj_id, mark in marked:
+            _prompt(predictor, state, obj_id, mark)
         height, width = small_size(size)
-        probability, confidence = np.zeros((length, height, width), np.uint8), np.zeros(length)
-        done: set[int] = set()
-        for frame_idx, probabilities in _propagate(predictor, state, min(mark.frame for mark in given)):
+        probability = np.zeros((len(things), length, height, width), np.uint8)
+        confidence, done = np.zeros((len(things), length)), set[int]()
+        for frame_idx, obj_id, probabilities in _propagate(predictor, state, min(mark.frame for _, mark in marked)):
             small = cv2.resize(probabilities, (width, height), interpolation=cv2.INTER_AREA)
-            probability[frame_idx] = np.round(255 * small)
-            confidence[frame_idx] = 1 - np.minimum(small, 1 - small).sum() / max(1.0, small.sum())
+            probability[obj_id - 1, frame_idx] = np.round(255 * small)
+            confidence[obj_id - 1, frame_idx] = 1 - np.minimum(small, 1 - small).sum() / max(1.0, small.sum())
             done.add(frame_idx)
             tell(on_step, "track", len(done), length)
-    confidence = np.clip(confidence, 0, 1)
-    return Tracked(probability, size, confidence, frames_to_review(confidence, marks), exact_masks(marks))
+    return [
+        Tracked(one, size, sure, frames_to_review(sure, marks), exact_masks(marks))
+        for marks, one, sure in zip(things, probability, np.clip(confidence, 0, 1), strict=True)
+    ]
 
 
-def _load_predictor(device: str) -> Any:
-    """SAM 2's video predictor with the best checkpoint there is.
-
-    Raises:
-        InputError: the package or the weights are missing, or do not fit.
-    """
-    if importlib.util.find_spec("sam2") is None:
-        raise InputError(
-            "the package of SAM 2 is not installed", "--method sam2 needs it", "pip install sam2, or --method flow"
-        )
-    checkpoint = find_checkpoint()
-    if device == "auto":
-        import torch  # with the package, which is there
-
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    build = importlib.import_module("sam2.build_sam").build_sam2_video_predictor
-    try:
-        with _quiet():
-            return build(CHECKPOINTS[checkpoint.name], str(checkpoint), device=device)
-    except (RuntimeError, KeyError, EOFError, OSError, pickle.UnpicklingError) as error:
-        needed, fix = "a checkpoint as published is needed", "download it again"
-        raise InputError(f"{checkpoint} cannot be loaded ({type(error).__name__})", needed, fix) from error
-
-
-def _prompt(predictor: Any, state: Any, mark: Mark) -> None:
-    """Give SAM 2 a mark: a mask, or the box around a region."""
+def _prompt(predictor: Any, state: Any, obj_id: int, mark: Mark) -> None:
+    """Give it a mark: a mask, or the box around a region."""
     if mark.is_exact:
-        predictor.add_new_mask(state, mark.frame, OBJ_ID, mark.area)
+        predictor.add_new_mask(state, mark.frame, obj_id, mark.area)
         return
     left, top, width, height = mark.box
     box = np.array((left, top, left + width, top + height), np.float32)
-    predictor.add_new_points_or_box(state, mark.frame, OBJ_ID, box=box)
+    predictor.add_new_points_or_box(state, mark.frame, obj_id, box=box)
 
 
-def _propagate(predictor: Any, state: Any, start: int) -> Iterator[tuple[int, Float[np.ndarray, "H W"]]]:
-    """Frame index and probability of each pixel, from a frame to the end and then back to the beginning."""
+def _propagate(predictor: Any, state: Any, start: int) -> Iterator[tuple[int, int, Float[np.ndarray, "H W"]]]:
+    """Frame index, object and probability of each pixel, from a frame to the end and then back to the beginning."""
     for reverse in (False, True):
-        for frame_idx, _, logits in predictor.propagate_in_video(state, start_frame_idx=start, reverse=reverse):
-            yield frame_idx, logits[0, 0].float().sigmoid().cpu().numpy()
+        for frame_idx, obj_ids, logits in predictor.propagate_in_video(state, start_frame_idx=start, reverse=reverse):
+            for obj_id, logit in zip(obj_ids, logits, strict=True):
+                yield frame_idx, obj_id, logit[0].float().sigmoid().cpu().numpy()
 
 
 def _write_frames(
     frames: Iterable[np.ndarray], folder: Path, marks: Sequence[Mark], on_step: OnStep | None
 ) -> tuple[tuple[int, int], int]:
-    """Write the frames as JPEGs named by their index, as SAM 2 reads them; their (height, width) and how many."""
+    """Write the frames as JPEGs named by their index, as they are read; their (height, width) and how many."""
     size, length = (0, 0), 0
     with writing(folder):
         for frame in frames:
@@ -145,14 +94,3 @@ def _write_frames(
             tell(on_step, "read", length, length)
     check_length(length, marks)
     return size, length
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[Any]:
-    """Without the package's warnings of a missing CUDA extension, nor its progress bars where there is no terminal."""
-    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
-        warnings.simplefilter("ignore")
-        if not sys.stderr.isatty():
-            nowhere = stack.enter_context(Path(os.devnull).open("w"))
-            stack.enter_context(contextlib.redirect_stderr(nowhere))
-        yield

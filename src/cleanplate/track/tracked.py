@@ -47,14 +47,33 @@ class Tracked:
         """The mask of one frame, in the size of the frames: the lower the confidence, the more it covers."""
         if index in self.exact_masks:
             return self.exact_masks[index]
-        probability = cv2.resize(self.probability[index], self.size[::-1], interpolation=cv2.INTER_LINEAR)
         threshold = min(max(THRESHOLD_PER_CONFIDENCE * float(self.confidence[index]), MIN_THRESHOLD), MAX_THRESHOLD)
-        return probability > 255 * threshold
+        return self.full_probability(index) > 255 * threshold
+
+    def full_probability(self, index: int) -> UInt8[np.ndarray, "H W"]:
+        """That a pixel of one frame is the object, in the size of the frames: 255 is 1."""
+        if index in self.exact_masks:
+            return self.exact_masks[index] * np.uint8(255)
+        return cv2.resize(self.probability[index], self.size[::-1], interpolation=cv2.INTER_LINEAR)
 
     @property
     def masks(self) -> Bool[np.ndarray, "T H W"]:
         """All of them. For a long shot that takes memory: iterate instead, and have one after the other."""
         return np.stack(list(self))
+
+
+def masks_apart(things: Sequence[Tracked], index: int) -> list[Bool[np.ndarray, "H W"]]:
+    """The masks of several things on one frame; what would be in two is of the more probable one.
+
+    Of equally probable ones it is of the one with more confidence; what was painted as both is in both. Their union is
+    that of the masks by themselves.
+    """
+    masks = [thing.mask(index) for thing in things]
+    if not (np.sum(masks, axis=0) > 1).any():
+        return masks
+    of_each = [thing.full_probability(index) + 0.5 * thing.confidence[index] for thing in things]  # half a level
+    probability = np.where(masks, of_each, 0)
+    return [mask & (own == probability.max(axis=0)) for mask, own in zip(masks, probability, strict=True)]
 
 
 def exact_masks(marks: Sequence[Mark]) -> dict[int, Bool[np.ndarray, "H W"]]:

@@ -13,6 +13,7 @@ from cleanplate.errors import InputError
 from cleanplate.video.images import is_image
 from cleanplate.video.reader import stream_masks
 from cleanplate.video.resize import resize_and_crop, same_aspect
+from cleanplate.video.spans import is_spans, stream_spans
 from cleanplate.video.timecode import Span
 
 log = logging.getLogger(__name__)
@@ -24,13 +25,15 @@ MOST_HIDDEN = 0.9  # share of all pixels; a mask of more is black where it shoul
 
 @dataclass(frozen=True)
 class Mask:
-    """A video, a folder of images, or one image for all frames. White marks the hole."""
+    """A video, a folder of images, one image for all frames, or a file of areas (`spans`). White marks the hole."""
 
     path: Path
     span: Span
     """The part of the video."""
     invert: bool = False
     """Black marks the hole."""
+    video: Path | None = None
+    """What it is of; a file of areas needs it, for when its frames are."""
 
     @property
     def is_still(self) -> bool:
@@ -59,6 +62,9 @@ class Mask:
             if self.invert:
                 given = f"{self.path} has no hole: all of it is white"
                 needed, fix = "black marks it", "drop --invert-mask"
+            elif is_spans(self.path):
+                given = f"{self.path} has no area in this part of {video}"
+                needed, fix = "one of its spans must be in it", "change what they are, or --start and --end"
             raise InputError(given, needed, fix)
         if (share := hidden / count) > MOST_HIDDEN:
             marked = "covers every pixel of every frame" if share == 1 else f"covers {share:.0%} of the picture"
@@ -88,6 +94,8 @@ class Mask:
             yield grow(marked, dilate_px)
 
     def _grey(self, *, warn: bool) -> Iterator[UInt8[np.ndarray, "H W"]]:
+        if is_spans(self.path) and self.video is not None:
+            return stream_spans(self.path, self.video, self.span)
         return stream_masks(self.path, Span() if self.is_still else self.span, warn=warn)
 
     def _marked(self, grey: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:

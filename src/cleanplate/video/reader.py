@@ -78,6 +78,20 @@ def fps_of(path: Path) -> float:
         return float(frame_rate(container.streams.video[0]))
 
 
+def frame_times_s(path: Path, fps: float) -> list[float]:
+    """When each frame of a video or folder is shown, from the first one.
+
+    Raises:
+        InputError: no frames, or none that can be decoded.
+    """
+    if is_stills(path):
+        return [index / fps for index in range(count_frames(path))]
+    times_s: list[float] = []
+    for frame in decode(path):
+        times_s.append(float(frame.time) if frame.time is not None else len(times_s) / fps)
+    return [time_s - times_s[0] for time_s in times_s]
+
+
 def count_frames(path: Path, span: Span | None = None) -> int:
     """How many frames there are: those of a video are decoded for that."""
     frames = _stills(path, span or Span()) if is_stills(path) else decode(path, span, warn=False)

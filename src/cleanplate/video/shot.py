@@ -59,7 +59,7 @@ class Shot:
         Raises:
             InputError: a frame that cannot be read, or masks that end before the video or after it.
         """
-        masks = [Mask(path, self.span, self.invert_mask) for path in self.masks]
+        masks = [Mask(path, self.span, self.invert_mask, self.video) for path in self.masks]
         holes = {mask: mask.holes(self.video_shape, self.size, self.dilate_px) for mask in masks}
         always = [next(holes[mask]) for mask in masks if mask.is_still]
         moving = [mask for mask in masks if not mask.is_still]
@@ -104,7 +104,8 @@ def open_shot(
 
     Args:
         video: a video, a folder of images, or one image.
-        masks: videos, folders of images, or one image for all frames. White in any of them marks the hole.
+        masks: videos, folders of images, one image for all frames, or files of areas. White in any of them marks
+            the hole.
         span: the part of the video, and of its masks.
         size: (height, width) to resize and centre-crop to, as the paper does (App. B); None keeps the size.
         region: only this is looked at and filled; the rest comes out as it is.
@@ -123,7 +124,7 @@ def open_shot(
     video_shape = (first.shape[0], first.shape[1])
     total = declared
     for path in masks:
-        length = Mask(path, span, invert_mask).check(video_shape, video)
+        length = Mask(path, span, invert_mask, video).check(video_shape, video)
         if not is_image(path) and length != declared:
             total = count_frames(video, span)  # files may not say, or say what is not so
             if length != total:

@@ -29,8 +29,18 @@ class Writer(Protocol):
 
 
 @contextlib.contextmanager
-def open_writer(
-    path: str | Path,
+def open_writer(path: str | Path, **options: Any) -> Iterator[Writer]:
+    """What to write pictures to; the file or folder appears under its name when the block ends without an error.
+
+    The options and errors are those of `open_writers`.
+    """
+    with open_writers([Path(path)], **options) as (writer,):
+        yield writer
+
+
+@contextlib.contextmanager
+def open_writers(
+    paths: Sequence[Path],
     *,
     like: str | Path | None = None,
     span: Span | None = None,
@@ -38,11 +48,11 @@ def open_writer(
     sound: str | Path | None = None,
     encoding: Encoding | None = None,
     keep_source: bool = True,
-) -> Iterator[Writer]:
-    """What to write pictures to; the file or folder appears under its name when the block ends without an error.
+) -> Iterator[list[Writer]]:
+    """What to write the pictures of several files or folders to; all appear when the block ends, or none.
 
     Args:
-        path: a video, or a folder of PNGs if it has no suffix.
+        paths: videos, or folders of PNGs if the first one has no suffix.
         like: what the pictures come from: a video's format, sound, timestamps and colour tags are kept, the alpha of
             images too.
         span: which part of `like` they are.
@@ -55,11 +65,14 @@ def open_writer(
     Raises:
         InputError: a codec the container cannot hold, a file that is not there, or a disk that cannot be written.
     """
-    path, like, span = Path(path), None if like is None else existing(like), span or Span()
+    like, span = None if like is None else existing(like), span or Span()
     video = None if like is None or is_stills(like) else like
-    with whole(path) as partial:
-        if path.suffix:
-            audio = existing(sound) if sound is not None else video if keep_source else None
+    audio = existing(sound) if sound is not None else video if keep_source else None
+    sources = image_files(like) if like is not None and is_stills(like) and keep_source else []
+
+    @contextlib.contextmanager
+    def written(partial: Path) -> Iterator[Writer]:
+        if paths[0].suffix:
             with VideoWriter(
                 partial, like=video, span=span, sound=audio, fps=fps, encoding=encoding, keep_source=keep_source
             ) as writer:
@@ -67,8 +80,11 @@ def open_writer(
                 writer.finish()
         else:
             partial.mkdir()
-            sources = image_files(like) if like is not None and is_stills(like) and keep_source else []
             yield FolderWriter(partial, sources, span.start if isinstance(span.start, int) else 0)
+
+    with contextlib.ExitStack() as files, contextlib.ExitStack() as writers:  # all are finished before one is moved
+        partials = [files.enter_context(whole(path)) for path in paths]
+        yield [writers.enter_context(written(partial)) for partial in partials]
 
 
 def write_video(
@@ -139,6 +155,15 @@ def check_output(
         )
     if path.suffix:
         find_codec(path.suffix.lower(), encoding or Encoding())
+    check_place(path, overwrite=overwrite, sources=sources)
+
+
+def check_place(path: Path, *, overwrite: bool, sources: Sequence[Path] = ()) -> None:
+    """Refuse a file or folder, whatever it is called, that could not be written.
+
+    Raises:
+        InputError: missing folder, file in the way, output over its own source, unwritable disk.
+    """
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent}", f"{path.name} is to be written there", "make the folder")
     if path.exists():

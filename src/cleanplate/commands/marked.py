@@ -1,0 +1,84 @@
+"""Marks of a thing in words: a box, a polygon, painted images, and the frames that they are of."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from cleanplate.errors import InputError
+
+if TYPE_CHECKING:
+    from cleanplate.track.marks import Mark
+    from cleanplate.video.areas import Size
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Where a thing was marked."""
+
+    frame: Annotated[tuple[int, ...], arg(metavar="N")] = (0,)
+    """The frame that --box or --polygon is of, counted from 0; with several boxes, the frame of each."""
+    box: Annotated[tuple[int, ...], arg(metavar="X Y W H")] = ()
+    """Left, top, width and height in pixels; so for each of --frame."""
+    polygon: Annotated[tuple[float, ...], arg(metavar="X Y")] = ()
+    """The corners of a polygon, one after the other."""
+    paint: Annotated[tuple[str, ...], arg(metavar="FRAME:IMAGE")] = ()
+    """Painted masks, white on the thing, in the size of the video. With --fixed just IMAGE."""
+
+    def given(self) -> list[str]:
+        """The options that say something."""
+        options = {"--box": self.box, "--polygon": self.polygon, "--paint": self.paint, "--frame": self.frame != (0,)}
+        return [name for name, value in options.items() if value]
+
+    def marks(self, video: Path, size: "Size", length: int, *, fixed: bool = False) -> "list[Mark]":
+        """The marks of the thing.
+
+        Args:
+            video: what to call it.
+            size: (height, width) of its frames.
+            length: how many it has.
+            fixed: they are of all frames, so none need be named.
+
+        Raises:
+            InputError: words that make no mark, marks that do not fit the video, or none but empty ones.
+        """
+        from cleanplate.track.marks import Mark
+        from cleanplate.video.areas import painted_area
+
+        marks = self._drawn(size)
+        for word in self.paint:
+            number, colon, name = word.partition(":")
+            if number.isdigit() and colon:
+                frame, path = int(number), Path(name)
+            elif fixed:
+                frame, path = 0, Path(word)
+            else:
+                raise InputError(f"--paint {word} names no frame", "FRAME:IMAGE is needed", f"write 0:{word}")
+            marks.append(Mark(frame, painted_area(path, size)))
+        if not any(mark.area.any() for mark in marks):
+            raise InputError("nothing is marked", "--box, --polygon or --paint is needed", "mark the thing on a frame")
+        for mark in marks:
+            if mark.frame >= length:
+                needed = f"{video} has {length} frames, counted from 0"
+                raise InputError(f"frame {mark.frame} is marked", needed, f"give a frame from 0 to {length - 1}")
+        return marks
+
+    def _drawn(self, size: "Size") -> "list[Mark]":
+        """Boxes and polygons, whose outlines are to be found."""
+        from cleanplate.track.marks import Mark
+        from cleanplate.video.areas import box_area, polygon_area
+
+        marks = []
+        if self.box:
+            if len(self.box) != 4 * len(self.frame):
+                given = f"--box has {len(self.box)} numbers for {len(self.frame)} of --frame"
+                raise InputError(given, "X Y W H are needed for each", "give four numbers a frame")
+            boxes = zip(self.frame, zip(*[iter(self.box)] * 4, strict=True), strict=True)
+            marks += [Mark(frame, box_area(box, size), is_exact=False) for frame, box in boxes]
+        if self.polygon:
+            if len(self.frame) != 1:
+                given = f"--polygon is of one frame, and --frame names {len(self.frame)}"
+                raise InputError(given, "one is needed", "mark the others by --paint")
+            marks.append(Mark(self.frame[0], polygon_area(self.polygon, size), is_exact=False))
+        return marks
