@@ -48,8 +48,11 @@ class Tracked:
         if index in self.exact_masks:
             return self.exact_masks[index]
         probability = cv2.resize(self.probability[index], self.size[::-1], interpolation=cv2.INTER_LINEAR)
-        threshold = min(max(THRESHOLD_PER_CONFIDENCE * float(self.confidence[index]), MIN_THRESHOLD), MAX_THRESHOLD)
-        return probability > 255 * threshold
+        return probability > 255 * self.threshold(index)
+
+    def threshold(self, index: int) -> float:
+        """The probability from which on a pixel of a frame is masked, 0..1."""
+        return min(max(THRESHOLD_PER_CONFIDENCE * float(self.confidence[index]), MIN_THRESHOLD), MAX_THRESHOLD)
 
     @property
     def masks(self) -> Bool[np.ndarray, "T H W"]:
