@@ -221,7 +221,10 @@ def edges(
 if __name__ == "__main__":
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {one.__name__: one for one in (carry, edges, effects, hard, learn, long, methods, speed, step, track, twins)},
+            {
+                one.__name__: one
+                for one in (carry, edges, effects, hard, learn, long, methods, speed, step, track, twins)
+            },
             prog="benchmarks",
         )
     except InputError as error:

@@ -168,6 +168,7 @@ class Mask:
         import numpy as np
 
         from cleanplate.imaging.pixels import narrow
+        from cleanplate.track.edges import refined
         from cleanplate.track.tracker import track
         from cleanplate.video.reader import stream_frames
 
@@ -182,7 +183,8 @@ class Mask:
         pictures = islice(stream_frames(self.video), part.start, part.stop)
         options = {"method": self.method, "seed": self.seed, "device": self.device, "over_cuts": self.over_cuts}
         tracked = track(map(narrow, pictures), marks, **options, on_step=on_step)
-        return iter(tracked), Seen(tracked.frames_to_review, tracked.unmarked_shots)
+        again = islice(stream_frames(self.video), part.start, part.stop)
+        return refined(tracked, map(narrow, again)), Seen(tracked.frames_to_review, tracked.unmarked_shots)
 
     def _with_effects(
         self, masks: "Iterator[np.ndarray]", part: range, added: "Added", on_step: OnStep | None

@@ -19,7 +19,7 @@ from cleanplate.track.tracked import Tracked
 
 # What is masked in the end, of 1. The border is at 0.5, but pixels that are partly the thing's are better masked too.
 MASKED = 0.4
-# Spots of less than so many small pixels, in the mask or in its surroundings, are noise.
+# Spots and holes of less than so many small pixels are noise if the tracker's mask has them not.
 SPECK_PX = 4
 
 
@@ -68,12 +68,14 @@ def refine(
         picture: RGB.
         threshold: the probability from which on a pixel would be masked, 0..1.
     """
-    alpha = _centred(probability, threshold)
-    for level in pyramid(picture, (probability.shape[0], probability.shape[1])):
-        alpha = cv2.resize(alpha, level.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        alpha = reconsidered(alpha, level)
-    speck_px = round(SPECK_PX * picture.size / 3 / probability.size)
-    return without_specks(alpha > 255 * MASKED, speck_px)
+    small = _centred(probability, threshold)
+    levels = pyramid(picture, (probability.shape[0], probability.shape[1]))
+    alpha = reconsidered(small, levels[0])
+    for count, level in enumerate(levels[1:]):
+        alpha = reconsidered(cv2.resize(alpha, level.shape[1::-1], interpolation=cv2.INTER_LINEAR), level)
+        if count == 0:  # the cheapest size at which they are seen
+            alpha = without_specks(alpha, small)
+    return alpha > 255 * MASKED
 
 
 def _centred(probability: UInt8[np.ndarray, "h w"], threshold: float) -> UInt8[np.ndarray, "h w"]:
@@ -93,17 +95,15 @@ def pyramid(picture: UInt8[np.ndarray, "H W 3"], small: tuple[int, int]) -> list
     return levels[::-1]
 
 
-def without_specks(mask: Bool[np.ndarray, "H W"], speck_px: int) -> Bool[np.ndarray, "H W"]:
-    """A mask without spots of less than so many pixels, and without such holes."""
-    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
-    rows, columns = slice(max(0, top - 1), top + height + 1), slice(max(0, left - 1), left + width + 1)
-    cleaned, inside = mask.copy(), mask[rows, columns]
+def without_specks(alpha: UInt8[np.ndarray, "H W"], small: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "H W"]:
+    """A refined probability without small spots and holes, but for those that the small one has too; 255 is 1."""
+    cleaned, mask = alpha.copy(), alpha > 255 * MASKED
+    y_scale, x_scale = small.shape[0] / alpha.shape[0], small.shape[1] / alpha.shape[1]
     for value in (True, False):
-        same = inside == value
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(same.astype(np.uint8), connectivity=8)
-        for label in np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < speck_px):
-            x, y, w, h = stats[label, : cv2.CC_STAT_AREA]
-            spot = labels[y : y + h, x : x + w] == label
-            if label:
-                cleaned[rows, columns][y : y + h, x : x + w][spot] = not value
+        _, labels, stats, centres = cv2.connectedComponentsWithStats((mask == value).astype(np.uint8), connectivity=8)
+        for label in range(1, len(stats)):  # 0 is the rest
+            x, y, w, h, area = stats[label]
+            at = int((centres[label, 1] + 0.5) * y_scale), int((centres[label, 0] + 0.5) * x_scale)
+            if area * x_scale * y_scale < SPECK_PX and (small[at] > 127) != value:
+                cleaned[y : y + h, x : x + w][labels[y : y + h, x : x + w] == label] = 0 if value else 255
     return cleaned
