@@ -13,7 +13,7 @@ from cleanplate import InputError, cli, write_video
 from cleanplate.imaging.tensors import to_tensors
 from cleanplate.track import tracker
 from cleanplate.track.edges import pyramid, refine, refined, without_specks
-from cleanplate.track.marks import WHITE, Mark
+from cleanplate.track.marks import WHITE
 from cleanplate.track.tracked import Tracked, small_size
 from cleanplate.video.images import write_png
 from cleanplate.video.reader import read_masks
@@ -166,10 +166,10 @@ def test_specks_and_small_holes_go_unless_they_were_there() -> None:
 def test_frames_that_were_not_tracked_are_refused() -> None:
     truth = disc()
     tracked = tracked_as(np.stack([small_of(truth)] * 2), SIZE)
-    with pytest.raises(InputError, match=r"frame 1 is 300x200: the masks are 800x540; give the frames"):
+    with pytest.raises(InputError, match=r"frame 1 is 300x200; the masks are 800x540; give the frames"):
         list(refined(tracked, iter([painted(truth), np.zeros((200, 300, 3), np.uint8)])))
     for count in (1, 3):
-        with pytest.raises(InputError, match=rf"there are {count} frames for 2 masks"):
+        with pytest.raises(InputError, match=rf"there are {count} frames for 2 masks; one for each"):
             list(refined(tracked, [painted(truth)] * count))
 
 
@@ -186,16 +186,17 @@ def test_figures_of_a_mask_beside_itself_and_a_shifted_one() -> None:
 
 
 def test_the_command_writes_refined_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    truth = disc()
-    frames = np.stack([painted(truth)] * 5)
+    truths = np.stack([np.roll(disc(), 12 * index, axis=1) for index in range(5)])
+    frames = np.stack([painted(truth) for truth in truths])
     write_video(tmp_path / "shot.mkv", to_tensors(frames), fps=24)
-    write_png(tmp_path / "first.png", np.repeat(truth[..., None] * np.uint8(255), 3, axis=2))
-    tracked = tracked_as(np.stack([small_of(truth, shift) for shift in (0, 2, -2)]), SIZE, {0: truth})
+    write_png(tmp_path / "first.png", np.repeat(truths[1][..., None] * np.uint8(255), 3, axis=2))
+    small = np.stack([small_of(truth, shift) for truth, shift in zip(truths[1:4], (0, 2, -2), strict=True)])
+    tracked = tracked_as(small, SIZE, {0: truths[1]})
     monkeypatch.setattr(tracker, "track", lambda frames, marks, **_: tracked)
     words = ["--paint", f"1:{tmp_path / 'first.png'}", "--start", "1", "--end", "4", "-o", str(tmp_path / "masks.mkv")]
     assert cli.run(["mask", str(tmp_path / "shot.mkv"), *words]) == 0
     written = read_masks(tmp_path / "masks.mkv") > WHITE
     assert not written[[0, 4]].any()
-    for index, mask in enumerate(refined(tracked, iter(frames[1:4]))):
-        assert np.array_equal(written[1 + index], mask)
-        assert error_px(mask, truth) < 0.5
+    for index, mask in enumerate(refined(tracked, iter(frames[1:4])), 1):
+        assert np.array_equal(written[index], mask)
+        assert error_px(mask, truths[index]) < 0.5
