@@ -18,7 +18,7 @@ from jaxtyping import Float32, UInt8
 from cleanplate.runtime.compiled import compiled
 
 # Pixels are asked that are not surely the one or the other, of 255.
-LEAST, MOST = 8, 247
+LEAST, MOST = 25, 230
 # Densities are estimated from pixels so many px apart, so many of these each way, with weights of this sigma.
 SPACING_PX, REACH, SIGMA_PX = 3, 3, 6.0
 DECIDED = 0.6  # from |2 a - 1| of this on a pixel counts in a density, by as much

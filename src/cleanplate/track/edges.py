@@ -97,13 +97,17 @@ def pyramid(picture: UInt8[np.ndarray, "H W 3"], small: tuple[int, int]) -> list
 
 def without_specks(alpha: UInt8[np.ndarray, "H W"], small: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "H W"]:
     """A refined probability without small spots and holes, but for those that the small one has too; 255 is 1."""
-    cleaned, mask = alpha.copy(), alpha > 255 * MASKED
+    left, top, width, height = cv2.boundingRect(alpha)
+    left, top = max(0, left - 1), max(0, top - 1)  # with a rim, so that what is around is one piece
+    cleaned = alpha.copy()
+    crop = cleaned[top : top + height + 2, left : left + width + 2]
     y_scale, x_scale = small.shape[0] / alpha.shape[0], small.shape[1] / alpha.shape[1]
+    mask = crop > 255 * MASKED
     for value in (True, False):
         _, labels, stats, centres = cv2.connectedComponentsWithStats((mask == value).astype(np.uint8), connectivity=8)
         for label in range(1, len(stats)):  # 0 is the rest
             x, y, w, h, area = stats[label]
-            at = int((centres[label, 1] + 0.5) * y_scale), int((centres[label, 0] + 0.5) * x_scale)
+            at = int((top + centres[label, 1] + 0.5) * y_scale), int((left + centres[label, 0] + 0.5) * x_scale)
             if area * x_scale * y_scale < SPECK_PX and (small[at] > 127) != value:
-                cleaned[y : y + h, x : x + w][labels[y : y + h, x : x + w] == label] = 0 if value else 255
+                crop[y : y + h, x : x + w][labels[y : y + h, x : x + w] == label] = 0 if value else 255
     return cleaned
