@@ -199,10 +199,32 @@ def track(
     benchmark_track(data, json, only=only, kinds=kinds)
 
 
+def edges(
+    data: Path,
+    json: Path = Path("edges.json"),
+    only: tuple[str, ...] = (),
+    kinds: tuple[str, ...] = ("known", "tracked", "known-4x", "tracked-4x", "pasted-4x"),
+) -> None:
+    """How near the edges of masks are to the true ones at the size of the frames, enlarged and refined.
+
+    Args:
+        data: folder with davis/frames and davis/masks.
+        json: where to write the figures.
+        only: names of shots, all if none.
+        kinds: known and tracked masks at 854x480, both at four times that, and things pasted over another shot there.
+    """
+    from benchmarks.edges import benchmark_edges
+
+    benchmark_edges(data, json, only=only, kinds=kinds)
+
+
 if __name__ == "__main__":
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {one.__name__: one for one in (carry, effects, hard, learn, long, methods, speed, step, track, twins)},
+            {
+                one.__name__: one
+                for one in (carry, edges, effects, hard, learn, long, methods, speed, step, track, twins)
+            },
             prog="benchmarks",
         )
     except InputError as error:

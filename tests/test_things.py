@@ -137,7 +137,8 @@ def test_what_would_be_in_two_masks_is_of_the_more_probable() -> None:
         return Tracked(row[None], row.shape, np.array([confidence]), (), masks)
 
     def row_of(things: list[Tracked]) -> list[list[int]]:
-        return [mask[0].astype(int).tolist() for mask in masks_apart(things, 0)]
+        masks = [thing.mask(0) for thing in things]
+        return [mask[0].astype(int).tolist() for mask in masks_apart(things, masks, 0)]
 
     left, right = one([255, 250, 110, 0, 90]), one([0, 120, 240, 255, 200])
     assert row_of([left, right]) == [[1, 1, 0, 0, 0], [0, 0, 1, 1, 1]]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, repeat
+from itertools import islice, repeat, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -144,7 +144,7 @@ class Mask:
                 self._check_part(marks[-1], part)
         with progress() as on_step:
             tracked = [] if self.fixed else self._tracked(marks, part, on_step)
-            masks = repeat(_fixed(marks)) if self.fixed else self._masks(tracked)
+            masks = repeat(_fixed(marks)) if self.fixed else self._masks(tracked, part)
             if self.effects != "off":
                 run = RunOptions(self.seed, self.device, on_step=on_step)
                 together = map(np.logical_or.reduce, masks)
@@ -211,12 +211,17 @@ class Mask:
             on_step=on_step,
         )
 
-    def _masks(self, things: "Sequence[Tracked]") -> "Iterator[list[np.ndarray]]":
-        """Of every frame the masks of the things: apart, if each is written alone."""
+    def _masks(self, things: "Sequence[Tracked]", part: range) -> "Iterator[list[np.ndarray]]":
+        """Of every frame the masks of the things, with their edges: apart, if each is written alone."""
+        from cleanplate.imaging.pixels import narrow
+        from cleanplate.track.edges import refined
         from cleanplate.track.tracked import masks_apart
+        from cleanplate.video.reader import stream_frames
 
-        for index in range(len(things[0])):
-            yield masks_apart(things, index) if self.each else [thing.mask(index) for thing in things]
+        pictures = map(narrow, islice(stream_frames(self.video), part.start, part.stop))
+        refining = [refined(thing, mine) for thing, mine in zip(things, tee(pictures, len(things)), strict=True)]
+        for index, masks in enumerate(zip(*refining, strict=True)):
+            yield masks_apart(things, masks, index) if self.each else list(masks)
 
 
 def _fixed(things: "Sequence[Sequence[Mark]]") -> "list[np.ndarray]":

@@ -21,6 +21,7 @@ from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.studio import thumbnails
 from cleanplate.studio.finding import Drawn, find_shown, write_drawn
 from cleanplate.studio.thumbnails import emptied
+from cleanplate.track.edges import refined
 from cleanplate.track.marks import Mark
 from cleanplate.track.tracker import track
 from cleanplate.video.images import write_png
@@ -116,7 +117,8 @@ def track_marks(
         masks = (everywhere for _ in range(info.total))
     else:
         tracked = track((narrow(frame) for frame in stream_frames(video)), given, on_step=on_step)
-        masks, frames_to_review = iter(tracked), tracked.frames_to_review
+        masks = refined(tracked, (narrow(frame) for frame in stream_frames(video)))
+        frames_to_review = tracked.frames_to_review
     emptied(folder / MASK)
 
     def passing() -> Iterator[np.ndarray]:

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, Float32
 
+MAX_EXPONENT = 80.0  # exp does not overflow
 PART = 4096  # samples that are asked about at a time
 # Adam's (Kingma & Ba 2015), with its defaults; weights are drawn towards 0 a little.
 BETAS, EPSILON, WEIGHT_DECAY = (0.9, 0.999), 1e-8, 1e-4
@@ -55,7 +56,9 @@ class Network:
     ) -> list[Float32[np.ndarray, "..."]]:
         """Of the mean cross-entropy, by each of the parameters."""
         *inputs, odds = self._layers(features)
-        error = (1 / (1 + np.exp(-odds)) - labels[:, None].astype(np.float32)) / np.float32(len(labels))
+        error = (1 / (1 + np.exp(np.minimum(-odds, MAX_EXPONENT))) - labels[:, None].astype(np.float32)) / np.float32(
+            len(labels)
+        )
         out: list[np.ndarray] = []
         for layer in reversed(range(len(inputs))):
             out = [inputs[layer].T @ error, error.sum(0), *out]

@@ -30,7 +30,9 @@ OCCLUDED_SHARE, MAX_OCCLUDED_FRAMES, LOST_SHARE = 0.6, 40, 0.1
 LEFT_WEIGHT, MEMORY_WEIGHT = 0.7, 0.6
 # It may be so far from where it should be, in sizes of it: at once, and more with every frame.
 REACH_SIZES, REACH_GROWTH, FOUND_GAIN = 1.5, 0.3, 1.3
-LOOKS_WEIGHT = 0.5  # of log odds by the looks alone
+# Weight of log odds by the looks alone, and how much they may speak for the object at most: they tell what is not the
+# object, but a shadow or a mirror image of it looks like it.
+LOOKS_WEIGHT, MAX_FOR_BY_LOOKS = 0.5, 1.0
 UNLIKE_WEIGHT = 0.05  # of what looks like anything but the object, where pieces are compared
 VELOCITY_MOMENTUM, AREA_MOMENTUM = 0.7, 0.9
 
@@ -130,7 +132,7 @@ class Propagator:
         here, features = np.ascontiguousarray(expected[window]), np.ascontiguousarray(features[window])
         at = np.flatnonzero(blur(here, REACH_SIGMA * size) > MIN_REACH)
         by_looks = self._looks.log_odds(features.reshape(here.size, -1)[at])
-        log_odds = self._classifier.log_odds(features, here, at) + LOOKS_WEIGHT * by_looks
+        log_odds = self._classifier.log_odds(features, here, at) + LOOKS_WEIGHT * np.minimum(by_looks, MAX_FOR_BY_LOOKS)
         probability, alike = np.zeros_like(here), np.zeros_like(here)
         np.put(probability, at, _probability(log_odds + background_log_odds[window].ravel()[at]))
         np.put(alike, at, _probability(by_looks))

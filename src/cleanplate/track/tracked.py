@@ -47,8 +47,11 @@ class Tracked:
         """The mask of one frame, in the size of the frames: the lower the confidence, the more it covers."""
         if index in self.exact_masks:
             return self.exact_masks[index]
-        threshold = min(max(THRESHOLD_PER_CONFIDENCE * float(self.confidence[index]), MIN_THRESHOLD), MAX_THRESHOLD)
-        return self.full_probability(index) > 255 * threshold
+        return self.full_probability(index) > 255 * self.threshold(index)
+
+    def threshold(self, index: int) -> float:
+        """The probability from which on a pixel of a frame is masked, 0..1."""
+        return min(max(THRESHOLD_PER_CONFIDENCE * float(self.confidence[index]), MIN_THRESHOLD), MAX_THRESHOLD)
 
     def full_probability(self, index: int) -> UInt8[np.ndarray, "H W"]:
         """That a pixel of one frame is the object, in the size of the frames: 255 is 1."""
@@ -62,15 +65,21 @@ class Tracked:
         return np.stack(list(self))
 
 
-def masks_apart(things: Sequence[Tracked], index: int) -> list[Bool[np.ndarray, "H W"]]:
+def masks_apart(
+    things: Sequence[Tracked], masks: Sequence[Bool[np.ndarray, "H W"]], index: int
+) -> list[Bool[np.ndarray, "H W"]]:
     """The masks of several things on one frame; what would be in two is of the more probable one.
 
     Of equally probable ones it is of the one with more confidence; what was painted as both is in both. Their union is
     that of the masks by themselves.
+
+    Args:
+        things: what was tracked.
+        masks: of each, on this frame.
+        index: of the frame.
     """
-    masks = [thing.mask(index) for thing in things]
     if not (np.sum(masks, axis=0) > 1).any():
-        return masks
+        return list(masks)
     of_each = [thing.full_probability(index) + 0.5 * thing.confidence[index] for thing in things]  # half a level
     probability = np.where(masks, of_each, 0)
     return [mask & (own == probability.max(axis=0)) for mask, own in zip(masks, probability, strict=True)]
