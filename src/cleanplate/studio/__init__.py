@@ -11,7 +11,9 @@ Files, each importing only from those above it:
     marks.py       what is marked on the frames of a shot, and how that is undone
     effects.py     what goes with the thing: found, painted, wanted or not, and passed on
     paintings.py   frames that are painted elsewhere: taken out, given back, and passed on
-    project.py     one shot: what a user does with it, and how far it has come
+    state.py       what is known of a shot, and the one job that works on it
+    marking.py     what a user marks on it
+    project.py     what a user does with it from the video to the result
     projects.py    all projects: who finds which, and when one is removed
     forms.py       the command line's options as controls
     views.py       what the page shows of a project, as values and HTML
