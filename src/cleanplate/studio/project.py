@@ -11,13 +11,15 @@ from cleanplate.commands.settings import Value, write_settings
 from cleanplate.errors import InputError
 from cleanplate.studio.marking import Marking
 from cleanplate.studio.store import SETTINGS_FILE
-from cleanplate.studio.tasks import MASK_FILE, PROVENANCE_FILE
+from cleanplate.studio.tasks import PROVENANCE_FILE
+from cleanplate.studio.tracking import MASK_FILE
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv")
 RESULT_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 MOST_NAME = 80  # characters
 # Shares of the time that the stages of a job take; of cleaning, by whether it carries and whether it learns.
 READING = {"read": 1.0}
+LOOKING = {"look": 1.0}
 TRACKING = {"track": 0.85, "write": 0.15}
 CLEANING = {
     (True, False): {"read": 0.05, "carry": 0.75, "write": 0.1, "show": 0.1},
@@ -68,15 +70,44 @@ class Project(Marking):
         self.touch()
         self.choose_method(carries=True)
 
-    def track(self, still: bool) -> None:
-        """Follow what is marked through the shot."""
+    def track(self, still: bool, first: int | None = None, last: int | None = None) -> None:
+        """Follow what is marked through the shot.
+
+        Args:
+            still: the thing that is chosen does not move: what is marked is its mask on every frame.
+            first: the first of these; from the beginning if not given.
+            last: the last of these; to the end if not given.
+        """
         with self.lock:
             info = self._idle()
-            if not self.marks.versions:
+            if info is None or not any(self.parts):
                 raise InputError("nothing is marked yet", "the thing to remove is needed", "draw a box around it")
-            arguments = (self.video, self.folder, info, tuple(sorted(self.marks.versions)), still)
-            self.marks.tracking()
-            self._start("track", arguments, {"write": 1.0} if still else TRACKING)
+            self.stand_still(still, first, last)
+            chosen = self.things.chosen
+            jobs = [thing.job(info.total, anew=thing.due) for thing in self.things.marked]
+            if self.cleanable:  # nothing has changed: once more
+                jobs = [thing.job(info.total, anew=thing is chosen) for thing in self.things.marked]
+            for thing in self.things.marked:
+                thing.marks.tracking()
+                thing.tracked_still = thing.still
+            follows = any(one.marks and one.still is None for one in jobs)
+            arguments = (self.video, self.folder, info.size, info.total, jobs, self.overlays.removed)
+            self._start("track", arguments, TRACKING if follows else {"write": 1.0})
+
+    def find_overlays(self) -> None:
+        """Look for what lies over the shot: logos, captions."""
+        with self.lock:
+            info = self._idle()
+            if info is None:
+                raise InputError("there is no shot", "one is needed to look at", "reload the page")
+            self._start("overlays", (self.video, self.folder, info.total), LOOKING)
+
+    def accept_overlay(self, number: int, wanted: bool) -> None:
+        """Make what was found a part of the mask, or take that back."""
+        with self.lock:
+            self._idle()
+            self.overlays.accept(number, wanted)
+            self.changed()
 
     def choose_method(self, *, carries: bool) -> None:
         """Another method is to remove it: the effects too, if it carries and nothing else was said."""

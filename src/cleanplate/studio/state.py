@@ -2,18 +2,22 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cleanplate.errors import InputError
 from cleanplate.studio import tasks
 from cleanplate.studio.effects import ShotEffects
 from cleanplate.studio.marks import Marks
+from cleanplate.studio.overlays import ShotOverlays
 from cleanplate.studio.paintings import Paintings
 from cleanplate.studio.queue import Job, JobQueue
 from cleanplate.studio.store import Store
-from cleanplate.studio.tasks import Result, ShotInfo, TrackedShot
+from cleanplate.studio.tasks import Result, ShotInfo
+from cleanplate.studio.things import Things
+from cleanplate.studio.tracking import TrackJob
 
+Parts = tuple[frozenset[int], frozenset[int]]
 FINDING = {"read": 0.1, "find": 0.8, "write": 0.1}
 """Shares of the time that the stages of finding effects take."""
 
@@ -38,12 +42,14 @@ class ProjectState:
         """Of the video, without its suffix: to be shown, never a path."""
         self.video: Path | None = None
         self.info: ShotInfo | None = None
-        self.marks = Marks(self.store.marks)
+        self.things = Things(self.store)
+        self.overlays = ShotOverlays()
         self.effects = ShotEffects(self.store)
         self.paintings = Paintings(self.store)
-        self.versions = {"read": 0, "track": 0, "effects": 0, "clean": 0}
+        self.versions = {"read": 0, "track": 0, "overlays": 0, "effects": 0, "clean": 0}
         """The versions in which the pictures of each job were made: part of their addresses."""
-        self.tracked: TrackedShot | None = None
+        self.made_of: Parts | None = None
+        """What the mask was made of; None if there is none."""
         self.result: Result | None = None
         self.run: Path | None = None
         """Folder of the result."""
@@ -62,14 +68,25 @@ class ProjectState:
         return self.store.root
 
     @property
+    def marks(self) -> Marks:
+        """What is marked of the thing that is chosen."""
+        return self.things.chosen.marks
+
+    @property
+    def parts(self) -> Parts:
+        """What the mask is to be made of: the numbers of the things that are marked, and of accepted overlays."""
+        return frozenset(thing.number for thing in self.things.marked), self.overlays.accepted
+
+    @property
     def stale(self) -> bool:
-        """Whether marks have changed since it was tracked."""
-        return self.tracked is not None and self.marks.changed
+        """Whether what is to be removed has changed since the mask was made."""
+        return self.made_of is not None and not self.cleanable
 
     @property
     def cleanable(self) -> bool:
-        """Whether what is marked is tracked."""
-        return self.tracked is not None and not self.marks.changed
+        """Whether there is a mask of what is to be removed."""
+        due = any(thing.due for thing in self.things.all)
+        return self.made_of is not None and self.made_of == self.parts and not due and any(self.parts)
 
     @property
     def busy(self) -> bool:
@@ -131,10 +148,11 @@ class ProjectState:
     def _clear(self) -> None:
         """Begin anew."""
         self.store.clear()
-        self.marks.clear()
+        self.things.clear()
+        self.overlays.clear()
         self.effects.clear()
         self.paintings.clear()
-        self.video, self.info, self.tracked, self.result, self.run = None, None, None, None, None
+        self.video, self.info, self.made_of, self.result, self.run = None, None, None, None, None
 
     # When a job has ended
 
@@ -154,7 +172,7 @@ class ProjectState:
             if job.task in ("read", "demo"):
                 self._clear()
             elif job.task == "track":
-                self.marks.changed = True
+                self._track_anew(job.arguments[4])
             elif job.task == "effects":
                 self.effects.chosen = False  # what is not shown does not go
             self.changed(words)
@@ -162,9 +180,9 @@ class ProjectState:
     def _take_result(self, job: Job) -> None:
         """What a job has made is that of the project from now on."""
         if job.task == "track":
-            self.tracked, self.marks.changed = job.result, False
-            self.effects.found, self.result = None, None
-            self._keep_run(None)
+            self._take_masks(job)
+        elif job.task == "overlays":
+            self.overlays.take(job.result)
         elif job.task == "effects":
             self.effects.found = job.result
         elif job.task == "clean":
@@ -175,6 +193,26 @@ class ProjectState:
         else:
             self.info = job.result
         self.versions["read" if job.task == "demo" else job.task] = self.version + 1
+
+    def _take_masks(self, job: Job) -> None:
+        *_, jobs, overlays = job.arguments
+        for thing in self.things.all:
+            if thing.number in job.result:
+                thing.tracked, thing.marks.changed = job.result[thing.number], False
+            elif not thing.marks.somewhere:
+                thing.tracked = None
+        self.made_of = frozenset(one.number for one in jobs), frozenset(number for number, _ in overlays)
+        self.effects.found, self.result = None, None
+        self._keep_run(None)
+
+    def _track_anew(self, jobs: Sequence[TrackJob]) -> None:
+        """Those that were being tracked may have half a mask."""
+        begun = {one.number for one in jobs if one.marks}
+        for thing in self.things.all:
+            if thing.number in begun:
+                thing.marks.changed = True
+        if not begun:  # only their union was being made
+            self.made_of = None
 
     def _in_words(self, error: str) -> str:
         """An error in the names that the user knows."""

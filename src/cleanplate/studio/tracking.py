@@ -1,0 +1,137 @@
+"""In a process of its own: each thing is tracked from its marks, and all their masks become one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from cleanplate.commands.mask import write_masks
+from cleanplate.imaging.pixels import narrow
+from cleanplate.progress import OnStep, Step
+from cleanplate.studio import thumbnails
+from cleanplate.studio.overlays import OVERLAYS, FoundOverlay
+from cleanplate.studio.thumbnails import Colour, Size, emptied
+from cleanplate.track.marks import Mark
+from cleanplate.track.tracker import track
+from cleanplate.video.reader import stream_frames, stream_masks
+
+MASK_FILE = "mask.mkv"
+
+
+def marks_folder(number: int) -> str:
+    """Of the small pictures of what is marked of a thing."""
+    return f"marks-{number}"
+
+
+def mask_folder(number: int) -> str:
+    """Of the small pictures of a thing's mask."""
+    return f"mask-{number}"
+
+
+def thing_file(number: int) -> str:
+    """The mask of a thing."""
+    return f"thing-{number}.mkv"
+
+
+@dataclass(frozen=True)
+class TrackedThing:
+    """What became of the marks of a thing."""
+
+    frames_to_review: tuple[int, ...] = ()
+    """Those that the tracker is least sure of."""
+    unmarked_shots: tuple[range, ...] = ()
+    """The frames of shots, behind a cut, that no mark reaches: nothing is masked in them."""
+
+
+@dataclass(frozen=True)
+class TrackJob:
+    """What is to be done for a thing."""
+
+    number: int
+    colour: Colour
+    marks: tuple[int, ...]
+    """The frames that are marked; none if its mask is there already."""
+    still: range | None = None
+    """The frames that it is in, where it does not move: what is marked is its mask in all of them."""
+
+
+def track_things(
+    video: Path,
+    folder: Path,
+    size: Size,
+    total: int,
+    jobs: Sequence[TrackJob],
+    overlays: Sequence[tuple[int, FoundOverlay]],
+    *,
+    on_step: OnStep,
+) -> dict[int, TrackedThing]:
+    """Write the mask of each thing, and the one mask of all of them.
+
+    Args:
+        video: the shot.
+        folder: of the project.
+        size: (height, width) of the shot.
+        total: how many frames it has.
+        jobs: what is to be done for each thing.
+        overlays: those that were accepted, with their numbers.
+        on_step: told of every frame.
+
+    Returns:
+        by its number, what became of each thing that was to be tracked.
+    """
+    due = [job for job in jobs if job.marks]
+    found = {}
+    for index, job in enumerate(due):
+        found[job.number] = _track_thing(video, folder, total, job, _part_of(on_step, index, len(due)))
+    files = [folder / thing_file(job.number) for job in jobs]
+    write_masks(folder / MASK_FILE, _united(folder, size, total, files, overlays), video, total, on_step)
+    return found
+
+
+def _track_thing(video: Path, folder: Path, total: int, job: TrackJob, on_step: OnStep) -> TrackedThing:
+    marks = [Mark(index, thumbnails.read_area(folder / marks_folder(job.number), index)) for index in job.marks]
+    found = TrackedThing()
+    masks: Iterator[np.ndarray]
+    if job.still is not None:
+        everywhere = np.logical_or.reduce([mark.area for mark in marks])
+        masks = (everywhere if index in job.still else np.zeros_like(everywhere) for index in range(total))
+    else:
+        tracked = track((narrow(frame) for frame in stream_frames(video)), marks, on_step=on_step)
+        masks, found = iter(tracked), TrackedThing(tracked.frames_to_review, tracked.unmarked_shots)
+    pictures = emptied(folder / mask_folder(job.number))
+
+    def passing() -> Iterator[np.ndarray]:
+        for index, mask in enumerate(masks):
+            thumbnails.write_mask(thumbnails.numbered(pictures, index, ".png"), mask, job.colour)
+            yield mask
+
+    write_masks(folder / thing_file(job.number), passing(), video, total, on_step)
+    return found
+
+
+def _united(
+    folder: Path, size: Size, total: int, files: Sequence[Path], overlays: Sequence[tuple[int, FoundOverlay]]
+) -> Iterator[Bool[np.ndarray, "H W"]]:
+    """The masks of all frames: where any thing is, or an overlay."""
+    areas = [(one, thumbnails.read_area(folder / OVERLAYS, number)) for number, one in overlays]
+    things = [stream_masks(path) for path in files]
+    for index in range(total):
+        mask = np.zeros(size, bool)
+        for grey in things:
+            mask |= next(grey) > 127
+        for one, area in areas:
+            if one.first <= index <= one.last:
+                mask |= area
+        yield mask
+
+
+def _part_of(on_step: OnStep, index: int, count: int) -> Callable[[Step], None]:
+    """Tell of one thing's steps as a part of those of all; the last part of writing is that of the one mask."""
+
+    def told(step: Step) -> None:
+        parts = count + (step.stage == "write")
+        on_step(replace(step, done=index * step.total + step.done, total=parts * step.total))
+
+    return told
