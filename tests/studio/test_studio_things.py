@@ -10,11 +10,12 @@ import torch
 
 from cleanplate import write_video
 from cleanplate.errors import InputError
+from cleanplate.progress import Step
 from cleanplate.studio import players, thumbnails, views
 from cleanplate.studio.overlays import OVERLAYS
 from cleanplate.studio.project import Project
 from cleanplate.studio.things import MOST_THINGS
-from cleanplate.studio.tracking import mask_folder
+from cleanplate.studio.tracking import mask_folder, track_things
 from cleanplate.track.marks import Mark
 from cleanplate.track.tracker import track as track_frames
 from cleanplate.video.reader import stream_frames, stream_masks
@@ -121,6 +122,25 @@ def test_each_thing_is_tracked_by_itself_and_all_are_removed(begin: Callable[...
     assert marked(project) == {2: int(ball[2].any(0).argmax())}
 
 
+def test_the_bar_of_progress_goes_on_over_all_things(begin: Callable[..., Project], quick: Turns) -> None:
+    project = begin()
+    for left in (10, 40, 70):
+        project.mark_painted(2, painted(square(left)))
+        project.add_thing()
+    project.choose_thing(1)
+    project.track(still=True)
+    (job,) = quick.jobs
+    shares = []
+
+    def on_step(step: Step) -> None:
+        job.tell(step.stage, step.done, step.total)
+        shares.append(job.share)
+
+    track_things(*job.arguments, on_step=on_step)
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+
+
 def test_things_that_cannot_be_are_told_in_words(begin: Callable[..., Project]) -> None:
     project = begin()
     with pytest.raises(InputError, match="the name is empty"):
@@ -152,10 +172,10 @@ def opened(path: Path, folder: Path, quick: Turns, long: Turns) -> Project:
     folder.mkdir()
     sent = folder.parent / "sent.mkv"
     sent.write_bytes(path.read_bytes())
-    project = without_effects(Project("token", folder, quick, long))
+    project = Project("token", folder, quick, long)
     project.take(sent, "shot.mkv")
     quick.do()
-    return project
+    return without_effects(project)
 
 
 def test_logos_and_captions_are_suggested_and_go_only_if_accepted(

@@ -1,6 +1,7 @@
 """In a process of its own: each thing is tracked from its marks, and all their masks become one."""
 
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from jaxtyping import Bool
 
 from cleanplate.commands.mask import write_masks
 from cleanplate.imaging.pixels import narrow
-from cleanplate.progress import OnStep, Step
+from cleanplate.progress import OnStep, Step, tell
+from cleanplate.runtime.files import whole
 from cleanplate.studio import thumbnails
 from cleanplate.studio.overlays import OVERLAYS, FoundOverlay
 from cleanplate.studio.thumbnails import Colour, Size, emptied
@@ -82,11 +84,21 @@ def track_things(
         by its number, what became of each thing that was to be tracked.
     """
     due = [job for job in jobs if job.marks]
+    parts = {"track": sum(job.still is None for job in due), "write": len(due) + 1}
+    done = dict.fromkeys(parts, 0)
     found = {}
-    for index, job in enumerate(due):
-        found[job.number] = _track_thing(video, folder, total, job, _part_of(on_step, index, len(due)))
+    for job in due:
+        found[job.number] = _track_thing(video, folder, total, job, _part_of(on_step, dict(done), parts))
+        done["track"] += job.still is None
+        done["write"] += 1
     files = [folder / thing_file(job.number) for job in jobs]
-    write_masks(folder / MASK_FILE, _united(folder, size, total, files, overlays), video, total, on_step)
+    last = _part_of(on_step, done, parts)
+    if len(files) == 1 and not overlays:  # it is the one mask
+        with whole(folder / MASK_FILE) as partial:
+            shutil.copyfile(files[0], partial)
+        tell(last, "write", total, total)
+    else:
+        write_masks(folder / MASK_FILE, _united(folder, size, total, files, overlays), video, total, last)
     return found
 
 
@@ -127,11 +139,11 @@ def _united(
         yield mask
 
 
-def _part_of(on_step: OnStep, index: int, count: int) -> Callable[[Step], None]:
-    """Tell of one thing's steps as a part of those of all; the last part of writing is that of the one mask."""
+def _part_of(on_step: OnStep, before: Mapping[str, int], parts: Mapping[str, int]) -> Callable[[Step], None]:
+    """Tell of the steps of one part as of those of all parts of a stage, so many of which were done before."""
 
     def told(step: Step) -> None:
-        parts = count + (step.stage == "write")
-        on_step(replace(step, done=index * step.total + step.done, total=parts * step.total))
+        done = before.get(step.stage, 0) * step.total + step.done
+        on_step(replace(step, done=done, total=parts.get(step.stage, 1) * step.total))
 
     return told

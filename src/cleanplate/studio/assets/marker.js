@@ -177,6 +177,8 @@ const ACTIONS = {
 function onKey(event) {
   if (!element.isConnected) return removeEventListener("keydown", onKey);
   if (event.defaultPrevented || !player.value || element.offsetParent === null) return;
+  const { top, bottom } = zoom.stage.getBoundingClientRect();
+  if (bottom < 0 || top > innerHeight) return; // nothing is changed that is not seen
   if (event.key === " " && (zoom.over || event.target === canvas)) {
     zoom.hold(true);
     return event.preventDefault();
