@@ -57,7 +57,7 @@ async function drawFound(frame) {
   pictures.forEach((picture, index) => {
     if (picture) pen.drawImage(there[index].accepted ? picture : outlineOf(picture, found.width, found.height, OVERLAY_TINT), 0, 0);
   });
-  found.dataset.drawn = frame;
+  Object.assign(found.dataset, { drawn: frame, taken: there.filter((one) => one.accepted).length });
 }
 
 async function drawLayer(each, frame) {
