@@ -22,11 +22,12 @@ Files, each importing only from those above it:
     players.py     what the page shows of a project in pictures
     views.py       what it says of it
     session.py     connects a page with a project: its token, and what is shown when something has changed
-    steps.py, clean_step.py   the steps of the page: their controls, and what these do
+    screens.py     the scripts that show pictures
+    steps.py, mark_step.py, clean_step.py   the steps of the page: their controls, and what these do
     page.py        the page, from top to bottom
     server.py      where it listens, whom it lets in, what is left when it ends
     command.py     the command `studio`
 
-The words on the page: buttons and fields in steps.py and clean_step.py, hints below the picture in views.py, those of
-the tools that mark and play in assets/marker.js and assets/player.js, the heading in page.py.
+The words on the page: buttons and fields in steps.py, mark_step.py and clean_step.py, hints beside the picture in
+views.py, those of the tools that mark and play in assets/controls.js, lists.js and player.js, the heading in page.py.
 """
