@@ -68,8 +68,8 @@ def test_keys_mean_what_the_help_says_and_nothing_where_one_types() -> None:
 
 
 def test_the_brush_grows_and_shrinks_within_bounds() -> None:
-    sizes = "brushSize(20, 1), brushSize(24, -1), brushSize(3, 1), brushSize(160, 1), brushSize(2, -1)"
-    assert said("brush", f"[{sizes}]") == [24, 20, 4, 160, 2]
+    sizes = "brushSize(20, 1), brushSize(24, -1), brushSize(2, 1), brushSize(160, 1), brushSize(2, -1)"
+    assert said("brush", f"[{sizes}]") == [24, 20, 3, 160, 2]
 
 
 def test_onion_skin_shows_the_frames_beside_or_the_marks_beside() -> None:

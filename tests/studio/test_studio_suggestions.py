@@ -50,7 +50,7 @@ def test_things_have_names_and_colours_and_marks_of_their_own(opened: Opened, sh
 def test_a_logo_is_suggested_shown_and_taken(opened: Opened, tmp_path: Path) -> None:
     colour, where = logo()
     frames = np.where(where[..., None], colour, np.stack(pan("astronaut", 40, (1.7, 0.4))))
-    path = tmp_path / "logo.mkv"
+    path = tmp_path / "logo.mp4"
     write_video(path, torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255, fps=25)
     page = opened()
     upload(page, path)
