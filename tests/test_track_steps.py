@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from cleanplate.runtime.threads import one_thread_each
-from cleanplate.track.background import MAX_LOG_ODDS, MIN_LOG_ODDS, Background, LikelihoodRatio, camera_flow
+from cleanplate.track.background import MAX_LOG_ODDS, MIN_LOG_ODDS, Background, Evidence, LikelihoodRatio, camera_flow
 from cleanplate.track.classifier import Classifier, Samples, appearance_features, deform, samples
 from cleanplate.track.components import centroid, count_components, main_components
 from cleanplate.track.fields import blur, bounding_window, guided_filter, warp
@@ -59,7 +59,7 @@ def test_a_likelihood_ratio_is_learned_from_what_was_observed() -> None:
 def test_background_speaks_against_what_moves_and_looks_like_it() -> None:
     frames, masks = ball_shot(6)
     background = Background()
-    log_odds = np.zeros(SIZE, np.float32)
+    evidence = Evidence(np.zeros(SIZE, np.float32), np.zeros(SIZE, np.float32))
     for index, (frame, mask) in enumerate(zip(frames, masks, strict=True)):
         colours, mask = blur(appearance_features(frame)[..., :3].copy(), 1), mask.astype(np.float32)
         if not index:
@@ -67,9 +67,8 @@ def test_background_speaks_against_what_moves_and_looks_like_it() -> None:
             continue
         flow = observe(frame, frames[index - 1]).flow
         evidence = background.evidence(colours, flow, camera_flow(flow, mask < 0.1))
-        log_odds = evidence.log_odds
         background.observe(colours, mask, evidence)
-    ball = masks[-1]
+    ball, log_odds = masks[-1], evidence.log_odds
     away = ~cv2.dilate(ball.astype(np.uint8), np.ones((15, 15), np.uint8)).astype(bool)
     assert log_odds[away].mean() < MIN_LOG_ODDS - 0.5  # more than motion, or colour, may say alone
     assert log_odds[ball].mean() > 0

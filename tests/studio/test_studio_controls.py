@@ -105,7 +105,7 @@ def test_what_was_marked_can_be_taken_back(opened: Opened, shot: Shot) -> None:
 
     scrub(page, "#marker", 6)
     page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
-    page.get_by_role("button", name="Clear this frame").click()
+    page.get_by_role("button", name="Clear").click()
     page.get_by_role("button", name="Frame 6, marked").wait_for(state="detached")
     undo.click()
     page.get_by_role("button", name="Frame 6, marked").wait_for()
@@ -141,6 +141,7 @@ def test_the_keyboard_does_it_all(opened: Opened, shot: Shot) -> None:
                     page.keyboard.press(name)
             at[axis] = to
 
+    page.keyboard.press("Enter")  # shows the pointer
     go(left, top)
     page.keyboard.press("Enter")
     go(left + width, top + height)
@@ -149,6 +150,72 @@ def test_the_keyboard_does_it_all(opened: Opened, shot: Shot) -> None:
     ball = shot.demo.mask[6, 0].numpy()
     page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
     assert (covered(page) & ball).sum() > 0.9 * ball.sum()
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowLeft")  # of the shot again
+    page.wait_for_selector("#marker .screen[data-shown='5']")
     page.locator("#track").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#clean:not([disabled])")
+
+
+def test_what_is_not_in_a_frame_is_said_and_a_list_leads_to_frames(opened: Opened, shot: Shot) -> None:
+    page = opened()
+    upload(page, shot.path)
+    mark(page, shot, 6)
+    scrub(page, "#marker", 9)
+    page.get_by_role("button", name="Not in this frame").click()
+    there = page.get_by_role("button", name="Frame 9, not there")
+    there.wait_for()
+    track(page)
+    scrub(page, "#marker", 10)
+    page.wait_for_function("document.querySelector('#marker canvas.marks').dataset.drawn === '10'")
+    assert not covered(page).any()
+    there.click()
+    page.wait_for_selector("#marker .screen[data-shown='9']")
+    page.keyboard.press("e")
+    assert page.get_by_role("radio", name="Erase").is_checked()
+    scrub(page, "#marker", 6)
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Frame 6, marked").wait_for(state="detached")
+    page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    assert covered(page).any()  # what was tracked
+    page.evaluate("document.querySelector('#marker .brush input').value = 160")
+    for row in np.arange(0.1, 1, 0.2):
+        drag(page, 0.02, row, 0.96, 0)
+    page.get_by_role("button", name="Frame 6, not there").wait_for()
+    page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    assert not covered(page).any()  # the tint does not come back
+
+
+def test_a_zoomed_picture_is_marked_where_the_cursor_is(opened: Opened, shot: Shot) -> None:
+    page = opened()
+    upload(page, shot.path)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.evaluate("scrollTo(0, 0)")
+    assert page.locator("#track").bounding_box()["y"] + page.locator("#track").bounding_box()["height"] < 800
+    place = page.locator("#marker .stage").bounding_box()
+    at = place["x"] + 0.25 * place["width"], place["y"] + 0.5 * place["height"]
+    page.mouse.move(*at)
+    page.mouse.wheel(0, -600)
+    page.wait_for_function("new DOMMatrix(getComputedStyle(document.querySelector('#marker .view')).transform).a > 3")
+    page.keyboard.press("b")
+    page.mouse.down()
+    page.mouse.up()
+    page.get_by_role("button", name="Frame 6, marked").wait_for()
+    page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    rows, columns = np.nonzero(covered(page))
+    assert (rows.mean(), columns.mean()) == pytest.approx((0.5 * SIZE[0], 0.25 * SIZE[1]), abs=1)
+    radius_px = 14 * SIZE[1] / place["width"] / np.exp(1.5)  # half of 28 on the screen
+    assert len(rows) < 2 * np.pi * max(radius_px, 1) ** 2 + 4
+
+    before = page.evaluate("document.querySelector('#marker .view').style.transform")
+    page.keyboard.down(" ")
+    page.mouse.down()
+    page.mouse.move(at[0] + 60, at[1] + 20)
+    page.mouse.up()
+    page.keyboard.up(" ")
+    assert page.evaluate("document.querySelector('#marker .view').style.transform") != before
+    page.get_by_role("button", name="Whole picture").click()
+    box, stage = page.locator("#marker canvas.marks").bounding_box(), page.locator("#marker .stage").bounding_box()
+    assert box == pytest.approx(stage)
+    assert len(np.nonzero(covered(page))[0]) == len(rows)  # moving does not paint

@@ -14,7 +14,7 @@ from cleanplate.commands.settings import read_settings
 from cleanplate.config import DILATE_PX
 from cleanplate.errors import InputError
 from cleanplate.imaging.visualise import TINTS
-from cleanplate.studio import finding, thumbnails, views
+from cleanplate.studio import finding, players, thumbnails, views
 from cleanplate.studio.effects import OPTION
 from cleanplate.studio.forms import as_command
 from cleanplate.studio.project import Project
@@ -87,7 +87,7 @@ def follow(project: Project, quick: Turns) -> None:
 
 def layer(project: Project) -> Any:
     """What the page is told of the effects."""
-    value = views.marker(project)
+    value = players.marker(project)
     assert value is not None
     return value["effects"]
 
@@ -283,6 +283,6 @@ def test_all_tints_are_told_apart_by_the_colour_blind_too() -> None:
 
 
 def test_the_page_paints_in_the_same_tints() -> None:
-    script = (Path(views.__file__).parent / "assets" / "marker.js").read_text()
-    for red, green, blue in (thumbnails.MASK_TINT, thumbnails.EFFECTS_TINT):
+    script = (Path(views.__file__).parent / "assets" / "controls.js").read_text()
+    for red, green, blue in (thumbnails.OVERLAY_TINT, thumbnails.EFFECTS_TINT):
         assert f'"rgb({red}, {green}, {blue})"' in script

@@ -8,16 +8,22 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from cleanplate import write_video
 from cleanplate.data.demo import make_demo
 from cleanplate.errors import InputError
-from cleanplate.studio import views
+from cleanplate.studio import players, thumbnails, views
 from cleanplate.studio.forms import as_command
 from cleanplate.studio.marks import MOST_UNDONE
 from cleanplate.studio.project import Project, shown_name
 from cleanplate.studio.queue import Job, JobQueue, State
 from cleanplate.studio.tasks import TASKS, Result
+from cleanplate.studio.tracking import marks_folder
+from cleanplate.track.marks import Mark
+from cleanplate.track.tracker import track as track_frames
+from cleanplate.video.areas import box_area
+from cleanplate.video.reader import stream_frames, stream_masks
 
 SIZE, N_FRAMES = (64, 96), 6
 DEMO = make_demo(n_frames=N_FRAMES, size=SIZE)
@@ -105,7 +111,7 @@ def painted(area: np.ndarray) -> str:
 
 def marked(project: Project) -> dict[int, Any]:
     """The left edge of what is marked, by frame."""
-    return {frame: int(project.store.marks.read(frame).any(0).argmax()) for frame in sorted(project.marks.versions)}
+    return {frame: int(project.marks.read(frame).any(0).argmax()) for frame in sorted(project.marks.versions)}
 
 
 def track(project: Project, quick: Turns) -> None:
@@ -187,6 +193,7 @@ def test_nothing_else_is_done_while_a_job_runs(begin: Callable[..., Project], tm
         lambda: project.mark_click(0, 5, 5),
         lambda: project.mark_painted(0, painted(square(10))),
         lambda: project.unmark(0),
+        lambda: project.mark_absent(0),
         project.undo,
         lambda: project.track(still=True),
         lambda: clean(project),
@@ -216,7 +223,7 @@ def test_marks_and_what_takes_them_back(begin: Callable[..., Project], quick: Tu
     project.undo()
     assert (marked(project), project.stale) == ({1: 40}, True)  # what was tracked had the other
     track(project, quick)
-    project.mark_painted(1, painted(np.zeros(SIZE, bool)))  # all of it was erased
+    project.unmark(1)
     assert (marked(project), project.stale) == ({}, True)
     project.undo()
     project.undo()
@@ -235,13 +242,104 @@ def test_marks_and_what_takes_them_back(begin: Callable[..., Project], quick: Tu
     assert not project.marks.undoable
 
 
+def test_where_it_is_not_there_nothing_is_masked(begin: Callable[..., Project], quick: Turns) -> None:
+    project = begin()
+    project.mark_absent(4)
+    with pytest.raises(InputError, match="nothing is marked yet"):  # it is nowhere
+        project.track(still=False)
+    project.mark_painted(1, painted(square(10)))
+    project.track(still=False)
+    quick.do()
+    masks = [grey > 127 for grey in stream_masks(project.store.mask)]
+    assert [bool(mask.any()) for mask in masks[:2] + masks[4:]] == [True, True, False, False]
+    value = players.marker(project)
+    assert value is not None
+    assert (list(value["things"][0]["marks"]), value["things"][0]["absent"]) == (["1", "4"], [4])
+    quick.end("cancelled")
+
+    project.unmark(4)
+    assert project.marks.absent == set()
+    project.mark_painted(1, painted(np.zeros(SIZE, bool)))  # all of it is erased: the tint must not come back
+    assert project.marks.absent == {1}
+    assert not project.marks.read(1).any()
+    project.undo()
+    assert (project.marks.absent, marked(project)) == (set(), {1: 10})
+    project.undo()
+    assert project.marks.absent == {4}
+    project.mark_painted(4, painted(square(10)))
+    assert project.marks.absent == set()
+
+
+def test_shots_that_no_mark_reaches_are_named(tmp_path: Path, quick: Turns, long: Turns) -> None:
+    path, folder = tmp_path / "cut.mkv", tmp_path / "token"
+    frames = torch.cat([DEMO.frames, 1 - DEMO.frames.flip(-1).roll(20, -2)])
+    write_video(path, frames, fps=DEMO.fps)
+    folder.mkdir()
+    project = Project("token", folder, quick, long)
+    project.take(path, "cut.mkv")
+    quick.do()
+    project.mark_painted(2, painted(DEMO.mask[2, 0].numpy()))
+    project.track(still=False)
+    quick.do()
+    value = players.marker(project)
+    assert value is not None
+    assert value["unmarked"] == [[N_FRAMES, 2 * N_FRAMES - 1]]
+    assert "behind the cuts" in views.advice(project)
+    quick.end("cancelled")
+    project.mark_absent(N_FRAMES)  # now that is said
+    project.track(still=False)
+    quick.do()
+    value = players.marker(project)
+    assert value is not None
+    assert value["unmarked"] == []
+
+
+def test_a_large_shot_is_shown_small_and_marked_in_full(tmp_path: Path, quick: Turns, long: Turns) -> None:
+    size, small = (192, 2560), (96, 1280)
+    path, folder = tmp_path / "large.mkv", tmp_path / "token"
+    frames = torch.nn.functional.interpolate(DEMO.frames[:3], size)
+    write_video(path, frames, fps=DEMO.fps)
+    folder.mkdir()
+    project = Project("token", folder, quick, long)
+    project.take(path, "large.mkv")
+    quick.do()
+    assert project.store.frame(0).shape == (*small, 3)
+    area = np.zeros(size, bool)
+    area[41:80, 301:400] = True  # odd: its small copy cannot hold it
+    project.marks.set(0, area, 1)
+    tint = thumbnails.read_mask(thumbnails.numbered(project.folder / marks_folder(1), 0, ".png"))
+    assert tint.shape == small
+    tint[10:20, 1000:1010] = True  # far from it
+    project.mark_painted(0, painted(tint))
+    after = project.marks.read(0)
+    assert np.array_equal(after[:, :1900], area[:, :1900])
+    assert after[20:40, 2000:2020].all()
+    project.undo()
+    assert np.array_equal(project.marks.read(0), area)
+    project.track(still=True)
+    quick.do()
+    assert np.array_equal(next(stream_masks(project.store.mask)) > 127, area)
+
+
+def test_a_box_finds_what_the_command_line_finds_in_it(begin: Callable[..., Project], quick: Turns) -> None:
+    project = begin()
+    left, top, width, height = cv2.boundingRect(DEMO.mask[2, 0].numpy().astype(np.uint8))
+    box = left - 2, top - 2, width + 4, height + 4
+    project.mark_box(2, box)
+    found = project.marks.read(2)
+    assert project.video is not None
+    pictures = np.stack(list(stream_frames(project.video)))
+    there = track_frames(pictures, [Mark(2, box_area(box, SIZE), is_exact=False)]).mask(2)
+    assert (found & there).sum() > 0.9 * (found | there).sum()
+
+
 def test_a_box_and_a_click_add_to_what_is_marked(begin: Callable[..., Project]) -> None:
     project = begin()
     project.mark_painted(2, painted(square(80)))
     ball = DEMO.mask[2, 0].numpy()
     left, top, width, height = cv2.boundingRect(ball.astype(np.uint8))
     project.mark_box(2, (left - 2, top - 2, width + 4, height + 4))
-    found = project.store.marks.read(2)
+    found = project.marks.read(2)
     assert found[square(80)].all()
     assert found[ball].mean() > 0.8
     project.mark_click(4, *(int(at) for at in np.argwhere(DEMO.mask[4, 0].numpy()).mean(0)[::-1]))
@@ -289,7 +387,7 @@ def test_what_is_cancelled_or_fails_leaves_what_was_there(
     quick.do()
     assert "notes.mp4 is not a video that can be decoded" in project.message
     assert str(tmp_path) not in project.message  # the user's own name for it, and no path of ours
-    assert (project.info, project.tracked, list(project.folder.iterdir())) == (None, None, [])
+    assert (project.info, project.made_of, list(project.folder.iterdir())) == (None, None, [])
 
     (tmp_path / "notes").touch()
     with pytest.raises(InputError, match=r"notes.txt is not a video by its name"):

@@ -11,7 +11,7 @@ from cleanplate.config import NO_EFFECTS
 from cleanplate.studio.finding import Drawn, Found
 from cleanplate.studio.marks import Marks
 from cleanplate.studio.store import Store
-from cleanplate.studio.tasks import MASK_FILE
+from cleanplate.studio.tracking import MASK_FILE
 
 OPTION = next(option.name for option in all_options().values() if option.group == "effects")
 """What says on the command line whether effects are found."""

@@ -96,7 +96,7 @@ def write_drawn(options: Inpaint, drawn: Drawn, size: Size, total: int) -> None:
         for index, (thing, grey) in enumerate(zip(things, effects, strict=True)):
             where = grey > 127
             if index in drawn.edited:
-                where = thumbnails.read_mask_as(thumbnails.numbered(drawn.folder / EDITS, index, ".png"), size)
+                where = thumbnails.read_area(drawn.folder / EDITS, index)
             yield grow(thing, radius_px) | where
 
     write_masks(options.mask, both(), options.video, total, None)

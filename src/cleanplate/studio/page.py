@@ -3,9 +3,10 @@
 import gradio as gr
 
 from cleanplate.studio.clean_step import CleanStep
+from cleanplate.studio.mark_step import MarkStep
 from cleanplate.studio.projects import Projects
 from cleanplate.studio.session import Session
-from cleanplate.studio.steps import CompareStep, MarkStep, ShotStep, Working
+from cleanplate.studio.steps import CompareStep, ShotStep, Working
 
 
 def build(projects: Projects, title: str = "cleanplate studio") -> gr.Blocks:

@@ -1,4 +1,4 @@
-"""What a user selects on a frame: in a box, under a click, or painted. All in pixels of the small copy."""
+"""What a user selects on a frame: in a box, under a click, or painted on its small copy. Areas are of the full size."""
 
 import base64
 import binascii
@@ -45,33 +45,55 @@ def from_canvas(address: str, size: Size) -> Bool[np.ndarray, "h w"]:
     return pixels[..., 3] > 127
 
 
+def repainted(area: Bool[np.ndarray, "H W"], painted: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "H W"]:
+    """An area after its small copy was painted over: only where that has changed, it is not as fine as it was."""
+    if area.shape == painted.shape:
+        return painted
+    changed = painted != cv2.resize(area.astype(np.uint8), painted.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    beside = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8))
+    there = cv2.resize(beside, area.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    return np.where(there, _enlarged(painted, area.shape), area)
+
+
 def in_box(
     picture: UInt8[np.ndarray, "h w 3"],
     box: tuple[int, int, int, int],
+    size: Size,
     beside: Iterable[UInt8[np.ndarray, "h w 3"]] = (),
-) -> Bool[np.ndarray, "h w"]:
-    """The thing in a box: left, top, width, height; `beside` are frames around it (`NEIGHBOUR_OFFSETS`).
+) -> Bool[np.ndarray, "H W"]:
+    """The thing in a box, found as the tracker finds it in a mark that is not exact (`outline`).
+
+    Args:
+        picture: the frame, or a small copy of it.
+        box: left, top, width, height in pixels of the video.
+        size: (height, width) of the video.
+        beside: frames around it (`NEIGHBOUR_OFFSETS`), as large as the picture.
 
     Raises:
         InputError: a box that is not in the picture.
     """
-    area = box_area(box, picture.shape[:2])
-    small = _reduced(picture)
+    area, small = box_area(box, size), _reduced(picture)
     inside = cv2.resize(area.astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_AREA) > 0
-    return _enlarged(whole_of(outline(small, inside, [_reduced(other) for other in beside])), picture.shape[:2])
+    if not inside.any():  # thinner than half a pixel there
+        return area
+    return area & _enlarged(outline(small, inside, [_reduced(other) for other in beside]), size)
 
 
 def at_click(
-    picture: UInt8[np.ndarray, "h w 3"], x: int, y: int, beside: Iterable[UInt8[np.ndarray, "h w 3"]] = ()
-) -> Bool[np.ndarray, "h w"]:
+    picture: UInt8[np.ndarray, "h w 3"],
+    x: int,
+    y: int,
+    size: Size,
+    beside: Iterable[UInt8[np.ndarray, "h w 3"]] = (),
+) -> Bool[np.ndarray, "H W"]:
     """The thing under a point, by GrabCut (Rother et al. 2004, OpenCV's): what moves or is alike around the point.
 
-    `beside` are frames before and after it, as for `in_box`.
+    The arguments are those of `in_box`, with the point in pixels of the video.
 
     Raises:
         InputError: a point outside the picture.
     """
-    height, width = picture.shape[:2]
+    height, width = size
     if not (0 <= x < width and 0 <= y < height):
         raise InputError(f"the point {x} {y} is not in the picture", f"it is {width}x{height}", "click inside it")
     small = _reduced(picture)
@@ -94,7 +116,7 @@ def at_click(
         channels = with_motion(small, motion)
     labels[distance <= max(1.0, near / 3)] = cv2.GC_FGD
     _, parts = cv2.connectedComponents(grab_cut(channels, labels).astype(np.uint8), connectivity=8)
-    return _enlarged(whole_of(parts == parts[at]), picture.shape[:2])
+    return _enlarged(whole_of(parts == parts[at]), size)
 
 
 def whole_of(found: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
@@ -116,5 +138,5 @@ def _reduced(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "a b 3"]:
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _enlarged(mask: Bool[np.ndarray, "a b"], size: Size) -> Bool[np.ndarray, "h w"]:
+def _enlarged(mask: Bool[np.ndarray, "a b"], size: Size) -> Bool[np.ndarray, "H W"]:
     return cv2.resize(mask.astype(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_LINEAR) > 127

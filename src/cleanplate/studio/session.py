@@ -1,5 +1,6 @@
 """What connects the page of a user with a project: its token, and what is shown when something has changed."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -79,7 +80,7 @@ class Session:
 
         return on(event, answer, [self.token, *inputs], self.outputs)
 
-    def note(self, event: Any, act: Callable[..., Any], *inputs: Any) -> Any:
+    def note(self, event: Any, act: Callable[..., Any], *inputs: Any, **more: Any) -> Any:
         """When a control is used beside others: act on the project, and let the page ask for what has become of it.
 
         Such an answer may come after that of a control that was used later, so it must not say how things stand.
@@ -88,10 +89,11 @@ class Session:
         def answer(token: str, *given: Any) -> Values:
             project = self.projects.find(token)
             if project is not None:
-                act(project, *given)
+                with contextlib.suppress(InputError):  # it is told when what was noted is used
+                    act(project, *given)
             return {self.pulse: gr.Timer(active=True)}
 
-        return on(event, answer, [self.token, *inputs], [self.pulse])
+        return on(event, answer, [self.token, *inputs], [self.pulse], **more)
 
     def act(self, token: str, act: Callable[..., Any], *given: Any) -> Values:
         """Act on the project of that token; what is to be shown then."""

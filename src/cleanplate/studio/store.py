@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from cleanplate.studio import finding, tasks, thumbnails
-from cleanplate.studio.thumbnails import EFFECTS_TINT, MASK_TINT, Colour
+from cleanplate.studio import finding, tasks, thumbnails, tracking
+from cleanplate.studio.thumbnails import AREA, EFFECTS_TINT, Colour, Size
 from cleanplate.track.outline import NEIGHBOUR_OFFSETS
 
 SETTINGS_FILE, WORK, PAINTINGS = "settings.toml", "work", "paintings"
 
 
 class Areas:
-    """Areas of frames, each in a file that the page shows as a tint.
+    """Areas of frames in full size, each with a small tint that the page shows.
 
     Args:
         folder: of the files; it need not be there yet.
@@ -26,21 +26,19 @@ class Areas:
     def __init__(self, folder: Path, colour: Colour):
         self.folder, self.colour = folder, colour
 
-    def read(self, index: int) -> Bool[np.ndarray, "h w"]:
+    def read(self, index: int) -> Bool[np.ndarray, "H W"]:
         """That of a frame."""
-        return thumbnails.read_mask(self._path(index))
+        return thumbnails.read_area(self.folder, index)
 
-    def write(self, index: int, area: Bool[np.ndarray, "h w"]) -> None:
+    def write(self, index: int, area: Bool[np.ndarray, "H W"]) -> None:
         """Set that of a frame."""
         self.folder.mkdir(exist_ok=True)
-        thumbnails.write_mask(self._path(index), area, self.colour)
+        thumbnails.write_area(self.folder, index, area, self.colour)
 
     def remove(self, index: int) -> None:
         """Forget that of a frame."""
-        self._path(index).unlink(missing_ok=True)
-
-    def _path(self, index: int) -> Path:
-        return thumbnails.numbered(self.folder, index, ".png")
+        for suffix in (AREA, ".png"):
+            thumbnails.numbered(self.folder, index, suffix).unlink(missing_ok=True)
 
 
 class Store:
@@ -52,17 +50,29 @@ class Store:
 
     def __init__(self, root: Path):
         self.root = root
-        self.mask, self.work_dir = root / tasks.MASK_FILE, root / WORK
+        self.mask, self.work_dir = root / tracking.MASK_FILE, root / WORK
         self.paintings = root / PAINTINGS
         """Folder of the frames that were painted elsewhere."""
-        self.marks = Areas(root / tasks.MARKS, MASK_TINT)
-        """What is marked."""
         self.edits = Areas(root / finding.EDITS, EFFECTS_TINT)
         """What is painted in place of the effects that were found."""
+
+    def marks(self, number: int, colour: Colour) -> Areas:
+        """What is marked of a thing."""
+        return Areas(self.root / tracking.marks_folder(number), colour)
+
+    def remove_thing(self, number: int) -> None:
+        """Remove what there is of a thing."""
+        for name in (tracking.marks_folder(number), tracking.mask_folder(number), tracking.thing_file(number)):
+            _remove(self.root / name)
 
     def frame(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
         """The small copy of a frame of the shot."""
         return thumbnails.read_jpeg(thumbnails.numbered(self.root / tasks.FRAMES, index, ".jpg"))
+
+    def tint(self, folder: str, index: int, size: Size) -> Bool[np.ndarray, "H W"]:
+        """What a folder of tints shows on a frame, enlarged to this size; nothing if it has none."""
+        path = thumbnails.numbered(self.root / folder, index, ".png")
+        return thumbnails.read_mask_as(path, size) if path.exists() else np.zeros(size, bool)
 
     def frames_beside(self, index: int, total: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         """Frames that show how what is on this one moves."""

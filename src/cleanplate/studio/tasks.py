@@ -1,7 +1,7 @@
 """What is done in a process of its own, between files in a project's folder: read, track, find, clean, take out."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cleanplate.commands.inpaint import Inpaint
-from cleanplate.commands.written import write_masks
 from cleanplate.data.demo import make_demo, write_tone
 from cleanplate.errors import InputError
 from cleanplate.imaging.frame import Frame
@@ -20,10 +19,9 @@ from cleanplate.progress import OnStep, Step, tell
 from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.studio import thumbnails
 from cleanplate.studio.finding import Drawn, find_shown, write_drawn
+from cleanplate.studio.overlays import find_shown_overlays
 from cleanplate.studio.thumbnails import emptied
-from cleanplate.track.edges import refined
-from cleanplate.track.marks import Mark
-from cleanplate.track.tracker import track
+from cleanplate.studio.tracking import track_things
 from cleanplate.video.images import write_png
 from cleanplate.video.reader import fps_of, peek, stream_frames, stream_masks
 from cleanplate.video.timecode import Span
@@ -31,9 +29,9 @@ from cleanplate.video.writer import write_video
 
 MOST_FRAMES = 5000
 PREVIEW_S = 2.0  # between two pictures of the middle frame
-FRAMES, MARKS, MASK, AFTER, PROVENANCE = "frames", "marks", "mask", "after", "provenance"
-"""Folders of small pictures: the shot, its marks, its mask, the result, and its provenance."""
-MASK_FILE, PROVENANCE_FILE, PREVIEW = "mask.mkv", "provenance.mkv", "preview.jpg"
+FRAMES, AFTER, PROVENANCE = "frames", "after", "provenance"
+"""Folders of small pictures: the shot, the result, and its provenance."""
+PROVENANCE_FILE, PREVIEW = "provenance.mkv", "preview.jpg"
 
 
 @dataclass(frozen=True)
@@ -46,14 +44,6 @@ class ShotInfo:
     """Of the copies that are shown."""
     total: int
     fps: float
-
-
-@dataclass(frozen=True)
-class TrackedShot:
-    """What became of the marks."""
-
-    frames_to_review: tuple[int, ...]
-    """Those that the tracker is least sure of."""
 
 
 def read(video: Path, folder: Path, *, on_step: OnStep) -> ShotInfo:
@@ -91,43 +81,6 @@ def make_demo_shot(video: Path, folder: Path, *, on_step: OnStep) -> ShotInfo:
     write_video(video, demo.frames, fps=demo.fps, sound=tone)
     tone.unlink()
     return read(video, folder, on_step=on_step)
-
-
-def track_marks(
-    video: Path, folder: Path, info: ShotInfo, marks: tuple[int, ...], still: bool, *, on_step: OnStep
-) -> TrackedShot:
-    """Write the mask of all frames.
-
-    Args:
-        video: the shot.
-        folder: of the project.
-        info: of the shot.
-        marks: the frames that are marked, at least one.
-        still: the thing does not move: what is marked is its mask everywhere.
-        on_step: told of every frame.
-    """
-    given = [
-        Mark(index, thumbnails.read_mask_as(thumbnails.numbered(folder / MARKS, index, ".png"), info.size))
-        for index in marks
-    ]
-    frames_to_review: tuple[int, ...] = ()
-    masks: Iterator[np.ndarray]
-    if still:
-        everywhere = np.logical_or.reduce([mark.area for mark in given])
-        masks = (everywhere for _ in range(info.total))
-    else:
-        tracked = track((narrow(frame) for frame in stream_frames(video)), given, on_step=on_step)
-        masks = refined(tracked, (narrow(frame) for frame in stream_frames(video)))
-        frames_to_review = tracked.frames_to_review
-    emptied(folder / MASK)
-
-    def passing() -> Iterator[np.ndarray]:
-        for index, mask in enumerate(masks):
-            thumbnails.write_mask(thumbnails.numbered(folder / MASK, index, ".png"), mask)
-            yield mask
-
-    write_masks(folder / MASK_FILE, passing(), video, info.total, on_step)
-    return TrackedShot(frames_to_review)
 
 
 @dataclass(frozen=True)
@@ -240,7 +193,8 @@ Task = Callable[..., Any]
 TASKS: Mapping[str, Task] = {
     "read": read,
     "demo": make_demo_shot,
-    "track": track_marks,
+    "track": track_things,
+    "overlays": find_shown_overlays,
     "effects": find_shown,
     "clean": clean_shot,
     "take-out": take_out,

@@ -9,15 +9,22 @@ from jaxtyping import Bool, UInt8
 
 from cleanplate.imaging.visualise import TINTS, grey_to_provenance
 
-LONGEST_PX = 960  # side of a small copy
+LONGEST_PX = 1280  # side of a small copy
 # Colour in full resolution: outlines are found by it.
 JPEG = (
     cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
 )  # fmt: skip
 MASK_TINT = (204, 121, 167)
 """Reddish purple (Okabe & Ito 2008): neither of the provenance's tints, and told from both by the colour-blind."""
+THING_TINTS = MASK_TINT, (0, 158, 115), (86, 180, 233), (230, 159, 0), (0, 114, 178)
+"""Of one thing after the other: theirs too."""
+OVERLAY_TINT = (213, 94, 0)
+"""Vermillion: of logos and captions that were found."""
 EFFECTS_TINT = (240, 228, 66)
 """Their yellow: of their colours the farthest from the mask's, beside which it is shown."""
+
+AREA = ".area.png"
+"""How the name of a picture ends that holds what is marked in full size."""
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -71,6 +78,17 @@ def write_mask(path: Path, mask: Bool[np.ndarray, "H W"], colour: Colour = MASK_
 def write_provenance(path: Path, grey: UInt8[np.ndarray, "H W"]) -> None:
     """The provenance as a tint, from the grey values that `clean` writes."""
     write_tint(path, grey_to_provenance(grey), TINTS)
+
+
+def write_area(folder: Path, index: int, area: Bool[np.ndarray, "H W"], colour: Colour) -> None:
+    """What is marked on a frame: in its full size, and small as a tint that the page shows."""
+    _write(numbered(folder, index, AREA), ".png", area.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1])
+    write_mask(numbered(folder, index, ".png"), area, colour)
+
+
+def read_area(folder: Path, index: int) -> Bool[np.ndarray, "H W"]:
+    """What `write_area` wrote, in its full size."""
+    return _read(numbered(folder, index, AREA), cv2.IMREAD_GRAYSCALE) > 127
 
 
 def read_mask(path: Path) -> Bool[np.ndarray, "h w"]:

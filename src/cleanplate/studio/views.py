@@ -1,15 +1,14 @@
-"""What the page shows of a project, as values and HTML of its components. Nothing here does anything."""
+"""What the page says of a project, as HTML. Nothing here does anything."""
 
 import html
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from cleanplate.imaging.frame import CARRIED, MADE_UP, PAINTED
 from cleanplate.imaging.visualise import TINTS
-from cleanplate.studio import finding, tasks
+from cleanplate.studio.players import address_of
 from cleanplate.studio.project import Project
-from cleanplate.studio.thumbnails import EFFECTS_TINT, MASK_TINT, Colour
+from cleanplate.studio.thumbnails import EFFECTS_TINT, OVERLAY_TINT, Colour
 
 DOING = {
     ("read", "read"): "Reading the video",
@@ -17,6 +16,7 @@ DOING = {
     ("track", "read"): "Looking at the shot",
     ("track", "track"): "Following the thing",
     ("track", "write"): "Writing the mask",
+    ("overlays", "look"): "Looking for logos and captions",
     ("effects", "read"): "Looking for its shadow",
     ("effects", "find"): "Looking for its shadow",
     ("effects", "write"): "Looking for its shadow",
@@ -33,65 +33,21 @@ KEEP = "keep"
 """In the address of a file: the name to keep it under."""
 
 
-def address_of(path: Path) -> str:
-    """The address of a file or folder of a project, relative to the page."""
-    return f"gradio_api/file={quote(str(path))}"
-
-
-def marker(project: Project) -> dict[str, Any] | None:
-    """For marker.js."""
-    info = project.info
-    if info is None:
-        return None
-    frames = {"label": "Shot", "folder": tasks.FRAMES, "v": project.versions["read"]}
-    start = min(project.marks.versions, default=info.total // 2)
-    return _player(project, [frames], start) | {
-        "marks": {str(frame): version for frame, version in sorted(project.marks.versions.items())},
-        "mask": project.versions["track"] if project.tracked is not None else None,
-        "undo": project.marks.undoable,
-        "effects": _effects(project),
-        "jump": list(project.tracked.frames_to_review) if project.tracked is not None and not project.stale else [],
-    }
-
-
-def _effects(project: Project) -> dict[str, Any] | None:
-    """The second layer that is painted, over that of the mask."""
-    effects = project.effects
-    if not effects.shown:
-        return None
-    return {
-        "folder": finding.EFFECTS,
-        "v": project.versions["effects"],
-        "edited": finding.EDITS,
-        "edits": {str(frame): version for frame, version in sorted(effects.edits.versions.items())},
-        "undo": effects.edits.undoable,
-    }
-
-
-def compare(project: Project) -> dict[str, Any] | None:
-    """For compare.js."""
-    result = project.result
-    if result is None or project.run is None:
-        return None
-    made, run = project.versions["clean"], project.run.name
-    tint = {"folder": f"{run}/{tasks.PROVENANCE}", "label": "Show where each pixel comes from", "v": made}
-    panes = [
-        {"label": "Before", "folder": tasks.FRAMES, "first": result.first, "v": project.versions["read"]},
-        {"label": "After", "folder": f"{run}/{tasks.AFTER}", "v": made, "tint": tint},
-    ]
-    value = _player(project, panes, result.frames // 2)
-    return value | {"total": result.frames, "size": list(result.size[::-1]), "v": made}
-
-
-def _player(project: Project, panes: list[dict[str, Any]], start: int) -> dict[str, Any]:
-    assert project.info is not None
-    shared = {"base": f"{address_of(project.folder)}/", "fps": project.info.fps, "total": project.info.total}
-    return shared | {
-        "size": list(project.info.small[::-1]),
-        "v": project.versions["read"],
-        "start": start,
-        "panes": panes,
-    }
+def found_overlays(project: Project) -> str:
+    """What came of looking for them."""
+    found = project.overlays.found
+    if found is None:
+        return ""
+    if found.all:
+        words = "Suggestions are listed below the picture: nothing of them is removed unless you take it."
+    elif found.moves:
+        words = "Nothing was found that stands still and is not of the scene. Mark it, and tick It stands still."
+    else:
+        words = (
+            "The shot does not move enough, or is too short, so nothing can be told apart. "
+            "Mark it, and tick It stands still."
+        )
+    return f"<p class='facts' role='status'>{words}</p>"
 
 
 def facts(project: Project) -> str:
@@ -110,15 +66,18 @@ def message(words: str) -> str:
 
 
 def advice(project: Project) -> str:
-    """What to do next, below the picture that is marked."""
-    if project.tracked is None:
+    """What to do next, beside the picture that is marked."""
+    tracked = project.things.chosen.tracked
+    if project.made_of is None:
         words = "Mark the thing on one frame, then press Track. More marks help where it changes a lot."
-        if project.marks.versions:
+        if any(project.parts):
             words = "Marked. Press Track to follow it through the shot, or mark it on more frames first."
     elif project.stale:
         words = "Marks have changed: press Track again."
-    elif project.tracked.frames_to_review:
-        words = f"{PLAY} The frames named above are the least sure ones."
+    elif tracked is not None and tracked.unmarked_shots:
+        words = f"{PLAY} Nothing is masked behind the cuts that are named below it: mark the thing there too."
+    elif tracked is not None and tracked.frames_to_review:
+        words = f"{PLAY} The frames named below it are the least sure ones."
     else:
         words = f"{PLAY} If it is right, go on below."
     return f"<p class='facts' role='status'>{words}</p>{_legend(project)}"
@@ -133,7 +92,10 @@ def _legend(project: Project) -> str:
         words = "what goes with it: its shadow, and what the mask has missed"
     else:
         words = "what goes with it: nothing was found, and you can paint it"
-    said = f"<span>{_swatch(MASK_TINT)}the thing</span><span>{_swatch(EFFECTS_TINT)}{words}</span>"
+    things = "".join(f"<span>{_swatch(one.colour)}{html.escape(one.name)}</span>" for one in project.things.marked)
+    if project.overlays.accepted:
+        things += f"<span>{_swatch(OVERLAY_TINT)}logos and captions</span>"
+    said = f"{things}<span>{_swatch(EFFECTS_TINT)}{words}</span>"
     return f"<div class='shares'>{said}</div>"
 
 

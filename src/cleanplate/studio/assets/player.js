@@ -18,6 +18,12 @@ function make(tag, attributes, ...children) {
   return made;
 }
 
+async function fetchPicture(url) {
+  const picture = Object.assign(new Image(), { src: url });
+  await picture.decode();
+  return picture;
+}
+
 function makePlayer(root) {
   const panes = make("div", { class: "panes" });
   const play = make("button", { type: "button", class: "play", "aria-label": "Play", text: "▶" });
@@ -27,7 +33,7 @@ function makePlayer(root) {
   const tintLabel = make("label", { class: "tint-label", hidden: "" }, tintBox, make("span", {}));
   root.replaceChildren(panes, make("div", { class: "transport" }, play, head, where), tintLabel);
 
-  const player = { value: null, frame: 0, panes, onshow: [], show, update, tintBox, root };
+  const player = { value: null, frame: 0, panes, onshow: [], show, stop, update, tintBox, root };
   const cache = new Map(); // address -> a picture on its way
   let playing = null;
 
@@ -125,11 +131,12 @@ function makePlayer(root) {
     while (panes.children.length > value.panes.length) panes.lastChild.remove();
     value.panes.forEach((pane, index) => {
       if (!panes.children[index]) {
-        const stage = make("div", { class: "stage" }, make("img", { class: "picture", alt: "" }), make("img", { class: "tint", alt: "", hidden: "" }));
-        panes.append(make("figure", {}, stage, make("figcaption", {})));
+        const pictures = [make("img", { class: "picture", alt: "" }), make("img", { class: "tint", alt: "", hidden: "" })];
+        panes.append(make("figure", {}, make("div", { class: "stage" }, make("div", { class: "view" }, ...pictures)), make("figcaption", {})));
       }
       const figure = panes.children[index];
       figure.querySelector(".stage").style.aspectRatio = `${width} / ${height}`;
+      figure.style.setProperty("--ratio", width / height);
       figure.querySelector("figcaption").textContent = pane.label;
     });
     panes.dataset.count = value.panes.length;

@@ -1,0 +1,159 @@
+"""The step that marks: its controls, and what they and the scripts of the picture do with a project."""
+
+import math
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from cleanplate.errors import InputError
+from cleanplate.studio import players, views
+from cleanplate.studio.project import Project
+from cleanplate.studio.screens import SCREEN, script
+from cleanplate.studio.session import Session, Values, on
+
+
+class MarkStep:
+    """The thing is marked, and tracked."""
+
+    def __init__(self) -> None:
+        with gr.Column(visible=False, elem_id="step-mark") as self.column:
+            with gr.Row(equal_height=True):
+                self.facts = gr.HTML(elem_id="facts")
+                self.again = gr.Button("Another video", elem_id="again", size="sm", scale=0, min_width=140)
+            gr.Markdown("## 2. Mark what to remove")
+            with gr.Row():
+                with gr.Column(scale=7, min_width=300):
+                    self.marker = gr.HTML(None, html_template=SCREEN, js_on_load=script("marker"), elem_id="marker")
+                with gr.Column(scale=2, min_width=240):
+                    self.advice = gr.HTML(elem_id="advice")
+                    self.still = gr.Checkbox(
+                        label="It stands still", info="For a logo or subtitles: it is not followed.", elem_id="still"
+                    )
+                    with gr.Row(visible=False) as self.stretch:
+                        self.first = gr.Number(None, precision=0, label="First frame", min_width=90, elem_id="first")
+                        self.last = gr.Number(None, precision=0, label="Last frame", min_width=90, elem_id="last")
+                    self.track = gr.Button("Track", variant="primary", elem_id="track")
+                    self.effects = gr.Checkbox(
+                        True, visible=False, elem_id="effects", label="Its shadow too",
+                        info="What goes with the thing is found, shown in yellow, and removed with it.",
+                    )  # fmt: skip
+                    self.look = gr.Button("Find logos and captions", size="sm", elem_id="look")
+                    self.found = gr.HTML(elem_id="found")
+        self.outputs: list[Any] = [self.column, self.facts, self.marker, self.advice, self.effects, self.track]
+        self.outputs += [self.still, self.stretch, self.first, self.last, self.look, self.found]
+
+    def shown(self, project: Project) -> Values:
+        """The shot and its marks, or its mask."""
+        tracked, still = project.made_of is not None, project.things.chosen.still
+        name, variant = "Track again" if tracked else "Track", "secondary" if project.cleanable else "primary"
+        return {
+            self.column: gr.update(visible=project.info is not None),
+            self.facts: views.facts(project),
+            self.marker: players.marker(project),
+            self.advice: views.advice(project),
+            self.effects: gr.update(
+                value=project.effects.wanted, visible=tracked, interactive=project.cleanable and not project.busy
+            ),
+            self.track: gr.update(value=name, interactive=not project.busy, variant=variant),
+            self.still: still is not None,
+            self.stretch: gr.update(visible=still is not None),
+            self.first: None if still is None else still.first,
+            self.last: None if still is None else still.last,
+            self.look: gr.update(interactive=not project.busy),
+            self.found: views.found_overlays(project),
+        }
+
+    def connect(self, session: Session) -> None:
+        """Mark and track."""
+
+        def mark(token: str, event: gr.EventData) -> Values:
+            return session.act(token, _mark, event._data)
+
+        alone = {"trigger_mode": "multiple", "concurrency_id": "mark", "concurrency_limit": 1}  # in their order
+        on(self.marker.input, mark, session.token, session.outputs, **alone)
+        session.on(self.again.click, Project.begin_anew)
+        session.on(self.effects.input, lambda project, wanted: project.choose_effects(bool(wanted)), self.effects)
+        stretch = [self.still, self.first, self.last]
+        session.on(self.still.input, _stand_still, *stretch)
+        typed = partial(gr.on, [self.first.input, self.last.input])  # what is being typed is not to be shown again
+        session.note(typed, _stand_still, *stretch, trigger_mode="always_last")
+        session.on(self.look.click, Project.find_overlays)
+        session.on(self.track.click, _track, *stretch)
+
+
+def _stand_still(project: Project, still: Any, first: Any, last: Any) -> None:
+    if not project.busy:
+        project.stand_still(bool(still), _frame(first), _frame(last))
+
+
+def _track(project: Project, still: Any, first: Any, last: Any) -> None:
+    project.track(bool(still), _frame(first), _frame(last))
+
+
+def _frame(given: Any) -> int | None:
+    """A frame that may be left out."""
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+        raise InputError("the first or the last frame is no number", "one is needed", "type it, or leave it empty")
+    return round(given)
+
+
+def _mark(project: Project, said: Any) -> None:
+    """What marker.js says. It may be anything: it comes from outside."""
+    said = said if isinstance(said, dict) else {}
+    frame = _whole(said.get("frame", 0))
+    if "thing" in said:
+        _change_things(project, said["thing"])
+    elif "overlay" in said:
+        project.accept_overlay(_whole(said["overlay"]), bool(said.get("accepted")))
+    elif said.get("layer") == "effects":
+        _mark_effects(project, frame, said)
+    elif "box" in said:
+        left, top, width, height = (_whole(number) for number in _list(said["box"], 4))
+        project.mark_box(frame, (left, top, width, height))
+    elif "click" in said:
+        x, y = (_whole(number) for number in _list(said["click"], 2))
+        project.mark_click(frame, x, y)
+    elif "painted" in said:
+        project.mark_painted(frame, str(said["painted"]))
+    elif said.get("absent"):
+        project.mark_absent(frame)
+    elif said.get("undo"):
+        project.undo()
+    elif said.get("clear"):
+        project.unmark(frame)
+
+
+def _change_things(project: Project, said: Any) -> None:
+    said = said if isinstance(said, dict) else {}
+    if "choose" in said:
+        project.choose_thing(_whole(said["choose"]))
+    elif "name" in said:
+        project.rename_thing(str(said["name"]))
+    elif said.get("add"):
+        project.add_thing()
+    elif said.get("forget"):
+        project.forget_thing()
+
+
+def _mark_effects(project: Project, frame: int, said: dict[str, Any]) -> None:
+    if "painted" in said:
+        project.paint_effects(frame, str(said["painted"]))
+    elif said.get("undo"):
+        project.undo_effects()
+    elif said.get("clear"):
+        project.restore_effects(frame)
+
+
+def _list(given: Any, count: int) -> list[Any]:
+    if not isinstance(given, list) or len(given) != count:
+        raise InputError("the mark has not arrived whole", f"{count} numbers are needed", "try again")
+    return given
+
+
+def _whole(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given) or abs(given) > 1e6:
+        raise InputError("the mark has not arrived whole", "numbers of pixels are needed", "try again")
+    return round(given)
