@@ -128,7 +128,7 @@ def mark(page: Any, shot: Shot, frame: int) -> None:
 
 def track(page: Any) -> None:
     page.click("#track")
-    page.wait_for_selector("#clean:not([disabled])")
+    page.wait_for_selector("#clean:not([disabled])", timeout=90_000)  # kernels may have to be compiled first
 
 
 def choose(page: Any, quality: str) -> None:
