@@ -6,14 +6,15 @@ import torch
 from torch import Tensor
 
 from cleanplate import METHODS, Clip, InputError, Step, inpaint
+from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.config import UnseenConfig
-from cleanplate.imaging.frame import Frame
+from cleanplate.imaging.frame import MADE_UP, Frame
 from cleanplate.imaging.smooth import paint
 from cleanplate.metrics import psnr_db
 from cleanplate.paper.budget import Budget
 from cleanplate.runtime.options import RunOptions
 from cleanplate.unseen.frame import crop_around, fill_frame, regions_of
-from cleanplate.unseen.learn import key_frame
+from cleanplate.unseen.learn import key_frame, learn_unseen
 from tests.conftest import panning
 
 
@@ -130,6 +131,33 @@ def test_a_network_decides_what_goes_where_if_it_is_asked(offsets: int) -> None:
     assert gain > (6 if offsets else 1)
 
 
+def test_how_much_is_made_up_is_known_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that have nothing in common, a logo over each: nothing is carried from one to another."""
+    filled: list[int] = []
+
+    def fill(frame: Frame, unseen: np.ndarray, *_: object, **__: object) -> None:
+        filled.append(frame.index)
+
+    monkeypatch.setattr("cleanplate.unseen.learn.fill_frame", fill)
+    monkeypatch.setattr("cleanplate.unseen.learn.carry_on", lambda *_: None)
+
+    def key_frames(n_frames: int, side: int, **options: float) -> int:
+        filled.clear()
+        hole = np.zeros((60, 80), np.uint8)
+        hole[:side, :side] = MADE_UP
+        method = METHODS["carry-learn"]
+        method = replace(method, unseen=replace(method.unseen, **options))
+        frames = (Frame(index, np.zeros((60, 80, 3), np.uint8), hole.copy()) for index in range(n_frames))
+        linked = (LinkedFrame(frame, boundary_pixels(frame.unseen)) for frame in frames)
+        assert len(list(learn_unseen(linked, method, RunOptions(), total=n_frames))) == n_frames
+        return len(filled)
+
+    assert key_frames(3, 40) == 3  # a short shot may be made up wholly
+    assert key_frames(48, 40) == 8  # a third of the picture, in every sixth frame
+    assert key_frames(48, 6) == 30  # less is less work
+    assert key_frames(48, 40, frames_per_key_frame=1.0) == 48
+
+
 def test_what_makes_no_learning() -> None:
     for wrong in (
         {"margin": 0.0},
@@ -139,6 +167,7 @@ def test_what_makes_no_learning() -> None:
         {"networks": -1},
         {"guide_weight": -1.0},
         {"thin_px": -1},
+        {"frames_per_key_frame": 0.0},
     ):
         with pytest.raises(InputError, match=f"unseen.{next(iter(wrong))} is"):
             UnseenConfig(**wrong)  # type: ignore[arg-type]

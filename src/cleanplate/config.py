@@ -238,6 +238,9 @@ class UnseenConfig:
     """Weight of the network's colour, where there is a network, beside what is seen of a seam between copies."""
     thin_px: int = 2
     """What is left unseen within this distance of seen pixels is filled smoothly."""
+    frames_per_key_frame: float = 6.0
+    """For so many frames one is made up that has a quarter of the picture to make up, or a few that have less; what is
+    left after that stays smooth. It bounds the time, whatever the shot."""
     painter: str | None = None
     """Who paints instead: a TorchScript file of yours (big-lama.pt, migan_traced.pt or another that takes and gives the
     same). It paints a few frames, what is painted is carried to the others (unseen/painters.py)."""
@@ -257,6 +260,9 @@ class UnseenConfig:
         _check("unseen.guide_weight", self.guide_weight, self.guide_weight >= 0, "0 or more")
         _check("unseen.thin_px", self.thin_px, self.thin_px >= 0, "0 or more")
         _check("unseen.painted_frames", self.painted_frames, self.painted_frames >= 1, "at least 1")
+        _check(
+            "unseen.frames_per_key_frame", self.frames_per_key_frame, self.frames_per_key_frame > 0, "a number above 0"
+        )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 After carrying, most of a hole is filled with real pixels. What is left is made up in one frame, the one with most of
 it (frame.py), and then carried to the others as if that frame had shown it; then in the next frame, until nothing is
-left. What is made up is made up once, so it holds together over time.
+left. What is made up is made up once, so it holds together over time. How much work a window may be is known before it
+begins; what is left after that stays as it was filled smoothly.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ from cleanplate.carry.fuse import carry_on
 from cleanplate.carry.journal import Border, Journal
 from cleanplate.carry.rounds import stage
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
-from cleanplate.config import CarryConfig, Method
+from cleanplate.config import CarryConfig, Method, UnseenConfig
 from cleanplate.imaging.frame import Frame
 from cleanplate.paper.budget import PARTS, Budget, part_of
 from cleanplate.progress import tell
@@ -69,13 +70,15 @@ def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions,
         shares = partial(_share_done, most=most, block=(before_it, after_it), total=max(total, after_it))
         if earlier and most:
             carry_on(earlier + block, left, method.carry)
-        while most and not budget.spent and (key := key_frame(left, method.unseen.thin_px)) is not None:
+        work = allowed_work(len(block), method.unseen)
+        while most and work > 0 and not budget.spent and (key := key_frame(left, method.unseen.thin_px)) is not None:
             now = int(left.sum())
             first, last = (shares(now - less) for less in (0, int(left[key].sum())))
             mine = replace(run, seed=run.seed + number, on_step=part_of(run.on_step, first, last))
             name = f"key-{number:03}" if number < method.unseen.networks else None
             painted = method.unseen.painter is not None and number < method.unseen.painted_frames
             filled = (earlier + block)[key].frame
+            work -= work_of(left[key])
             fill_frame(filled, left[key], method, mine, budget, name=name, painted=painted)
             number += 1
             left[key] = False
@@ -109,4 +112,21 @@ def key_frame(left: Bool[np.ndarray, "T H W"], thin_px: int) -> int | None:
     return min(best, key=lambda index: abs(index - (len(left) - 1) / 2))
 
 
+def allowed_work(n_frames: int, config: UnseenConfig) -> float:
+    """How much may be made up in a window of so many frames, so that it takes at most a few times what carrying takes.
+
+    A key frame that has a quarter of the picture to make up is 1.
+    """
+    return max(LEAST_ALLOWED, n_frames / config.frames_per_key_frame)
+
+
+def work_of(left: Bool[np.ndarray, "H W"]) -> float:
+    """How much work a key frame is, as `allowed_work` counts it, with so much to make up."""
+    return LEAST_WORK + (1 - LEAST_WORK) * min(1.0, 4 * float(left.mean()))
+
+
+LEAST_ALLOWED = 4.0
+"""Also of a short shot: some seconds that nobody counts."""
+LEAST_WORK = 0.25
+"""Of a key frame with next to nothing to make up: it is carried to the others all the same."""
 NEARLY = 0.95
