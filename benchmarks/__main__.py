@@ -184,7 +184,7 @@ def track(
     data: Path,
     json: Path = Path("track.json"),
     only: tuple[str, ...] = (),
-    kinds: tuple[str, ...] = ("one", "two", "box"),
+    kinds: tuple[str, ...] = ("one", "two", "box", "click"),
 ) -> None:
     """How well and how fast a mask is tracked through shots whose masks are known.
 
@@ -192,7 +192,8 @@ def track(
         data: folder with davis/frames and davis/masks.
         json: where to write the figures.
         only: names of shots, all if none.
-        kinds: what is marked: one (the first frame's mask), two (the middle frame's too), box (around the first's).
+        kinds: what is marked: one (the first frame's mask), two (the middle frame's too), box (around the
+            first's), click (on it, as in the page).
     """
     from benchmarks.track import benchmark_track
 

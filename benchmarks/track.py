@@ -2,18 +2,27 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from benchmarks.carry import machine, peak_memory_mb
 from cleanplate import InputError
+from cleanplate.config import DILATE_PX
+from cleanplate.studio.selection import at_click
+from cleanplate.track.edges import refined
 from cleanplate.track.marks import Mark
+from cleanplate.track.outline import NEIGHBOUR_OFFSETS
+from cleanplate.track.tracked import REVIEW_BELOW
 from cleanplate.track.tracker import track
 from cleanplate.video.areas import WHITE, box_area
 from cleanplate.video.images import image_files, read_image
+from cleanplate.video.masks import grow
 
-KINDS = ("one", "two", "box")
+KINDS = ("one", "two", "box", "click")
+WIDTHS = {"shot": 16, "marks": 7, "frames": 7, "IoU": 8, "worst": 8, "F": 8, "recall": 8, "sure": 8, "frames/s": 10}
 # A frame is wrong, and should have been named, below this IoU.
 WRONG = 0.5
 
@@ -27,11 +36,14 @@ def benchmark_track(data: Path, out: Path, *, only: tuple[str, ...], kinds: tupl
             f"no shot is named {', '.join(only)}", f"{data / 'davis/masks'} has none", "name folders of it"
         )
     report: dict = {"machine": machine(), "shots": [], "mean": {}}
-    print(f"{'shot':16}{'marks':>6}{'frames':>7}{'IoU':>7}{'worst':>7}{'recall':>8}{'frames/s':>10}  to review")
+    print("".join(f"{name:>{width}}" for name, width in WIDTHS.items()), " to review")
     for kind in kinds:
         rows = [measure(data / "davis", name, kind) for name in shots]
         report["shots"] += rows
-        mean = {name: float(np.mean([row[name] for row in rows])) for name in ("iou", "worst_iou", "recall")}
+        mean = {
+            name: float(np.mean([row[name] for row in rows]))
+            for name in ("iou", "worst_iou", "boundary_f", "recall", "recall_sure")
+        }
         frames, seconds = sum(row["frames"] for row in rows), sum(row["seconds"] for row in rows)
         report["mean"][kind] = {**mean, "frames_per_s": frames / seconds}
         show({"shot": "mean", "marks": kind, "frames": frames, "frames_to_review": (), **report["mean"][kind]})
@@ -41,27 +53,32 @@ def benchmark_track(data: Path, out: Path, *, only: tuple[str, ...], kinds: tupl
 
 
 def measure(davis: Path, name: str, kind: str) -> dict:
-    """Track one shot: from its first mask, from that and the middle one, or from the box around the first."""
+    """Track one shot: from its first mask, from that and the middle one, from the box around the first, or a click."""
     truth = [read_image(file)[..., 0] > WHITE for file in image_files(davis / "masks" / name)]
+    files = image_files(davis / "frames" / name)
     marks = [Mark(0, truth[0])]
     if kind == "two":
         marks.append(Mark(len(truth) // 2, truth[len(truth) // 2]))
     if kind == "box":
         marks = [Mark(0, box_area(marks[0].box, truth[0].shape), is_exact=False)]
+    if kind == "click":
+        marks = [Mark(0, clicked(files, truth[0]))]
     started = time.perf_counter()
-    tracked = track((read_image(file) for file in image_files(davis / "frames" / name)), marks)
-    masks = list(tracked)
+    tracked = track(map(read_image, files), marks)
+    masks = list(refined(tracked, map(read_image, files)))
     seconds = time.perf_counter() - started
-    unmarked = [index for index in range(1, len(truth))]
+    unmarked = range(1, len(truth))
     overlap = np.array([iou(masks[index], truth[index]) for index in unmarked])
-    covered = [(masks[index] & truth[index]).sum() / max(1, truth[index].sum()) for index in unmarked]
+    sure = [index for index in unmarked if tracked.confidence[index] >= REVIEW_BELOW]
     row = {
         "shot": name,
         "marks": kind,
         "frames": len(truth),
         "iou": float(overlap.mean()),
         "worst_iou": float(overlap.min()),
-        "recall": float(np.mean(covered)),
+        "boundary_f": float(np.mean([boundary_f(masks[index], truth[index]) for index in unmarked])),
+        "recall": float(np.mean([recall(masks[index], truth[index]) for index in unmarked])),
+        "recall_sure": float(np.mean([recall(grow(masks[index], DILATE_PX), truth[index]) for index in sure])),
         "seconds": seconds,
         "frames_per_s": len(truth) / seconds,
         "frames_to_review": tracked.frames_to_review,
@@ -79,8 +96,32 @@ def iou(mask: np.ndarray, truth: np.ndarray) -> float:
     return float((mask & truth).sum() / union) if union else 1.0
 
 
+def recall(mask: np.ndarray, truth: np.ndarray) -> float:
+    """Share of the thing's pixels that are covered."""
+    return float((mask & truth).sum() / max(1, truth.sum()))
+
+
+def boundary_f(mask: np.ndarray, truth: np.ndarray) -> float:
+    """DAVIS's F of two masks' borders (Perazzi et al. 2016): pixels agree within 0.008 of the diagonal."""
+    tolerance = np.ceil(0.008 * np.hypot(*mask.shape))
+    borders = [one & ~cv2.erode(one.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) for one in (mask, truth)]
+    far = [cv2.distanceTransform((~border).astype(np.uint8), cv2.DIST_L2, 5) for border in borders]
+    if not all(border.any() for border in borders):
+        return float(not any(border.any() for border in borders))
+    precision, found = (far[1][borders[0]] <= tolerance).mean(), (far[0][borders[1]] <= tolerance).mean()
+    return float(2 * precision * found / max(1e-9, precision + found))
+
+
+def clicked(files: Sequence[Path], truth: np.ndarray) -> np.ndarray:
+    """What the page finds under a click on the first frame, where the thing is widest."""
+    y, x = np.unravel_index(cv2.distanceTransform(truth.astype(np.uint8), cv2.DIST_L2, 5).argmax(), truth.shape)
+    beside = [read_image(files[by]) for by in NEIGHBOUR_OFFSETS if 0 <= by < len(files)]
+    return at_click(read_image(files[0]), int(x), int(y), truth.shape, beside)
+
+
 def show(row: dict) -> None:
     """One line of the table."""
-    figures = f"{row['iou']:7.3f}{row['worst_iou']:7.2f}{row['recall']:8.3f}{row['frames_per_s']:10.1f}"
-    review = " ".join(map(str, row["frames_to_review"]))
-    print(f"{row['shot']:16}{row['marks']:>6}{row['frames']:7}{figures}  {review}", flush=True)
+    keys = ("iou", "worst_iou", "boundary_f", "recall", "recall_sure", "frames_per_s")
+    cells = [row["shot"], row["marks"], row["frames"], *(f"{row[key]:.3f}" for key in keys)]
+    line = "".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS.values(), strict=True))
+    print(line, "", *row["frames_to_review"], flush=True)

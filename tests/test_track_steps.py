@@ -6,7 +6,7 @@ from cleanplate.runtime.threads import one_thread_each
 from cleanplate.track.background import MAX_LOG_ODDS, MIN_LOG_ODDS, Background, Evidence, LikelihoodRatio, camera_flow
 from cleanplate.track.classifier import Classifier, Samples, appearance_features, deform, samples
 from cleanplate.track.components import centroid, count_components, main_components
-from cleanplate.track.fields import blur, bounding_window, guided_filter, warp
+from cleanplate.track.fields import blur, bounding_window, every_second, filled_up, guided_filter, warp
 from cleanplate.track.flow import _passes, _propagate
 from cleanplate.track.looks import Looks
 from cleanplate.track.propagate import Propagator, observe, step_confidence
@@ -295,6 +295,29 @@ def test_the_guided_filter_smooths_but_not_over_edges() -> None:
     edge = (np.arange(90) >= 45).astype(np.float32) * np.ones((60, 1), np.float32)
     assert np.abs(guided_filter(edge, edge) - edge).max() < 0.02  # not blurred over the edge
     assert guided_filter(flat, field).std() < 0.2 * field.std()
+
+
+def test_every_second_pixel_answers_for_its_neighbours() -> None:
+    dense, where = np.zeros((5, 7), bool), np.ones((5, 7), bool)
+    dense[1, 1] = True
+    where[:, 6] = False
+    asked = every_second(where, dense)
+    assert np.argwhere(asked).tolist() == [
+        [0, 0],
+        [0, 2],
+        [0, 4],
+        [1, 1],
+        [2, 0],
+        [2, 2],
+        [2, 4],
+        [4, 0],
+        [4, 2],
+        [4, 4],
+    ]
+    field = np.arange(35, dtype=np.float32).reshape(5, 7)
+    filled = filled_up(field, dense)
+    assert filled.shape == field.shape
+    assert [filled[at] for at in ((1, 1), (1, 0), (0, 1), (3, 5), (4, 6))] == [8, 0, 0, 18, 34]
 
 
 def test_the_window_around_a_mask() -> None:

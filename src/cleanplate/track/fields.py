@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 GUIDED_RADIUS_PX, GUIDED_EPSILON = 4, 1e-3
 
@@ -63,3 +63,16 @@ def bounding_window(mask: Float[np.ndarray, "H W"], above: float, margin_px: flo
             return None
         spans.append(slice(max(0, int(at[0] - margin_px)), int(at[-1] + 1 + margin_px)))
     return spans[0], spans[1]
+
+
+def every_second(where: Bool[np.ndarray, "H W"], dense: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
+    """Of some pixels those that are dense, and of the others those on every second row and column."""
+    few = dense.copy()
+    few[::2, ::2] = True
+    return few & where
+
+
+def filled_up(field: Float[np.ndarray, "H W"], dense: Bool[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
+    """A field known at `every_second` pixel: the others take the value of the one above and left of them."""
+    height, width = field.shape
+    return np.where(dense, field, field[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)[:height, :width])

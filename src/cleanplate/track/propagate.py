@@ -14,7 +14,7 @@ from cleanplate.imaging.dis import dis
 from cleanplate.track.background import Background, Evidence, camera_flow
 from cleanplate.track.classifier import ONLINE_DEFORMATIONS, Classifier, appearance_features, samples
 from cleanplate.track.components import centroid, count_components, main_components
-from cleanplate.track.fields import blur, bounding_window, guided_filter, size_px, warp
+from cleanplate.track.fields import blur, bounding_window, every_second, filled_up, guided_filter, size_px, warp
 from cleanplate.track.looks import Looks
 from cleanplate.track.seek import seek
 
@@ -22,6 +22,8 @@ UPDATE_EVERY = 4  # frames
 # Around the expected mask, a window with this margin is classified; and the object may be where a blur of the mask, so
 # wide, is above the last value. Margin and width are shares of the object's size.
 WINDOW_MARGIN, REACH_SIGMA, MIN_REACH = 0.6, 0.25, 0.02
+OUTLINE_SIGMA_PX = 2.0  # width of the outline in which every pixel is asked about
+NEVER = -20.0  # log odds of what is too far from where the object is expected
 COMPONENT_GAP = 0.2  # share of the object's size; see `main_components`
 # An object is being occluded when less than this share of its area is left. For so many frames it is waited for where
 # it should be; then what is left is the object, unless that is less than the second share: then it is lost.
@@ -130,14 +132,17 @@ class Propagator:
         if window is None:
             return mask
         here, features = np.ascontiguousarray(expected[window]), np.ascontiguousarray(features[window])
-        at = np.flatnonzero(blur(here, REACH_SIGMA * size) > MIN_REACH)
+        # Away from the outline that is expected, a pixel answers for its neighbours too.
+        outline = np.abs(blur(here, OUTLINE_SIGMA_PX) - 0.5) < 0.49
+        at = np.flatnonzero(every_second(blur(here, REACH_SIGMA * size) > MIN_REACH, outline))
         by_looks = self._looks.log_odds(features.reshape(here.size, -1)[at])
-        log_odds = self._classifier.log_odds(features, here, at) + LOOKS_WEIGHT * np.minimum(by_looks, MAX_FOR_BY_LOOKS)
-        probability, alike = np.zeros_like(here), np.zeros_like(here)
-        np.put(probability, at, _probability(log_odds + background_log_odds[window].ravel()[at]))
+        by_all = self._classifier.log_odds(features, here, at) + LOOKS_WEIGHT * np.minimum(by_looks, MAX_FOR_BY_LOOKS)
+        log_odds, alike = np.full_like(here, NEVER), np.zeros_like(here)
+        np.put(log_odds, at, by_all)
         np.put(alike, at, _probability(by_looks))
+        probability = _probability(filled_up(log_odds, outline) + background_log_odds[window])
         mask[window] = np.clip(guided_filter(features[..., 0] / 2 + 0.5, probability), 0, 1)
-        worth[window] = here * (UNLIKE_WEIGHT + alike)
+        worth[window] = here * (UNLIKE_WEIGHT + filled_up(alike, outline))
         return mask * main_components(mask, worth, self._components, COMPONENT_GAP * size)
 
     def _remember(self, mask: Float[np.ndarray, "H W"], camera: Float[np.ndarray, "H W 2"] | None) -> None:
@@ -168,7 +173,7 @@ class Propagator:
         self._looks.learn_surroundings(features, mask)
 
 
-def _probability(log_odds: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+def _probability(log_odds: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     return 1 / (1 + np.exp(-np.clip(log_odds, -12, 12)))
 
 
