@@ -32,11 +32,11 @@ def project(tmp_path: Path, quick: Turns, long: Turns) -> Project:
     folder, sent = tmp_path / "token", tmp_path / "sent.mkv"
     folder.mkdir()
     write_video(sent, torch.from_numpy(FRAMES).permute(0, 3, 1, 2).float() / 255, fps=24)
-    project = without_effects(Project("token", folder, quick, long))
+    project = Project("token", folder, quick, long)
     project.take(sent, "ball.mkv")
     quick.do()
     project.mark_painted(1, painted(BALLS[1]))
-    return project
+    return without_effects(project)
 
 
 def jobs_of(quick: Turns) -> list[tuple[int, str, tuple[int, ...]]]:
