@@ -1,3 +1,4 @@
+import importlib
 import importlib.machinery
 import importlib.util
 import sys
@@ -13,7 +14,7 @@ from cleanplate import cli
 from cleanplate.errors import InputError
 from cleanplate.progress import Step
 from cleanplate.track.marks import Mark
-from cleanplate.track.predictors import PROJECTS
+from cleanplate.track.predictors import PROJECTS, available
 from cleanplate.track.tracker import track, track_things
 from cleanplate.video.areas import box_area
 from cleanplate.video.reader import read_image
@@ -54,6 +55,27 @@ def test_it_is_said_what_is_missing(
     }.items():
         refused(f"{words} --weights {weights}", said, capsys)
     assert not (tmp_path / "m.mkv").exists()
+
+
+def test_what_is_to_be_had_is_known_without_importing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("CLEANPLATE_WEIGHTS", str(tmp_path))
+    assert available() == ()
+    (tmp_path / "efficienttam_ti.pt").touch()
+    assert available() == ()  # weights without a package
+    for module, _ in MODULES.values():
+        package = tmp_path / module.split(".")[0]
+        package.mkdir()
+        (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    importlib.invalidate_caches()
+    assert available() == ("efficienttam",)  # and sam2 is a package without weights
+    (tmp_path / "sam2.1_hiera_mine.pt").touch()  # not under a published name
+    (tmp_path / "sam2.1_hiera_large.pt").mkdir()
+    assert available() == ("efficienttam",)
+    (tmp_path / "sam2_hiera_tiny.pt").touch()
+    assert available() == ("sam2", "efficienttam")
+    monkeypatch.delenv("CLEANPLATE_WEIGHTS")
+    assert available() == ()
 
 
 def test_flow_has_no_weights(tmp_path: Path, write_pngs: Callable[..., Path], capsys: pytest.CaptureFixture) -> None:

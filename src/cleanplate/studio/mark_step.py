@@ -11,12 +11,17 @@ from cleanplate.studio import players, views
 from cleanplate.studio.project import Project
 from cleanplate.studio.screens import SCREEN, script
 from cleanplate.studio.session import Session, Values, on
+from cleanplate.track.predictors import PROJECTS, available
+
+TRACKERS = {"flow": "cleanplate itself"} | {name: project.title for name, project in PROJECTS.items()}
 
 
 class MarkStep:
     """The thing is marked, and tracked."""
 
     def __init__(self) -> None:
+        self.others = available()
+        """Trackers that can be chosen beside our own; mostly there is none, and no choice."""
         with gr.Column(visible=False, elem_id="step-mark") as self.column:
             with gr.Row(equal_height=True):
                 self.facts = gr.HTML(elem_id="facts")
@@ -33,6 +38,11 @@ class MarkStep:
                     with gr.Row(visible=False) as self.stretch:
                         self.first = gr.Number(None, precision=0, label="First frame", min_width=90, elem_id="first")
                         self.last = gr.Number(None, precision=0, label="Last frame", min_width=90, elem_id="last")
+                    self.tracker = gr.Radio(
+                        [(TRACKERS[name], name) for name in ("flow", *self.others)], value="flow",
+                        visible=bool(self.others), label="Who follows it", elem_id="tracker",
+                        info="The others are networks that learned from many videos. They do not stop at cuts.",
+                    )  # fmt: skip
                     self.track = gr.Button("Track", variant="primary", elem_id="track")
                     self.effects = gr.Checkbox(
                         True, visible=False, elem_id="effects", label="Its shadow too",
@@ -41,7 +51,7 @@ class MarkStep:
                     self.look = gr.Button("Find logos and captions", size="sm", elem_id="look")
                     self.found = gr.HTML(elem_id="found")
         self.outputs: list[Any] = [self.column, self.facts, self.marker, self.advice, self.effects, self.track]
-        self.outputs += [self.still, self.stretch, self.first, self.last, self.look, self.found]
+        self.outputs += [self.still, self.stretch, self.first, self.last, self.tracker, self.look, self.found]
 
     def shown(self, project: Project) -> Values:
         """The shot and its marks, or its mask."""
@@ -60,6 +70,11 @@ class MarkStep:
             self.stretch: gr.update(visible=still is not None),
             self.first: None if still is None else still.first,
             self.last: None if still is None else still.last,
+            self.tracker: gr.update(
+                value=project.things.chosen.tracker,
+                visible=bool(self.others) and still is None,
+                interactive=not project.busy,
+            ),
             self.look: gr.update(interactive=not project.busy),
             self.found: views.found_overlays(project),
         }
@@ -79,7 +94,8 @@ class MarkStep:
         typed = partial(gr.on, [self.first.input, self.last.input])  # what is being typed is not to be shown again
         session.note(typed, _stand_still, *stretch, trigger_mode="always_last")
         session.on(self.look.click, Project.find_overlays)
-        session.on(self.track.click, _track, *stretch)
+        session.on(self.tracker.input, _choose_tracker, self.tracker)
+        session.on(self.track.click, _track, *stretch, self.tracker)
 
 
 def _stand_still(project: Project, still: Any, first: Any, last: Any) -> None:
@@ -87,7 +103,13 @@ def _stand_still(project: Project, still: Any, first: Any, last: Any) -> None:
         project.stand_still(bool(still), _frame(first), _frame(last))
 
 
-def _track(project: Project, still: Any, first: Any, last: Any) -> None:
+def _choose_tracker(project: Project, tracker: Any) -> None:
+    if tracker is not None:
+        project.choose_tracker(str(tracker))
+
+
+def _track(project: Project, still: Any, first: Any, last: Any, tracker: Any) -> None:
+    _choose_tracker(project, tracker)
     project.track(bool(still), _frame(first), _frame(last))
 
 

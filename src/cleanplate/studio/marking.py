@@ -11,6 +11,7 @@ from cleanplate.studio.state import ProjectState
 from cleanplate.studio.tasks import ShotInfo
 from cleanplate.studio.things import Stretch
 from cleanplate.studio.tracking import mask_folder
+from cleanplate.track.predictors import available
 
 LEAST_BOX_PX = 4
 SMALL_SHARE = 0.002  # of the picture: what a click found is hardly the whole thing
@@ -95,6 +96,22 @@ class Marking(ProjectState):
         with self.lock:
             self._idle()
             self.things.chosen.still = Stretch(first, last) if still else None
+
+    def choose_tracker(self, tracker: str) -> None:
+        """Say who follows the thing that is chosen.
+
+        Raises:
+            InputError: that tracker is not to be had here, or a job is running.
+        """
+        with self.lock:
+            self._idle()
+            if tracker == self.things.chosen.tracker:
+                return
+            if tracker not in ("flow", *available()):
+                given = f"there is no tracker '{tracker}' here"
+                raise InputError(given, "its package and its weights are needed", "choose another under Who follows it")
+            self.things.chosen.tracker = tracker
+            self.changed()
 
     def undo(self) -> None:
         """Take back the last mark, or what was done to it."""

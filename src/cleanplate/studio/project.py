@@ -89,7 +89,7 @@ class Project(Marking):
                 jobs = [thing.job(info.total, anew=thing is chosen) for thing in self.things.marked]
             for thing in self.things.marked:
                 thing.marks.tracking()
-                thing.tracked_still = thing.still
+                thing.tracked_how = thing.how
             follows = any(one.marks and one.still is None for one in jobs)
             arguments = (self.video, self.folder, info.size, info.total, jobs, self.overlays.removed)
             self._start("track", arguments, TRACKING if follows else {"write": 1.0})

@@ -1,5 +1,6 @@
 """What is known of a shot, and the one job that works on it: how it begins, and what becomes of it when it ends."""
 
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -218,7 +219,9 @@ class ProjectState:
         """An error in the names that the user knows."""
         if self.video is not None:
             error = error.replace(str(self.video), self.name + self.video.suffix)
-        return error.replace(f"{self.folder}/", "")
+        for folder in (self.folder, Path(os.environ.get("CLEANPLATE_WEIGHTS") or self.folder)):
+            error = error.replace(f"{folder}/", "")
+        return error
 
     def _keep_run(self, kept: Path | None) -> None:
         """Remove what all other runs have made."""

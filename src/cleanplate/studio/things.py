@@ -51,20 +51,28 @@ class Thing:
         self.marks = Marks(store.marks(number, self.colour))
         self.still: Stretch | None = None
         """Where it stands still and is not to be followed."""
+        self.tracker = "flow"
+        """Who follows it otherwise: a name of `config.Tracker`."""
         self.tracked: TrackedThing | None = None
-        self.tracked_still: Stretch | None = None
+        self.tracked_how: Stretch | str | None = None
         """How that was done."""
+
+    @property
+    def how(self) -> Stretch | str:
+        """How its mask is to be made: where it stands still, or who follows it."""
+        return self.tracker if self.still is None else self.still
 
     @property
     def due(self) -> bool:
         """Whether it is marked, and its mask is not of what is marked now."""
-        changed = self.marks.changed or self.tracked is None or self.tracked_still != self.still
+        changed = self.marks.changed or self.tracked is None or self.tracked_how != self.how
         return self.marks.somewhere and changed
 
     def job(self, total: int, *, anew: bool) -> TrackJob:
         """What is to be done for its mask in a shot of so many frames; nothing if that is there already."""
         still = None if self.still is None else self.still.within(total)
-        return TrackJob(self.number, self.colour, tuple(sorted(self.marks.versions)) if anew else (), still)
+        marks = tuple(sorted(self.marks.versions)) if anew else ()
+        return TrackJob(self.number, self.colour, marks, still, self.tracker)
 
 
 class Things:
@@ -94,7 +102,7 @@ class Things:
         return [thing for thing in self.all if thing.marks.somewhere]
 
     def add(self) -> None:
-        """Another one, which is chosen.
+        """Another one, which is chosen; it is followed by whoever follows the one that was chosen before.
 
         Raises:
             InputError: there are many already.
@@ -103,7 +111,10 @@ class Things:
             given = f"there are {MOST_THINGS} things"
             raise InputError(given, "each is tracked by itself", "mark several as one, or forget one of these")
         self._count += 1
-        self.all.append(Thing(self._count, self._store))
+        thing = Thing(self._count, self._store)
+        if self.all:
+            thing.tracker = self.chosen.tracker
+        self.all.append(thing)
         self.index = len(self.all) - 1
 
     def choose(self, index: int) -> None:

@@ -58,6 +58,14 @@ PROJECTS: Mapping[str, Project] = {
 """By the name of the tracker."""
 
 
+def available() -> tuple[str, ...]:
+    """The trackers of `PROJECTS` whose package is installed, with weights of them in $CLEANPLATE_WEIGHTS.
+
+    Nothing is imported: whether they work is known only when they are loaded.
+    """
+    return tuple(name for name in PROJECTS if _is_installed(name) and _best_checkpoint(name) is not None)
+
+
 def load_predictor(tracker: str, weights: Path | None, device: str) -> Any:
     """The video predictor of a project.
 
@@ -70,7 +78,7 @@ def load_predictor(tracker: str, weights: Path | None, device: str) -> Any:
         InputError: the package or the weights are missing, or do not fit.
     """
     project = PROJECTS[tracker]
-    if importlib.util.find_spec(project.package) is None:
+    if not _is_installed(tracker):
         given, needed = f"the package of {project.title} is not installed", f"--tracker {tracker} needs it"
         raise InputError(given, needed, f"{project.install}, or --tracker flow")
     checkpoint = find_checkpoint(tracker) if weights is None else weights
@@ -94,16 +102,26 @@ def find_checkpoint(tracker: str) -> Path:
     Raises:
         InputError: there is none.
     """
-    project, folder = PROJECTS[tracker], os.environ.get("CLEANPLATE_WEIGHTS")
-    for name in project.configs:
-        if folder and (Path(folder) / name).is_file():
-            return Path(folder) / name
-    place = folder or "$CLEANPLATE_WEIGHTS, which is not set"
+    best = _best_checkpoint(tracker)
+    if best is not None:
+        return best
+    project = PROJECTS[tracker]
+    place = os.environ.get("CLEANPLATE_WEIGHTS") or "$CLEANPLATE_WEIGHTS, which is not set"
     raise InputError(
         f"there are no weights of {project.title} in {place}",
         f"one of {', '.join(project.configs)} is needed",
         f"download it from the {project.title} project, or name one by --weights, or use --tracker flow",
     )
+
+
+def _is_installed(tracker: str) -> bool:
+    return importlib.util.find_spec(PROJECTS[tracker].package) is not None
+
+
+def _best_checkpoint(tracker: str) -> Path | None:
+    folder = os.environ.get("CLEANPLATE_WEIGHTS")
+    paths = (Path(folder) / name for name in PROJECTS[tracker].configs) if folder else ()
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _config_of(checkpoint: Path, tracker: str) -> str:

@@ -26,6 +26,7 @@ def track_with_predictor(
     tracker: str,
     weights: Path | None = None,
     device: str = "auto",
+    scratch: Path | None = None,
     on_step: OnStep | None = None,
 ) -> list[Tracked]:
     """As `tracker.track_things`: exact marks are given to it as masks, others as boxes.
@@ -37,7 +38,7 @@ def track_with_predictor(
     marked = [(obj_id, mark) for obj_id, marks in enumerate(things, 1) for mark in marks if mark.area.any()]
     import torch  # with the package, which is there
 
-    with tempfile.TemporaryDirectory(prefix="cleanplate-") as folder, quiet(), torch.inference_mode():
+    with _temporary(scratch) as folder, quiet(), torch.inference_mode():
         size, length = _write_frames(frames, Path(folder), list(chain(*things)), on_step)
         state = predictor.init_state(
             folder, offload_video_to_cpu=True, offload_state_to_cpu=True, async_loading_frames=length > 300
@@ -57,6 +58,11 @@ def track_with_predictor(
         Tracked(one, size, sure, frames_to_review(sure, marks), exact_masks(marks))
         for marks, one, sure in zip(things, probability, np.clip(confidence, 0, 1), strict=True)
     ]
+
+
+def _temporary(scratch: Path | None) -> tempfile.TemporaryDirectory[str]:
+    """A folder for the frames; in `scratch` it is named as what is half-written is, so that it is known as such."""
+    return tempfile.TemporaryDirectory(prefix="cleanplate-" if scratch is None else ".frames.partial-", dir=scratch)
 
 
 def _prompt(predictor: Any, state: Any, obj_id: int, mark: Mark) -> None:

@@ -34,6 +34,7 @@ def track_things(
     seed: int = 0,
     over_cuts: bool = False,
     device: str = "auto",
+    scratch: Path | None = None,
     on_step: OnStep | None = None,
 ) -> list[Tracked]:
     """Track each thing from the frames it is marked on to all others.
@@ -47,6 +48,8 @@ def track_things(
         seed: the same frames, marks and seed give the same masks.
         over_cuts: whether a mark holds in other shots too; sam2 and efficienttam do not ask.
         device: for sam2 and efficienttam.
+        scratch: where sam2 and efficienttam keep the frames while they run, in a folder named `.frames.partial-*`; None
+            for the system's temporary folder.
         on_step: told of every frame.
 
     Raises:
@@ -64,6 +67,8 @@ def track_things(
     if tracker in PROJECTS:
         from cleanplate.track.sam2 import track_with_predictor
 
-        return track_with_predictor(frames, things, tracker=tracker, weights=weights, device=device, on_step=on_step)
+        return track_with_predictor(
+            frames, things, tracker=tracker, weights=weights, device=device, scratch=scratch, on_step=on_step
+        )
     known = ", ".join(get_args(Tracker))
     raise InputError(f"there is no tracker '{tracker}'", f"known are {known}", "choose one of them")
