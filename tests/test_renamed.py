@@ -107,7 +107,7 @@ def test_from_and_to_mean_what_they_meant(
 
 
 def test_all_that_was_of_learn_has_its_old_word() -> None:
-    newer = {"painter", "painter-kind", "painted-frames", "offsets"}
+    newer = {"painter", "painter-kind", "painted-frames", "offsets", "frames-per-key-frame"}
     today = {name.removeprefix("unseen.") for name in options() if name.startswith("unseen.")}
     assert {old.removeprefix("learn.") for old, new in INPAINT.items() if old.replace("learn.", "unseen.") == new} == (
         today - newer

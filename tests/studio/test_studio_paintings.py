@@ -162,6 +162,7 @@ def test_painted_in_the_page(opened: Opened, tracked: str, tmp_path: Path) -> No
     page.wait_for_selector("#clean:not([disabled])")
     page.get_by_role("button", name="Painted by you").click()
     page.locator("#painted-frame input").fill("4")
+    page.keyboard.press("Tab")
     page.click("#take-out")
     page.locator("#taken-out a").wait_for()
     with page.expect_download() as waiting:

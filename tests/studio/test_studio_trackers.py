@@ -181,12 +181,13 @@ def build_sam2_video_predictor(config, checkpoint, device):
 
 
 @pytest.fixture
-def with_sam2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, Path]]:
+def with_sam2(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Server, Path]]:
     """A studio with a stand-in for SAM 2 that is installed, and the file of its weights."""
     pytest.importorskip("gradio", reason="gradio is not installed (pip install 'cleanplate[studio]')")
-    package, folder = tmp_path / "packages" / "sam2", tmp_path / "studio"
+    package, folder = tmp_path / "packages" / "sam2", tmp_path_factory.mktemp("who")  # sockets need a short path
     package.mkdir(parents=True)
-    folder.mkdir()
     (package / "__init__.py").touch()
     (package / "build_sam.py").write_text(STAND_IN)
     weights = folder / "sam2.1_hiera_tiny.pt"  # the server looks for weights there
