@@ -161,8 +161,9 @@ def test_painted_in_the_page(opened: Opened, tracked: str, tmp_path: Path) -> No
     page = opened(tracked)
     page.wait_for_selector("#clean:not([disabled])")
     page.get_by_role("button", name="Painted by you").click()
+    page.wait_for_timeout(1500)  # what was unfolded is still being built, and begins with 0
     page.locator("#painted-frame input").fill("4")
-    page.keyboard.press("Tab")
+    page.locator("#painted-frame input").press("Enter")
     page.click("#take-out")
     page.locator("#taken-out a").wait_for()
     with page.expect_download() as waiting:
