@@ -13,18 +13,15 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from cleanplate.track.fields import blur, bounding_window, size_px, warp
-from cleanplate.track.network import Network
+from cleanplate.track.network import Network, Samples, joined
 
-HIDDEN, LEARNING_RATE, ONLINE_LEARNING_RATE, BATCH, NOISE_STD = 48, 3e-3, 1e-3, 1024, 0.03
+HIDDEN, LEARNING_RATE, ONLINE_LEARNING_RATE = 48, 3e-3, 1e-3
 STEPS, ONLINE_STEPS = 300, 20
 # Deformed masks that a marked and a tracked frame are sampled with, and pixels sampled with each.
 DEFORMATIONS, ONLINE_DEFORMATIONS, PIXELS = 12, 2, 2500
 DEFORMATION_SHARES = (0.03, 0.08, 0.15)  # how far a mask is deformed, as a share of the object's size
 MEMORY_FRAMES = 6  # the latest tracked frames are trained on, beside the marked ones
 MARKED_SAMPLES = 15000  # samples of marked frames that are always among what is trained on
-
-Samples = tuple[Float[np.ndarray, "N F"], Float[np.ndarray, " N"]]
-"""Features and labels (1 is the object) of N pixels."""
 
 
 def appearance_features(picture: UInt8[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W 19"]:
@@ -145,13 +142,13 @@ class Classifier:
     """The network, and what it is trained on: the marked frames always, the tracked ones while they are recent."""
 
     def __init__(self, marked: list[Samples], seed: int):
-        features, labels = (np.concatenate(part) for part in zip(*marked, strict=True))
+        features, labels = joined(marked)
         self._rng = np.random.default_rng(seed)
         shuffled = self._rng.permutation(len(features))
         self._marked = features[shuffled], labels[shuffled]
         self._tracked: list[Samples] = []
         self._network = Network((features.shape[1], HIDDEN, HIDDEN, 1), self._rng)
-        self._train(*self._marked, STEPS, LEARNING_RATE)
+        self._network.train(self._marked, self._rng, steps=STEPS, learning_rate=LEARNING_RATE)
         self._network.forget_gradients()
 
     def copy(self) -> "Classifier":
@@ -164,19 +161,9 @@ class Classifier:
     def update(self, new: Samples) -> None:
         """Go on training, online, with samples of a tracked frame among the others."""
         self._tracked = [*self._tracked, new][-MEMORY_FRAMES:]
-        marked = tuple(part[:MARKED_SAMPLES] for part in self._marked)
-        features, labels = (np.concatenate(part) for part in zip(marked, *self._tracked, strict=True))
-        self._train(features, labels, ONLINE_STEPS, ONLINE_LEARNING_RATE)
-
-    def _train(
-        self, features: Float[np.ndarray, "N F"], labels: Float[np.ndarray, " N"], steps: int, learning_rate: float
-    ) -> None:
-        for _ in range(steps):
-            chosen = self._rng.integers(len(features), size=BATCH)
-            batch = features[chosen]
-            # Noise, so that nothing hangs on exact colours: light changes.
-            noise = self._rng.standard_normal(batch.shape, np.float32) * np.float32(NOISE_STD)
-            self._network.learn(batch + noise, labels[chosen], learning_rate)
+        features, labels = self._marked
+        samples = joined([(features[:MARKED_SAMPLES], labels[:MARKED_SAMPLES]), *self._tracked])
+        self._network.train(samples, self._rng, steps=ONLINE_STEPS, learning_rate=ONLINE_LEARNING_RATE)
 
     def log_odds(
         self, features: Float[np.ndarray, "H W C"], expected: Float[np.ndarray, "H W"], at: Int[np.ndarray, " N"]

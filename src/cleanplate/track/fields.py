@@ -49,6 +49,11 @@ def guided_filter(guide: Float[np.ndarray, "H W"], field: Float[np.ndarray, "H W
     return mean(slope) * guide + mean(field_mean - slope * guide_mean)
 
 
+def probability_of(log_odds: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """The logistic function, within what is sure enough."""
+    return 1 / (1 + np.exp(-np.clip(log_odds, -12, 12)))
+
+
 def size_px(mask: Float[np.ndarray, "H W"]) -> float:
     """The side of a square with the mask's area; 8 at least, so that windows and blurs made of it are not empty."""
     return float(max(8.0, np.sqrt(mask.sum())))

@@ -64,23 +64,23 @@ def _read_small(
     frames: Iterable[UInt8[np.ndarray, "H W 3"]], marks: Sequence[Mark], on_step: OnStep | None
 ) -> tuple[UInt8[np.ndarray, "T h w 3"], tuple[int, int]]:
     """Small copies of the frames, and the (height, width) of the frames; refuse those that the marks are not of."""
-    sizes: list[tuple[int, int]] = []
+    size = (0, 0)
 
     def small() -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        nonlocal size
         for index, frame in enumerate(frames):
             if not index:
-                check_marks(frame.shape[:2], marks)
-            sizes.append(frame.shape[:2])
-            if sizes[0] != sizes[-1]:
-                (height, width), (first_height, first_width) = sizes[-1], sizes[0]
-                found = f"frame {index} is {width}x{height} and frame 0 is {first_width}x{first_height}"
-                raise InputError(found, "all frames must have one size", f"resize them to {first_width}x{first_height}")
-            yield cv2.resize(frame, small_size(sizes[0])[::-1], interpolation=cv2.INTER_AREA)
+                size = frame.shape[:2]
+                check_marks(size, marks)
+            if frame.shape[:2] != size:
+                found = f"frame {index} is {frame.shape[1]}x{frame.shape[0]} and frame 0 is {size[1]}x{size[0]}"
+                raise InputError(found, "all frames must have one size", f"resize them to {size[1]}x{size[0]}")
+            yield cv2.resize(frame, small_size(size)[::-1], interpolation=cv2.INTER_AREA)
             tell(on_step, "read", index + 1, index + 1)
 
-    every = spooled(small())
-    check_length(len(every), marks)
-    return every, sizes[0]
+    pictures = spooled(small())
+    check_length(len(pictures), marks)
+    return pictures, size
 
 
 def _marked_masks(pictures: UInt8[np.ndarray, "T h w 3"], marks: Sequence[Mark]) -> dict[int, Float[np.ndarray, "h w"]]:

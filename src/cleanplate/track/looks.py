@@ -8,20 +8,19 @@ import copy
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from cleanplate.track.fields import blur
-from cleanplate.track.network import Network
+from cleanplate.track.network import Network, Samples, joined
 
-HIDDEN, LEARNING_RATE, ONLINE_LEARNING_RATE, BATCH, NOISE_STD = 32, 3e-3, 1e-3, 1024, 0.03
+HIDDEN, LEARNING_RATE, ONLINE_LEARNING_RATE = 32, 3e-3, 1e-3
 STEPS, ONLINE_STEPS = 300, 10
 MARKED_PIXELS, TRACKED_PIXELS = 6000, 900
 """Of the object, and of what is around it; on a tracked frame only of the latter: what is tracked may be wrong."""
 KEPT_FRAMES = 16  # tracked frames that are learned from, drawn from all so far
 MAX_LOG_ODDS = 3.0
 
-Pixels = tuple[Float[np.ndarray, "N F"], Float[np.ndarray, " N"]]
-"""Features and labels (1 is the object) of N pixels."""
+Mask = Bool[np.ndarray, "H W"]
 
 
 class Looks:
@@ -34,11 +33,11 @@ class Looks:
 
     def __init__(self, marked: Sequence[tuple[Float[np.ndarray, "H W C"], Float[np.ndarray, "H W"]]], seed: int):
         self._rng = np.random.default_rng(seed)
-        self._marked: list[Pixels] = []
+        self._marked: list[Samples] = []
         for features, mask in marked:
             self._marked.append(self._drawn(features, mask > 0.5, MARKED_PIXELS // len(marked), is_object=True))
             self._marked.append(self._drawn(features, _around(mask), MARKED_PIXELS // len(marked), is_object=False))
-        self._tracked: list[Pixels] = []
+        self._tracked: list[Samples] = []
         self._observed_frames = 0
         self._network = Network((self._marked[0][0].shape[1], HIDDEN, HIDDEN, 1), self._rng)
         self._train(STEPS, LEARNING_RATE)
@@ -68,20 +67,18 @@ class Looks:
             return
         self._train(ONLINE_STEPS, ONLINE_LEARNING_RATE)
 
-    def _drawn(self, features: Float[np.ndarray, "H W C"], where: np.ndarray, count: int, *, is_object: bool) -> Pixels:
+    def _drawn(
+        self, features: Float[np.ndarray, "H W C"], where: np.ndarray, count: int, *, is_object: bool
+    ) -> Samples:
         at = np.flatnonzero(where)
         at = self._rng.choice(at, count) if len(at) else at
         return features.reshape(where.size, -1)[at], np.full(len(at), is_object, np.float32)
 
     def _train(self, steps: int, learning_rate: float) -> None:
-        features, labels = (np.concatenate(part) for part in zip(*self._marked, *self._tracked, strict=True))
-        for _ in range(steps):
-            chosen = self._rng.integers(len(features), size=BATCH)
-            batch = features[chosen]
-            noise = self._rng.standard_normal(batch.shape, np.float32) * np.float32(NOISE_STD)
-            self._network.learn(batch + noise, labels[chosen], learning_rate)
+        samples = joined([*self._marked, *self._tracked])
+        self._network.train(samples, self._rng, steps=steps, learning_rate=learning_rate)
 
 
-def _around(mask: Float[np.ndarray, "H W"]) -> np.ndarray:
+def _around(mask: Float[np.ndarray, "H W"]) -> Mask:
     """What is surely not the object."""
     return blur(mask, 2) < 0.05

@@ -3,16 +3,27 @@
 It has a few thousand weights and is trained for some hundred steps: a library that would do it takes longer to load.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Float32
 
+BATCH, NOISE_STD = 1024, 0.03  # samples that are learned from at a time, and what is added to them
 MAX_EXPONENT = 80.0  # exp does not overflow
 PART = 4096  # samples that are asked about at a time
 # Adam's (Kingma & Ba 2015), with its defaults; weights are drawn towards 0 a little.
 BETAS, EPSILON, WEIGHT_DECAY = (0.9, 0.999), 1e-8, 1e-4
+
+
+Samples = tuple[Float[np.ndarray, "N F"], Float[np.ndarray, " N"]]
+"""Features and labels (1 is the object) of N pixels."""
+
+
+def joined(parts: Iterable[Samples]) -> Samples:
+    """All of them."""
+    features, labels = zip(*parts, strict=True)
+    return np.concatenate(features), np.concatenate(labels)
 
 
 class Network:
@@ -56,14 +67,29 @@ class Network:
     ) -> list[Float32[np.ndarray, "..."]]:
         """Of the mean cross-entropy, by each of the parameters."""
         *inputs, odds = self._layers(features)
-        error = (1 / (1 + np.exp(np.minimum(-odds, MAX_EXPONENT))) - labels[:, None].astype(np.float32)) / np.float32(
-            len(labels)
-        )
+        probability = 1 / (1 + np.exp(np.minimum(-odds, MAX_EXPONENT)))
+        error = (probability - labels[:, None].astype(np.float32)) / np.float32(len(labels))
         out: list[np.ndarray] = []
         for layer in reversed(range(len(inputs))):
             out = [inputs[layer].T @ error, error.sum(0), *out]
             error = (error @ self.parameters[2 * layer].T) * (inputs[layer] > 0)
         return out
+
+    def train(self, samples: Samples, rng: np.random.Generator, *, steps: int, learning_rate: float) -> None:
+        """Learn from samples, drawn at random.
+
+        Args:
+            samples: all there are.
+            rng: draws them, and noise, so that nothing hangs on exact features: light changes.
+            steps: how often.
+            learning_rate: how large each step is.
+        """
+        features, labels = samples
+        for _ in range(steps):
+            chosen = rng.integers(len(features), size=BATCH)
+            batch = features[chosen]
+            noise = rng.standard_normal(batch.shape, np.float32) * np.float32(NOISE_STD)
+            self.learn(batch + noise, labels[chosen], learning_rate)
 
     def learn(self, features: Float[np.ndarray, "N F"], labels: Float[np.ndarray, " N"], learning_rate: float) -> None:
         """Take a step of Adam.

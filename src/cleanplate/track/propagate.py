@@ -14,7 +14,16 @@ from cleanplate.imaging.dis import dis
 from cleanplate.track.background import Background, Evidence, camera_flow
 from cleanplate.track.classifier import ONLINE_DEFORMATIONS, Classifier, appearance_features, samples
 from cleanplate.track.components import centroid, count_components, main_components
-from cleanplate.track.fields import blur, bounding_window, every_second, filled_up, guided_filter, size_px, warp
+from cleanplate.track.fields import (
+    blur,
+    bounding_window,
+    every_second,
+    filled_up,
+    guided_filter,
+    probability_of,
+    size_px,
+    warp,
+)
 from cleanplate.track.looks import Looks
 from cleanplate.track.seek import seek
 
@@ -139,8 +148,8 @@ class Propagator:
         by_all = self._classifier.log_odds(features, here, at) + LOOKS_WEIGHT * np.minimum(by_looks, MAX_FOR_BY_LOOKS)
         log_odds, alike = np.full_like(here, NEVER), np.zeros_like(here)
         np.put(log_odds, at, by_all)
-        np.put(alike, at, _probability(by_looks))
-        probability = _probability(filled_up(log_odds, outline) + background_log_odds[window])
+        np.put(alike, at, probability_of(by_looks))
+        probability = probability_of(filled_up(log_odds, outline) + background_log_odds[window])
         mask[window] = np.clip(guided_filter(features[..., 0] / 2 + 0.5, probability), 0, 1)
         worth[window] = here * (UNLIKE_WEIGHT + filled_up(alike, outline))
         return mask * main_components(mask, worth, self._components, COMPONENT_GAP * size)
@@ -171,10 +180,6 @@ class Propagator:
         drawn = samples(features, labels, self._rng, deformations=ONLINE_DEFORMATIONS, confidence=confidence)
         self._classifier.update(drawn)
         self._looks.learn_surroundings(features, mask)
-
-
-def _probability(log_odds: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    return 1 / (1 + np.exp(-np.clip(log_odds, -12, 12)))
 
 
 def step_confidence(mask: Float[np.ndarray, "H W"], warped: Float[np.ndarray, "H W"]) -> float:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from cleanplate.track.fields import blur
+from cleanplate.track.fields import blur, probability_of
 from cleanplate.track.looks import Looks
 
 STRIDE = 2  # pixels: where it is need not be known to the pixel
@@ -31,7 +31,7 @@ def seek(
     """
     few = np.ascontiguousarray(features[::STRIDE, ::STRIDE])
     log_odds = looks.log_odds(few.reshape(-1, few.shape[2])).reshape(few.shape[:2])
-    probability = 1 / (1 + np.exp(-log_odds - motion_log_odds[::STRIDE, ::STRIDE]))
+    probability = probability_of(log_odds + motion_log_odds[::STRIDE, ::STRIDE])
     y, x = np.mgrid[: few.shape[0], : few.shape[1]].astype(np.float32)
     if place is not None:
         (centre_x, centre_y), reach_px = place[0] / STRIDE, place[1] / STRIDE
