@@ -20,8 +20,8 @@ Samples = tuple[Float[np.ndarray, "N F"], Float[np.ndarray, " N"]]
 """Features and labels (1 is the object) of N pixels."""
 
 
-def joined(parts: Iterable[Samples]) -> Samples:
-    """All of them."""
+def joined(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> Samples:
+    """All of several `Samples`, each of which has an N of its own."""
     features, labels = zip(*parts, strict=True)
     return np.concatenate(features), np.concatenate(labels)
 
