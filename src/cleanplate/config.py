@@ -240,7 +240,7 @@ class UnseenConfig:
     """What is left unseen within this distance of seen pixels is filled smoothly."""
     frames_per_key_frame: float = 6.0
     """For so many frames one is made up that has a quarter of the picture to make up, or a few that have less; what is
-    left after that stays smooth. It bounds the time, whatever the shot."""
+    left after that stays smooth. So the work is bounded, whatever the shot."""
     painter: str | None = None
     """Who paints instead: a TorchScript file of yours (big-lama.pt, migan_traced.pt or another that takes and gives the
     same). It paints a few frames, what is painted is carried to the others (unseen/painters.py)."""

@@ -113,7 +113,7 @@ def key_frame(left: Bool[np.ndarray, "T H W"], thin_px: int) -> int | None:
 
 
 def allowed_work(n_frames: int, config: UnseenConfig) -> float:
-    """How much may be made up in a window of so many frames, so that it takes at most a few times what carrying takes.
+    """How much may be made up in a window of so many frames, which carrying takes time for as well.
 
     A key frame that has a quarter of the picture to make up is 1.
     """
