@@ -101,23 +101,6 @@ def test_sought_beyond_cuts_if_asked_also_after_a_shot_without_it() -> None:
     assert min(iou(back.mask(index), masks[index]) for index in range(5)) > 0.7
 
 
-def test_of_two_pieces_the_one_that_looks_like_it_is_kept() -> None:
-    """Its shadow is larger, was taken for a part of it, and stays behind as it jumps."""
-    frames, masks = ball_shot(14, step=0.0)
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
-    for index, frame in enumerate(frames):
-        shadow = (np.abs(x - 66) < 30) & (np.abs(y - 74) < 8)
-        frame[shadow & ~masks[index]] //= 3
-    marked = masks[0] | ((np.abs(x - 66) < 30) & (np.abs(y - 74) < 8))
-    for index in range(7, 14):
-        up = 6 * (index - 6)
-        ball = np.roll(masks[0], -up, axis=0) if up < 30 else np.roll(masks[0], -30, axis=0)
-        frames[index] = np.where(ball[..., None], np.roll(frames[0], -min(up, 30), axis=0), frames[index])
-        masks[index] = ball
-    tracked = track(frames, [Mark(0, marked), Mark(6, masks[6])])
-    assert (tracked.mask(13) & masks[13]).sum() > 0.6 * masks[13].sum()
-
-
 def test_pictures_are_kept_on_disk() -> None:
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 255, (4, 6, 3), np.uint8) for _ in range(5)]

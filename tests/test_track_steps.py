@@ -130,6 +130,38 @@ class Alike(Looks):
         pass
 
 
+class Bright(Alike):
+    """What is bright looks like it, and nothing else."""
+
+    def log_odds(self, features: np.ndarray) -> np.ndarray:
+        return np.where(features[:, 0] > 0, 3, -3).astype(np.float32)
+
+
+def test_of_two_pieces_the_one_that_looks_like_it_is_kept() -> None:
+    picture, large, small = np.full((*SIZE, 3), 128, np.uint8), np.zeros(SIZE, bool), np.zeros(SIZE, bool)
+    large[20:70, 10:60] = True  # its shadow, which was taken for a part of it
+    small[30:60, 95:125] = True
+    picture[large], picture[small] = 30, 220
+    propagator, expected = Propagator(small.astype(np.float32), Untaught(), Bright(), 0), (large | small).astype("f4")
+    found = propagator._classify(appearance_features(picture), expected, np.zeros(SIZE, np.float32))
+    assert iou(found > 0.5, small) > 0.8
+
+
+def test_behind_a_cut_nothing_is_where_it_was() -> None:
+    dark = np.full((*SIZE, 3), 30, np.uint8)
+    mask, observation = ball_shot(1)[1][0].astype(np.float32), observe(dark, dark)
+    found, _ = Propagator(mask, Untaught(), Bright(), 0).step(observation)
+    assert iou(found > 0.5, mask > 0.5) > 0.8
+    propagator = Propagator(mask, Untaught(), Bright(), 0)
+    found, confidence = propagator.step(observation, is_cut=True)
+    assert (found.max(), confidence) == (0, 0)
+    bright = dark.copy()
+    bright[30:70, 80:120] = 220
+    found, confidence = propagator.step(observe(bright, dark))  # and it is sought in the whole picture
+    assert (found[35:65, 85:115] > 0.5).mean() > 0.8
+    assert not found[:, :60].any()
+
+
 def test_a_step_asks_classifier_and_background_and_every_fourth_is_learned_from() -> None:
     frames, masks = ball_shot(1)
     mask, classifier = masks[0].astype(np.float32), Untaught()
@@ -196,6 +228,7 @@ def test_between_two_marks_what_is_sure_and_near_counts_most(monkeypatch: pytest
     frames, masks = ball_shot(5)
     monkeypatch.setattr("cleanplate.track.classifier.STEPS", 1)
     monkeypatch.setattr("cleanplate.track.looks.STEPS", 1)
+    over_cuts: list[bool] = []
     confidence = {"forwards": 0.8, "backwards": 0.8}
 
     class Sure:
@@ -205,6 +238,7 @@ def test_between_two_marks_what_is_sure_and_near_counts_most(monkeypatch: pytest
             self._way = "forwards" if mask[50, 30] else "backwards"
 
         def step(self, observation: object, *, is_cut: bool) -> tuple[np.ndarray, float]:
+            over_cuts.append(is_cut)
             return np.full(SIZE, self._way == "forwards", np.float32), confidence[self._way]
 
     monkeypatch.setattr("cleanplate.track.flow.Propagator", Sure)
@@ -212,10 +246,12 @@ def test_between_two_marks_what_is_sure_and_near_counts_most(monkeypatch: pytest
     passes = list(_passes(marked, range(5)))
 
     def blended() -> tuple[list[int], list[float]]:
-        probability, sure = _propagate(frames, marked, passes, {0}, 0, lambda: None)
+        probability, sure = _propagate(frames, marked, passes, {0, 2}, 0, lambda: None)
         return [int(probability[index, 50, 70]) for index in (1, 2, 3)], [round(float(one), 2) for one in sure]
 
     assert blended() == ([191, 128, 64], [1, 0.8, 0.8, 0.8, 1])
+    # From 0 on to 3, and from 4 back to 1; a shot begins with frame 2.
+    assert over_cuts == [False, True, False, False, False, True]
     confidence["backwards"] = 0.0
     near, sure = blended()
     assert min(near) > 240
