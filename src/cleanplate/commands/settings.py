@@ -1,14 +1,13 @@
 """A file of settings: the options of `cleanplate inpaint` as TOML, in the command's own words."""
 
 import argparse
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cleanplate.commands.renamed import current_name
 from cleanplate.errors import InputError
+from cleanplate.runtime.toml import read_toml, toml_lines
 
 Value = bool | int | float | str | tuple
 """Of an option. `carry.rounds` is the name of one, as on the command line without its dashes."""
@@ -30,16 +29,8 @@ def read_settings(path: Path) -> dict[str, Value]:
     Raises:
         InputError: no such file, or one that is not TOML of options.
     """
-    try:
-        held = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        given = f"the settings file {path} cannot be read ({error.strerror})"
-        raise InputError(given, "a TOML file is needed", "name one that is there and may be read") from None
-    except ValueError as error:  # of TOML, or of UTF-8
-        given = f"the settings file {path} is not TOML ({error})"
-        raise InputError(
-            given, "lines like carry.rounds = 2 are needed", "quote words, and put [ ] around several values"
-        ) from None
+    needed, fix = "lines like carry.rounds = 2 are needed", "quote words, and put [ ] around several values"
+    held = read_toml(path, "settings file", needed, fix)
     found: dict[str, Value] = {}
 
     def collect(table: Mapping[str, Any], before: str) -> None:
@@ -63,6 +54,4 @@ def read_settings(path: Path) -> dict[str, Value]:
 
 def write_settings(path: Path, settings: Mapping[str, Value]) -> None:
     """Write options so that `read_settings` reads them."""
-    # A JSON value is a TOML value: neither null nor tables come up here.
-    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in settings.items()]
-    path.write_text("".join(lines), encoding="utf-8")
+    path.write_text(toml_lines(settings), encoding="utf-8")

@@ -70,12 +70,22 @@ def _say() -> Float32[np.ndarray, " 256"]:
 
 @no_type_check
 @compiled
+def _step(picture, y, x, v, u):
+    """The squared distance of the colours at (x, y) and (u, v), in steps of `_colour_kernel`."""
+    total = np.int32(0)
+    for c in range(3):
+        difference = np.int32(picture[y, x, c]) - np.int32(picture[v, u, c])
+        total += difference * difference
+    return total >> SHIFT
+
+
+@no_type_check
+@compiled
 def _compare(picture, alpha, at, near, like, say, evidence):
     """Write the evidence of the pixels `at` (x, y)."""
     height, width = alpha.shape
     for k in range(at.shape[0]):
         x, y = at[k, 0], at[k, 1]
-        r, g, b = np.int32(picture[y, x, 0]), np.int32(picture[y, x, 1]), np.int32(picture[y, x, 2])
         thing = around = like_thing = like_around = np.float32(0)
         for i in range(-min(REACH, y // SPACING_PX), min(REACH, (height - 1 - y) // SPACING_PX) + 1):
             for j in range(-min(REACH, x // SPACING_PX), min(REACH, (width - 1 - x) // SPACING_PX) + 1):
@@ -84,8 +94,7 @@ def _compare(picture, alpha, at, near, like, say, evidence):
                 if weight == 0:
                     continue
                 weight *= near[i + REACH, j + REACH]
-                dr, dg, db = r - picture[v, u, 0], g - picture[v, u, 1], b - picture[v, u, 2]
-                step = (dr * dr + dg * dg + db * db) >> SHIFT
+                step = _step(picture, y, x, v, u)
                 same = like[step] if step < like.shape[0] else np.float32(0)
                 if weight > 0:
                     thing += weight
@@ -105,12 +114,10 @@ def _update(picture, alpha, at, near, like, evidence, after):
     height, width = alpha.shape
     for k in range(at.shape[0]):
         x, y = at[k, 0], at[k, 1]
-        r, g, b = np.int32(picture[y, x, 0]), np.int32(picture[y, x, 1]), np.int32(picture[y, x, 2])
         total = weights = np.float32(0)
         for v in range(max(0, y - AVERAGED_PX), min(height, y + AVERAGED_PX + 1)):
             for u in range(max(0, x - AVERAGED_PX), min(width, x + AVERAGED_PX + 1)):
-                dr, dg, db = r - picture[v, u, 0], g - picture[v, u, 1], b - picture[v, u, 2]
-                step = (dr * dr + dg * dg + db * db) >> SHIFT
+                step = _step(picture, y, x, v, u)
                 if step < like.shape[0]:
                     weight = like[step] * near[v - y + AVERAGED_PX, u - x + AVERAGED_PX]
                     weights += weight

@@ -11,8 +11,6 @@ It is TOML:
 An image is looked for beside the file, and is white where the area is.
 """
 
-import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from jaxtyping import Bool, UInt8
 
 from cleanplate.errors import InputError
 from cleanplate.runtime.files import whole
+from cleanplate.runtime.toml import read_toml, toml_lines
 from cleanplate.video.areas import Size, box_area, painted_area, polygon_area
 from cleanplate.video.reader import fps_of, frame_times_s, peek
 from cleanplate.video.timecode import Moment, Span, moment
@@ -103,10 +102,7 @@ def write_spans(path: Path, tables: Sequence[Mapping[str, Any]], comment: str) -
         comment: what is said at the top, in lines.
     """
     text = "".join(f"# {line}\n" for line in comment.splitlines())
-    for table in tables:  # a JSON value is a TOML value: neither null nor tables come up here
-        text += "\n[[span]]\n" + "".join(
-            f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in table.items()
-        )
+    text += "".join(f"\n[[span]]\n{toml_lines(table)}" for table in tables)
     with whole(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
@@ -114,13 +110,7 @@ def write_spans(path: Path, tables: Sequence[Mapping[str, Any]], comment: str) -
 def _tables(path: Path) -> list[Mapping[str, Any]]:
     """The [[span]] tables of a file, with no other keys than are known."""
     needed, fix = "[[span]] with a box, a polygon or an image is needed", "see the README, under Logos and captions"
-    try:
-        held = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        given = f"the spans file {path} cannot be read ({error.strerror})"
-        raise InputError(given, "a TOML file is needed", "name one that is there and may be read") from None
-    except ValueError as error:  # of TOML, or of UTF-8
-        raise InputError(f"the spans file {path} is not TOML ({error})", needed, "put times in quotes") from None
+    held = read_toml(path, "spans file", needed, "put times in quotes")
     if others := sorted(held.keys() - {"span"}):
         raise InputError(f"{path} has {', '.join(others)} outside of a span", needed, fix)
     tables = held.get("span", [])
