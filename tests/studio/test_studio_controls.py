@@ -187,6 +187,27 @@ def test_what_is_not_in_a_frame_is_said_and_a_list_leads_to_frames(opened: Opene
     assert not covered(page).any()  # the tint does not come back
 
 
+def test_a_stroke_goes_on_while_the_one_before_is_answered(opened: Opened, shot: Shot) -> None:
+    page = opened()
+    upload(page, shot.path)
+    tool(page, "Paint")
+    drag(page, 0.1, 0.2, 0.1, 0)
+    place = page.locator("#marker canvas.marks").bounding_box()
+    across = [place["x"] + part * place["width"] for part in (0.1, 0.5, 0.9)]
+    row = place["y"] + 0.7 * place["height"]
+    page.mouse.move(across[0], row)
+    page.mouse.down()
+    page.mouse.move(across[1], row)
+    page.get_by_role("button", name="Frame 6, marked").wait_for()  # the answer to the first
+    page.wait_for_timeout(300)  # its picture would be there
+    page.mouse.move(across[2], row)
+    page.mouse.up()
+    page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    marked = covered(page)
+    assert marked[round(0.2 * SIZE[0]), round(0.15 * SIZE[1])]
+    assert marked[round(0.7 * SIZE[0]), round(0.1 * SIZE[1]) + 2 : round(0.9 * SIZE[1]) - 2].all()
+
+
 def test_a_zoomed_picture_is_marked_where_the_cursor_is(opened: Opened, shot: Shot) -> None:
     page = opened()
     upload(page, shot.path)

@@ -125,6 +125,7 @@ def _frame(given: Any) -> int | None:
 def _mark(project: Project, said: Any) -> None:
     """What marker.js says. It may be anything: it comes from outside."""
     said = said if isinstance(said, dict) else {}
+    project.heard = _time(said.get("said", 0))
     frame = _whole(said.get("frame", 0))
     if "thing" in said:
         _change_things(project, said["thing"])
@@ -173,6 +174,10 @@ def _list(given: Any, count: int) -> list[Any]:
     if not isinstance(given, list) or len(given) != count:
         raise InputError("the mark has not arrived whole", f"{count} numbers are needed", "try again")
     return given
+
+
+def _time(given: Any) -> float:
+    return given if isinstance(given, int | float) and math.isfinite(given) else 0
 
 
 def _whole(given: Any) -> int:

@@ -23,6 +23,7 @@ def marker(project: Project) -> dict[str, Any] | None:
     start = min(project.marks.versions, default=info.total // 2)
     shown = {
         "full": list(info.size[::-1]),
+        "heard": project.heard,
         "things": [_thing(project, thing) for thing in project.things.all],
         "chosen": project.things.index,
         "effects": _effects(project),

@@ -55,6 +55,8 @@ class ProjectState:
         self.run: Path | None = None
         """Folder of the result."""
         self.job: Job | None = None
+        self.heard = 0.0
+        """When the page said what was last done to a mark, by its own clock in ms: strokes that are later stay drawn."""
         self.message = ""
         """What went wrong last, or was cancelled."""
         self.touch()

@@ -15,6 +15,8 @@ for (const each of layers) {
 }
 
 let layer = thing; // that is painted
+// A stroke that is being drawn, or that the server has not answered: what it knows of that frame is older than the canvas.
+let held = null; // {frame, said}
 const chosen = () => player.value.things[player.value.chosen];
 
 function thingAt(one, frame) {
@@ -32,6 +34,7 @@ function effectsAt(frame) {
 
 function draw(frame) {
   const { value } = player;
+  if (held?.frame !== frame) held = null;
   clear.disabled = layer.edited()[frame] === undefined;
   absent.disabled = chosen().absent.includes(frame);
   undo.disabled = !(layer === thing ? chosen().undo : value.effects?.undo);
@@ -62,7 +65,7 @@ async function drawFound(frame) {
 
 async function drawLayer(each, frame) {
   const { canvas, pen } = each, addresses = each.overlay(frame).filter(Boolean), wanted = addresses.join(" ");
-  if (wanted === each.drawn) return;
+  if (wanted === each.drawn || (each === layer && held)) return;
   each.drawn = wanted;
   delete canvas.dataset.drawn;
   if (each === layer) corner = last = null;

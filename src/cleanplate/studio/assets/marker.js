@@ -1,6 +1,6 @@
 // The shot, to be marked: box, click, paint, erase. What is marked goes to the server, which answers with what it found.
 //
-// value, beside that of the player: {full: [width, height] of the video,
+// value, beside that of the player: {full: [width, height] of the video, heard: the last `said` that it knows of,
 //         things: [{name, colour, folder, marks: {frame: v}, absent: [frames], mask: {folder, v} or null, undo}], chosen,
 //         jump: [frames], unmarked: [[first, last]],
 //         overlays: {folder, v, each: [{name, first, last, box, accepted}]} or null,
@@ -12,6 +12,7 @@ let corner = null; // of a box that is being drawn
 let last = null; // point of a stroke
 let pointer = null; // of the keyboard
 let zoom = null;
+let said = 0; // when the server was last told something, in ms
 
 function choose(name) {
   tool = name;
@@ -26,6 +27,7 @@ tools.addEventListener("change", (event) => choose(event.target.value));
 
 function chooseLayer(next) {
   layer = next;
+  held = null;
   layerBox.querySelector(`[value=${layer.name}]`).checked = true;
   for (const choice of tools.querySelectorAll("input")) choice.parentElement.hidden = !(choice.value in layer.hints);
   absent.hidden = layer !== thing;
@@ -81,6 +83,7 @@ function finishBox(to) {
 function stroke(to) {
   const width = Number(brush.value) * (canvas.width / canvas.getBoundingClientRect().width);
   const colour = layer === thing ? chosen().colour : EFFECTS_TINT;
+  held = { frame: player.frame, said: Infinity };
   paintStroke(layer.pen, last || to, to, { width, colour, erase: tool === "erase", soft: soft.checked });
   last = to;
 }
@@ -89,11 +92,13 @@ function finishStroke() {
   last = null;
   layer.drawn = "painted"; // whatever the server answers replaces it
   say({ painted: layer.canvas.toDataURL("image/png") });
+  held.said = said;
 }
 
 function say(what) {
   delete layer.canvas.dataset.drawn;
-  trigger("input", { frame: player.frame, layer: layer.name, ...what });
+  said = Math.max(said + 1, Date.now());
+  trigger("input", { frame: player.frame, layer: layer.name, said, ...what });
 }
 
 canvas.addEventListener("pointerdown", (event) => {
@@ -151,7 +156,7 @@ canvas.addEventListener("keydown", (event) => {
     } else if (last) finishStroke();
     else stroke(pointer);
   } else if (event.key === "Escape") {
-    if (last) { layer.drawn = ""; draw(player.frame); }
+    if (last) { layer.drawn = ""; held = null; draw(player.frame); }
     corner = last = null;
     rubber.hidden = cross.hidden = true;
     return;
@@ -214,6 +219,7 @@ function update(value) {
     layerBox.hidden = !value.effects;
     if (!value.effects && layer === effects) chooseLayer(thing);
   }
+  if (value && value.heard >= held?.said) held = null;
   const anew = player.value && value && player.value.v !== value.v;
   player.update(value);
   if (!player.value) return;
