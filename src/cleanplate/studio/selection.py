@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from cleanplate.errors import InputError
 from cleanplate.studio.thumbnails import Size
-from cleanplate.track.outline import grab_cut, moving, outline, own_motion, with_motion
+from cleanplate.track.outline import grab_cut, moving, outline, own_motion, with_context, with_motion
 from cleanplate.track.tracked import small_size as work_size
 from cleanplate.video.areas import box_area
 
@@ -101,35 +101,44 @@ def at_click(
     rows, columns = np.mgrid[: small.shape[0], : small.shape[1]]
     distance = np.hypot(rows - at[0], columns - at[1])
     near, far = (max(2.0, share * min(small.shape[:2])) for share in (NEAR, FAR))
-    # Likeness in colour (CIELAB) to what was clicked on says where to begin.
+    inside, close = distance <= far, distance <= near
+    window = with_context(inside)
+    motion = own_motion(small, [_reduced(other) for other in beside], np.ones_like(inside))
+    moves = None if motion is None else moving(motion[window], inside[window])
+    by_motion = moves is not None and bool(moves[close[window]].mean() > 0.5)
+    channels, initial = small[window], (close | _alike(small, close, inside))[window]
+    if by_motion:
+        channels, initial = with_motion(channels, motion[window]), moves
+    labels = np.where(initial, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    labels[~inside[window]] = cv2.GC_BGD
+    labels[(distance <= max(1.0, near / 3))[window]] = cv2.GC_FGD
+    found = np.zeros_like(inside)
+    found[window] = grab_cut(channels, labels)
+    _, parts = cv2.connectedComponents(found.astype(np.uint8), connectivity=8)
+    return _enlarged(whole_of(parts == parts[at], with_dents=not by_motion), size)
+
+
+def _alike(
+    small: UInt8[np.ndarray, "h w 3"], close: Bool[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"]
+) -> Bool[np.ndarray, "h w"]:
+    """What is like the pixels that are close to a click in colour (CIELAB), but for the less like half around it."""
     lab = cv2.cvtColor(cv2.GaussianBlur(small, (0, 0), 1), cv2.COLOR_RGB2LAB).astype(np.float32)
-    unlike = np.linalg.norm(lab - np.median(lab[distance <= near], axis=0), axis=-1)
-    like = unlike < min(float(np.median(unlike[distance <= far])), LIKE)
-    labels = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
-    labels[distance <= far] = cv2.GC_PR_BGD
-    labels[(distance <= far) & like] = cv2.GC_PR_FGD
-    labels[distance <= near] = cv2.GC_PR_FGD
-    channels, inside = small, distance <= far
-    motion = own_motion(small, [_reduced(other) for other in beside], ~inside)
-    if motion is not None and (moves := moving(motion, inside)) is not None and moves[distance <= near].mean() > 0.5:
-        labels[inside] = np.where(moves[inside], cv2.GC_PR_FGD, cv2.GC_PR_BGD)
-        channels = with_motion(small, motion)
-    labels[distance <= max(1.0, near / 3)] = cv2.GC_FGD
-    _, parts = cv2.connectedComponents(grab_cut(channels, labels).astype(np.uint8), connectivity=8)
-    return _enlarged(whole_of(parts == parts[at]), size)
+    unlike = np.linalg.norm(lab - np.median(lab[close], axis=0), axis=-1)
+    return unlike < min(float(np.median(unlike[inside])), LIKE)
 
 
-def whole_of(found: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Something found by its colour, with its holes; with its dents too where it is compact.
+def whole_of(found: Bool[np.ndarray, "h w"], *, with_dents: bool = True) -> Bool[np.ndarray, "h w"]:
+    """Something found, with its holes; with its dents too where it is compact, unless its motion told it.
 
-    A part that has the colour of what is behind it is missing from what was found. Better too much than too little.
+    A part that has the colour of what is behind it is missing from what was found by its colour alone.
+    Better too much than too little.
     """
     edges, _ = cv2.findContours(found.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not edges:
         return found
     filled = cv2.drawContours(np.zeros(found.shape, np.uint8), edges, -1, 1, cv2.FILLED)
     hull = cv2.fillConvexPoly(np.zeros_like(filled), cv2.convexHull(np.concatenate(edges)), 1)
-    return (hull if filled.sum() >= COMPACT * hull.sum() else filled) > 0
+    return (hull if with_dents and filled.sum() >= COMPACT * hull.sum() else filled) > 0
 
 
 def _reduced(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "a b 3"]:

@@ -43,10 +43,7 @@ def outline(
         area: the region that was drawn.
         neighbours: frames before and after it (`NEIGHBOUR_OFFSETS`), as far as there are any.
     """
-    left, top, width, height = cv2.boundingRect(area.astype(np.uint8))
-    margin = round(CONTEXT_SHARE * max(width, height)) + 1
-    rows = slice(max(0, top - margin), top + height + margin)
-    columns = slice(max(0, left - margin), left + width + margin)
+    rows, columns = with_context(area)
     inside = area[rows, columns]
     if inside.all():  # no background to learn from
         return area
@@ -61,6 +58,14 @@ def outline(
     mask = np.zeros_like(area)
     mask[rows, columns] = found
     return mask if mask.sum() >= MIN_AREA_SHARE * area.sum() else area
+
+
+def with_context(area: Bool[np.ndarray, "H W"]) -> tuple[slice, slice]:
+    """Rows and columns of a region and of what GrabCut is given around it."""
+    left, top, width, height = cv2.boundingRect(area.astype(np.uint8))
+    margin = round(CONTEXT_SHARE * max(width, height)) + 1
+    rows = slice(max(0, top - margin), top + height + margin)
+    return rows, slice(max(0, left - margin), left + width + margin)
 
 
 def _segment(
