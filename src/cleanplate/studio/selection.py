@@ -105,10 +105,10 @@ def at_click(
     window = with_context(inside)
     motion = own_motion(small, [_reduced(other) for other in beside], np.ones_like(inside))
     moves = None if motion is None else moving(motion[window], inside[window])
-    by_motion = moves is not None and bool(moves[close[window]].mean() > 0.5)
     channels, initial = small[window], (close | _alike(small, close, inside))[window]
-    if by_motion:
-        channels, initial = with_motion(channels, motion[window]), moves
+    by_motion = False
+    if motion is not None and moves is not None and moves[close[window]].mean() > 0.5:
+        channels, initial, by_motion = with_motion(channels, motion[window]), moves, True
     labels = np.where(initial, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     labels[~inside[window]] = cv2.GC_BGD
     labels[(distance <= max(1.0, near / 3))[window]] = cv2.GC_FGD

@@ -56,7 +56,7 @@ class ProjectState:
         """Folder of the result."""
         self.job: Job | None = None
         self.heard = 0.0
-        """When the page said what was last done to a mark, by its own clock in ms: strokes that are later stay drawn."""
+        """When the page said what was last done to a mark, by its own clock in ms: later strokes stay drawn."""
         self.message = ""
         """What went wrong last, or was cancelled."""
         self.touch()
