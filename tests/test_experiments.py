@@ -217,8 +217,9 @@ def test_killed_and_run_again(shots: Path, tmp_path: Path, monkeypatch: pytest.M
     assert len(read_results(results)) == 4
 
 
+@pytest.mark.slow
 def test_on_ray(shots: Path, tmp_path: Path) -> None:
-    """A cluster of two workers on this machine makes what is made here."""
+    """A cluster of two workers on this machine makes what is made here; test_batch has what a cluster does always."""
     words = [sys.executable, "-m", "cleanplate", "reproduce", "table2", "--scale", "tiny", "--data", str(shots)]
     words += ["--methods", "telea", "carry", "--metrics", "psnr_db", "--clips", "empty-a+ball-b"]
     words += ["--workers", "2", "--output", str(tmp_path / "ray"), "--on", "ray"]

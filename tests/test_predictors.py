@@ -168,6 +168,17 @@ def test_a_predictor_is_asked_with_masks_and_boxes(
     assert [(step.done, step.total) for step in steps if step.stage == "track"][-1] == (3, 3)
 
 
+def test_a_package_that_fails_is_one_line(
+    asked: tuple, tmp_path: Path, write_pngs: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake, _ = asked
+    fake.add_new_points_or_box = lambda *_, **__: [][1]
+    frames = write_pngs(np.repeat(ball_shot(1)[0], 2, axis=0), "frames")
+    words = f"mask {frames} --box 8 28 44 44 --tracker sam2 -o {tmp_path / 'm.mkv'}"
+    refused(words, "SAM 2 could not follow it (IndexError: list index out of range); a package and", capsys)
+    assert not (tmp_path / "m.mkv").exists()
+
+
 def test_several_things_are_asked_for_at_once(asked: tuple[FakePredictor, list[tuple]], tmp_path: Path) -> None:
     fake, built = asked
     frames, masks = (np.repeat(part, 3, axis=0) for part in ball_shot(1))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pytest
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.processes import attempt
+from cleanplate.studio import queue as queue_module
 from cleanplate.studio.queue import Job, JobQueue, _do
 
 
@@ -183,3 +185,18 @@ def test_an_error_that_cannot_be_sent_is_told_in_words() -> None:
     said = attempt(work, "no")
     assert said.kind == "failed"
     assert repr(said.content) == "RuntimeError('Peculiar: no!')"
+
+
+def test_a_long_path_of_temporary_files_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket's path may have some hundred characters only."""
+    assert queue_module._has_forkserver()
+    (folder := tmp_path / ("long" * 30)).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    assert not queue_module._has_forkserver()
+    queue = JobQueue(TASKS)
+    try:
+        job = submit(queue, "count", 3)
+        assert job.ended.wait(60)
+        assert job.result == 3
+    finally:
+        queue.close()

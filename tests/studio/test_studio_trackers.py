@@ -107,7 +107,7 @@ def test_a_tracker_that_is_not_to_be_had_is_refused(project: Project, monkeypatc
         (
             ValueError("bad\n  /srv/site-packages/sam2/a.py"),
             "SAM 2 could not follow it (ValueError: bad a.py); a package and weights that fit each other, and enough "
-            "memory, are needed; choose cleanplate itself under Who follows it",
+            "memory, are needed; let cleanplate itself follow it (--tracker flow; on the page, under Who follows it)",
         ),
         (
             RuntimeError("size mismatch"),

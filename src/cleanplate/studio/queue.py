@@ -2,6 +2,8 @@
 
 import logging
 import multiprocessing
+import os
+import tempfile
 import threading
 import time
 from collections import deque
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 POLL_S = 0.05  # how often a job is asked whether it is still wanted
 TELL_S = 0.1  # how often a process tells of its progress
 PATIENCE_S = 0.5  # from being asked to end until being made to
+MOST_SOCKET_PATH = 100  # bytes; systems take 103 or more
 LEAST_SHARE, LEAST_S = 0.02, 2.0  # of a job, before its end is estimated
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -79,7 +82,7 @@ class JobQueue:
         self._changed = threading.Condition()
         self._closed = False
         # Forked from a process that has loaded everything and done nothing: quick to start, and safe.
-        self._method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        self._method = "forkserver" if _has_forkserver() else "spawn"
         if self._method == "forkserver":
             multiprocessing.set_forkserver_preload([__name__])
             forkserver.ensure_running()  # it loads while the page is being opened
@@ -159,6 +162,13 @@ class JobQueue:
 
 
 ENDED = "the system ended the run (exit code {}); is there enough memory?"
+
+
+def _has_forkserver() -> bool:
+    """Whether there is such a way to start a process, and its socket's path fits into what systems allow."""
+    path = f"{tempfile.gettempdir()}/pymp-12345678/listener-12345678"  # as multiprocessing names it
+    there = "forkserver" in multiprocessing.get_all_start_methods()
+    return there and len(os.fsencode(path)) <= MOST_SOCKET_PATH
 
 
 def _end(job: Job, state: State) -> None:

@@ -1,8 +1,5 @@
 """In a process of its own: each thing is tracked from its marks, and all their masks become one."""
 
-import contextlib
-import logging
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +9,6 @@ import numpy as np
 from jaxtyping import Bool
 
 from cleanplate.commands.written import write_masks
-from cleanplate.errors import Cancelled, InputError
 from cleanplate.imaging.pixels import narrow
 from cleanplate.progress import OnStep, Step, tell
 from cleanplate.runtime.files import whole
@@ -21,14 +17,10 @@ from cleanplate.studio.overlays import OVERLAYS, FoundOverlay
 from cleanplate.studio.thumbnails import Colour, Size, emptied
 from cleanplate.track.edges import refined
 from cleanplate.track.marks import Mark
-from cleanplate.track.predictors import PROJECTS
 from cleanplate.track.tracker import track
 from cleanplate.video.reader import stream_frames, stream_masks
 
-log = logging.getLogger(__name__)
-
 MASK_FILE = "mask.mkv"
-MOST_SAID = 200  # characters of what a package says when it fails
 
 
 def marks_folder(number: int) -> str:
@@ -122,8 +114,7 @@ def _track_thing(video: Path, folder: Path, total: int, job: TrackJob, on_step: 
         masks = (everywhere if index in job.still else np.zeros_like(everywhere) for index in range(total))
     else:
         pictures = (narrow(frame) for frame in stream_frames(video))
-        with _in_a_line(job.tracker):
-            tracked = track(pictures, marks, tracker=job.tracker, scratch=folder, on_step=on_step)
+        tracked = track(pictures, marks, tracker=job.tracker, scratch=folder, on_step=on_step)
         masks = refined(tracked, (narrow(frame) for frame in stream_frames(video)))
         found = TrackedThing(tracked.frames_to_review, tracked.unmarked_shots)
     tints = emptied(folder / mask_folder(job.number))
@@ -135,25 +126,6 @@ def _track_thing(video: Path, folder: Path, total: int, job: TrackJob, on_step: 
 
     write_masks(folder / thing_file(job.number), passing(), video, total, on_step)
     return found
-
-
-@contextlib.contextmanager
-def _in_a_line(tracker: str) -> Iterator[None]:
-    """Turn whatever the package of another tracker raises into an InputError, in the words of the page."""
-    try:
-        yield
-    except (InputError, Cancelled, MemoryError):
-        raise
-    except Exception as error:
-        if tracker not in PROJECTS:
-            raise
-        log.exception("the tracker %s failed", tracker)
-        said = re.sub(r"\S*/", "", f"{type(error).__name__}: {error}")[:MOST_SAID]  # files without their folders
-        raise InputError(
-            f"{PROJECTS[tracker].title} could not follow it ({said})",
-            "a package and weights that fit each other, and enough memory, are needed",
-            "choose cleanplate itself under Who follows it",
-        ) from error
 
 
 def _united(

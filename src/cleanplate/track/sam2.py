@@ -1,5 +1,8 @@
 """SAM 2 (Ravi et al. 2024) and what has its interface (`predictors`) as trackers; nothing is substituted."""
 
+import contextlib
+import logging
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -10,12 +13,16 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from cleanplate.errors import Cancelled, InputError
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import writing
 from cleanplate.track.marks import Mark
-from cleanplate.track.predictors import load_predictor, quiet
+from cleanplate.track.predictors import PROJECTS, load_predictor, quiet
 from cleanplate.track.tracked import Tracked, check_length, check_marks, exact_masks, frames_to_review, small_size
 
+log = logging.getLogger(__name__)
+
+MOST_SAID = 200  # characters of what a package says when it fails
 JPEG_QUALITY = 98  # the frames are read from a folder of JPEGs
 
 
@@ -32,32 +39,51 @@ def track_with_predictor(
     """As `tracker.track_things`: exact marks are given to it as masks, others as boxes.
 
     Raises:
-        InputError: the package or the weights are missing, or as `tracker.track_things`.
+        InputError: the package or the weights are missing, the package fails, or as `tracker.track_things`.
     """
-    predictor = load_predictor(tracker, weights, device)
+    with _failures_in_a_line(tracker):
+        predictor = load_predictor(tracker, weights, device)
     marked = [(obj_id, mark) for obj_id, marks in enumerate(things, 1) for mark in marks if mark.area.any()]
     import torch  # with the package, which is there
 
     with _temporary(scratch) as folder, quiet(), torch.inference_mode():
         size, length = _write_frames(frames, Path(folder), list(chain(*things)), on_step)
-        state = predictor.init_state(
-            folder, offload_video_to_cpu=True, offload_state_to_cpu=True, async_loading_frames=length > 300
-        )
-        for obj_id, mark in marked:
-            _prompt(predictor, state, obj_id, mark)
         height, width = small_size(size)
         probability = np.zeros((len(things), length, height, width), np.uint8)
         confidence, done = np.zeros((len(things), length)), set[int]()
-        for frame_idx, obj_id, probabilities in _propagate(predictor, state, min(mark.frame for _, mark in marked)):
-            small = cv2.resize(probabilities, (width, height), interpolation=cv2.INTER_AREA)
-            probability[obj_id - 1, frame_idx] = np.round(255 * small)
-            confidence[obj_id - 1, frame_idx] = 1 - np.minimum(small, 1 - small).sum() / max(1.0, small.sum())
-            done.add(frame_idx)
-            tell(on_step, "track", len(done), length)
+        with _failures_in_a_line(tracker):
+            state = predictor.init_state(
+                folder, offload_video_to_cpu=True, offload_state_to_cpu=True, async_loading_frames=length > 300
+            )
+            for obj_id, mark in marked:
+                _prompt(predictor, state, obj_id, mark)
+            for frame_idx, obj_id, probabilities in _propagate(predictor, state, min(mark.frame for _, mark in marked)):
+                small = cv2.resize(probabilities, (width, height), interpolation=cv2.INTER_AREA)
+                probability[obj_id - 1, frame_idx] = np.round(255 * small)
+                confidence[obj_id - 1, frame_idx] = 1 - np.minimum(small, 1 - small).sum() / max(1.0, small.sum())
+                done.add(frame_idx)
+                tell(on_step, "track", len(done), length)
     return [
         Tracked(one, size, sure, frames_to_review(sure, marks), exact_masks(marks))
         for marks, one, sure in zip(things, probability, np.clip(confidence, 0, 1), strict=True)
     ]
+
+
+@contextlib.contextmanager
+def _failures_in_a_line(tracker: str) -> Iterator[None]:
+    """Turn whatever the package of a tracker raises into an InputError."""
+    try:
+        yield
+    except (InputError, Cancelled, MemoryError):
+        raise
+    except Exception as error:
+        log.debug("the tracker %s failed", tracker, exc_info=True)
+        said = re.sub(r"\S*/", "", " ".join(f"{type(error).__name__}: {error}".split()))  # files without their folders
+        raise InputError(
+            f"{PROJECTS[tracker].title} could not follow it ({said[:MOST_SAID]})",
+            "a package and weights that fit each other, and enough memory, are needed",
+            "let cleanplate itself follow it (--tracker flow; on the page, under Who follows it)",
+        ) from error
 
 
 def _temporary(scratch: Path | None) -> tempfile.TemporaryDirectory[str]:
