@@ -12,7 +12,7 @@ from typing import Any
 import jaxtyping
 from beartype import BeartypeConf, beartype
 
-CHECKED_CALLS = 20  # of each function in each test
+CHECKED_CALLS = 10  # of each function in each test
 
 checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 calls: Counter[CodeType] = Counter()
@@ -41,4 +41,4 @@ def _sparing(*, typechecker: Any) -> Any:
     return functools.partial(_at_first, typechecker=typechecker)
 
 
-vars(jaxtyping)["jaxtyped"] = _sparing
+jaxtyping.jaxtyped = _sparing  # type: ignore[assignment]

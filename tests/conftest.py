@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cleanplate import Clip, cli, write_video
 from cleanplate.data.demo import make_demo
+from tests import calls
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -45,6 +46,12 @@ def walking_hole(n_frames: int = 8, size: tuple[int, int] = (64, 96), side: int 
         left = 20 + step * i
         hole[i, 0, top : top + side, left : left + side] = True
     return hole
+
+
+@pytest.fixture(autouse=True)
+def types_are_checked_anew() -> None:
+    """In every test the first calls of each function are."""
+    calls.clear()
 
 
 @pytest.fixture(autouse=True)
