@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from cleanplate.baselines.huang import huang
 from cleanplate.baselines.newson import newson
 
 INPAINT_RADIUS_PX = 3
@@ -45,5 +46,6 @@ BASELINES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "navier-stokes": navier_stokes,
     "temporal-median": temporal_median,
     "newson": newson,
+    "huang": huang,
 }
 """By name: frames (T, 3, H, W) and hole (T, 1, H, W) to frames. What lies in the hole is never looked at."""
