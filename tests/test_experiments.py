@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from cleanplate import METHODS, InputError, cli, write_video
 from cleanplate.baselines import NAMES
-from cleanplate.baselines.fillers import BASELINES
+from cleanplate.baselines.rivals import BASELINES
 from cleanplate.data.compose import each_composed, resized
 from cleanplate.data.pairs import identified, read_pairs
 from cleanplate.experiments import cells, make

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int16, Shaped, UInt8
+from jaxtyping import Bool, Float32, Int16, Shaped
 
-from cleanplate.baselines.volume import Colours
+from cleanplate.baselines.volume import Colours, Hidden, painted_greys
 from cleanplate.carry.fields import Cells, Field
 from cleanplate.carry.motion import CONFIDENCE_SCALE_PX, Motion
 from cleanplate.carry.shapes import square
@@ -22,8 +22,6 @@ MARGIN_PX = 3
 SHARE = 1e-3
 # Of the smoothness in the estimate on what is filled. OpenCV's 20 follows every error of the fill.
 SMOOTHNESS = 100.0
-
-Hidden = Bool[np.ndarray, "T h w"]
 
 
 @dataclass(frozen=True)
@@ -130,12 +128,6 @@ class Flows:
         if not len(self.there.flow):
             return np.zeros((1, *self.there.flow.shape[1:]), np.float32)
         return times * np.concatenate((self.there.flow, -self.back.flow[-1:]))
-
-
-def painted_greys(colours: Colours, hidden: Hidden) -> list[UInt8[np.ndarray, "h w"]]:
-    """The frames in grey, their hole painted over from its surroundings: what flow may be estimated on."""
-    seen = [pull_push(frame, (~hole).astype(np.float32)) for frame, hole in zip(colours, hidden, strict=True)]
-    return [cv2.cvtColor(np.rint(picture).astype(np.uint8), cv2.COLOR_RGB2GRAY) for picture in seen]
 
 
 def read(values: Shaped[np.ndarray, "h w *C"], flow: Float32[np.ndarray, "h w 2"]) -> Shaped[np.ndarray, "h w *C"]:

@@ -18,8 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor
 
-from cleanplate.baselines.flows import painted_greys
-from cleanplate.baselines.volume import ABSENT, HOLE, KNOWN, Volume, pyramid_of, textures_of
+from cleanplate.baselines.volume import ABSENT, HOLE, KNOWN, Volume, painted_greys, pyramid_of, textures_of
 from cleanplate.errors import InputError
 from cleanplate.imaging.dis import dis
 from cleanplate.imaging.pull_push import pull_push

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int16, Int64, Integer, Shaped, UInt8
 
 from cleanplate.carry.shapes import square
+from cleanplate.imaging.pull_push import pull_push
 from cleanplate.runtime.chance import drawn, seeded
 from cleanplate.runtime.compiled import compiled
 
@@ -26,6 +27,7 @@ COARSEST_DEPTH_PX, LEAST_PX = 5.0, 16
 
 Colours = UInt8[np.ndarray, "t h w 3"]
 States = UInt8[np.ndarray, "t h w"]
+Hidden = Bool[np.ndarray, "t h w"]
 Features = Float32[np.ndarray, "t h w 2"]
 Steps = Int16[np.ndarray, "t h w 2 2"]
 
@@ -219,6 +221,12 @@ def pyramid_of(colours: Colours, state: States) -> list[tuple[Colours, States]]:
     while min(pyramid[-1][1].shape[1:]) >= 2 * LEAST_PX and depth_px(pyramid[-1][1]) > COARSEST_DEPTH_PX:
         pyramid.append(halved(*pyramid[-1]))
     return pyramid
+
+
+def painted_greys(colours: Colours, hidden: Hidden) -> list[UInt8[np.ndarray, "h w"]]:
+    """The frames in grey, their hole painted over from its surroundings: what flow may be estimated on."""
+    seen = [pull_push(frame, (~hole).astype(np.float32)) for frame, hole in zip(colours, hidden, strict=True)]
+    return [cv2.cvtColor(np.rint(picture).astype(np.uint8), cv2.COLOR_RGB2GRAY) for picture in seen]
 
 
 def textures_of(colours: Colours, state: States, side: int) -> Features:
