@@ -215,7 +215,9 @@ def halved(colours: Colours, state: States) -> tuple[UInt8[np.ndarray, "t i j 3"
     return out, states
 
 
-def pyramid_of(colours: Colours, state: States) -> list[tuple[Colours, States]]:
+def pyramid_of(
+    colours: Colours, state: States
+) -> list[tuple[UInt8[np.ndarray, "t _ _ 3"], UInt8[np.ndarray, "t _ _"]]]:
     """The clip at its size, and halved as often as it takes for the hole to be no deeper than a patch is wide."""
     pyramid = [(colours, state)]
     while min(pyramid[-1][1].shape[1:]) >= 2 * LEAST_PX and depth_px(pyramid[-1][1]) > COARSEST_DEPTH_PX:
