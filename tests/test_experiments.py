@@ -2,6 +2,7 @@
 
 import ast
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -24,6 +25,7 @@ from filelock import FileLock
 from cleanplate import METHODS, InputError, cli, write_video
 from cleanplate.baselines import NAMES
 from cleanplate.baselines.rivals import BASELINES
+from cleanplate.config import UnseenConfig
 from cleanplate.data.compose import each_composed, resized
 from cleanplate.data.pairs import identified, read_pairs
 from cleanplate.experiments import cells, make
@@ -42,6 +44,7 @@ from cleanplate.paper.schedule import n_steps
 from cleanplate.runtime.processes import Report
 from cleanplate.runtime.work_dir import WorkDir
 from tests.conftest import panning, refused, walking_hole
+from tests.test_painters import Lama, saved
 
 FAST = ("psnr_db", "ssim", "hole_psnr_db", "consistency_psnr_db", "consistency_ssim", "carried_psnr_db")
 
@@ -587,9 +590,49 @@ def test_results_made_elsewhere_are_a_row(shots: Path, tmp_path: Path) -> None:
     assert float(row[header.index("all: PSNR")]) > 45
 
 
+class Red(Lama):
+    """Does the same, and is another file."""
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_network_of_the_users_has_a_row_that_says_whose_it_is(shots: Path, tmp_path: Path) -> None:
+    path = saved(tmp_path, Lama())
+    words = f"reproduce table1 --scale tiny --data {shots} -o {tmp_path / 'out'} --methods yu --metrics psnr_db"
+    words += f" --clips empty-a+ball-b --unseen.painter {path} --unseen.painter-kind lama"
+    assert cli.run(words.split()) == 0
+    (made,) = read_results(tmp_path / "out/results.jsonl")
+    painter = made["settings"]["painter"]
+    assert painter == {"file": "lama.pt", "md5": hashlib.md5(Path(path).read_bytes()).hexdigest(), "kind": "lama"}
+    title = f"Yu et al. [48], with the user's lama.pt (md5 {painter['md5'][:8]})"
+    assert [row[0] for row in _csv(tmp_path / "out/table1.csv")][1:] == [title]
+    with np.load(tmp_path / "out/plates/tiny_empty-a+ball-b_yu_seed0.npz") as plate:
+        hole = resized(next(each_composed(shots)), (48, 96), 8).clip.hole[:, 0].numpy()
+        assert {tuple(colour) for colour in plate["frames"][hole]} == {(204, 0, 0)}
+    # Another network is another result.
+    saved(tmp_path, Red())
+    Path(tmp_path / "red.pt").replace(path)
+    assert cli.run(words.split()) == 0
+    (again,) = read_results(tmp_path / "out/results.jsonl")
+    assert again["settings"]["painter"]["md5"] != painter["md5"]
+
+
+def test_without_a_network_it_is_a_row_without_numbers() -> None:
+    assert not [cell for name in ("table1", "table2") for cell in plan(name, "small", ["a"]) if cell.method == "yu"]
+    cells = plan("table1", "small", ["a"], painter=UnseenConfig(painter="mine.pt"))
+    assert [cell.method for cell in cells if cell.painter.painter] == ["yu"]
+    for name, table in (("table1", table1), ("table2", table2)):
+        rows = dict(table([line("carry", "a", psnr_db=30.0)], methods_of(name)).rows)
+        numbers = rows["Yu et al. [48]: no weights were given"]
+        assert numbers[0].value is None
+        assert rows[TITLES["carry"]][0].value == 30
+        assert TITLES["huang"] in rows
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ("table1 --scale tiny --data {shots} --methods yu", "yu is given no network"),
+        ("table1 --scale tiny --data {shots} --unseen.painter none.pt", "none.pt"),
         ("table1 --scale tiny --data nowhere", "there is no folder nowhere"),
         ("table1 --scale tiny --data .", "there is no file composed.json"),
         ("table1 --scale tiny --data {shots} --metrics psnr", "did you mean 'psnr_db'"),
