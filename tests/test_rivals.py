@@ -37,7 +37,7 @@ def test_every_rival_is_a_method() -> None:
 def test_inpaint_gives_what_the_rival_makes_and_counts_it_as_made_up(name: str) -> None:
     clip = textured()
     plate = inpaint(clip, name)
-    assert torch.equal(plate.frames, BASELINES[name](clip.frames, clip.hole))  # type: ignore[index]
+    assert torch.equal(plate.frames, BASELINES[name](clip.frames, clip.hole))
     assert torch.equal(plate.provenance == 2, clip.hole)
     assert not plate.effects.any()
 

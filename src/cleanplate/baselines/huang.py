@@ -8,12 +8,14 @@ the hole is estimated again on these colours.
 Written from what is known of the method, not from its authors' program. Readings of ours:
 
 - What the flow connects with a known pixel, however far, takes the colour from there at once, along trajectories (as
-  carry does): a mean over neighbours, from frame to frame, is its limit, and blurs at every step.
+  carry does). A mean with the neighbours would bring it there too, from frame to frame, and blurs it at every step.
 - What it connects with no known pixel is a mean with its two neighbours, which are guesses too and count little.
 - Flow is DIS's, in the hole at first a smooth interpolation, and then OpenCV's variational one, from what it is so far.
 - A level is half as large as the next. At the coarsest, what is connected with nothing is filled from around it.
 - The camera is not taken out, a clip is one shot, and exposure is one too.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
@@ -140,26 +142,29 @@ class Level:
         """Fill with the mean of what patches have said and what the flow leads to."""
         connected, weight = self._connected()
         weight = KNOWN_WEIGHT * weight[..., None]
-        made = np.where(self.hidden[..., None], (said + weight * connected) / (1 + weight), self.colours)
-        made = made.astype(np.float32)
-        alone = self.hidden & (weight[..., 0] == 0)
-        last = len(made) - 1
-        there, back = self.flows.there.flow, self.flows.back.flow
-        for number in (*range(last + 1), *reversed(range(last + 1))):  # so that it passes through all frames
-            where = alone[number]
-            if not where.any():
+        mean = ((said + weight * connected) / (1 + weight)).astype(np.float32)
+        made = np.where(self.hidden[..., None], mean, self.colours.astype(np.float32))
+        alone, order = self.hidden & (weight[..., 0] == 0), range(len(made))
+        for number in (*order, *reversed(order)):  # so that it passes through all frames
+            if not alone[number].any():
                 continue
-            total, count = said[number].copy(), np.ones((*where.shape, 1), np.float32)
-            for other, flow, reverse in (
-                (number + 1, there[number : number + 1], back[number : number + 1]),
-                (number - 1, back[max(number - 1, 0) : number], there[max(number - 1, 0) : number]),
-            ):
-                if len(flow):
-                    trust = HIDDEN_WEIGHT * np.exp(-disagreement(flow[0], reverse[0]))[..., None]
-                    total += trust * read(made[other], flow[0])
-                    count += trust
-            made[number][where] = (total / count)[where]
+            total, count = said[number].copy(), np.ones((*alone.shape[1:], 1), np.float32)
+            for other, flow, back in self._neighbours(number):
+                trust = HIDDEN_WEIGHT * np.exp(-disagreement(flow, back))[..., None]
+                total += trust * read(made[other], flow)
+                count += trust
+            made[number][alone[number]] = (total / count)[alone[number]]
         self.colours[self.hidden] = np.rint(made[self.hidden])
+
+    def _neighbours(
+        self, number: int
+    ) -> Iterator[tuple[int, Float32[np.ndarray, "h w 2"], Float32[np.ndarray, "h w 2"]]]:
+        """The frames after and before it, the flow to each, and from each back."""
+        there, back = self.flows.there.flow, self.flows.back.flow
+        if number < len(there):
+            yield number + 1, there[number], back[number]
+        if number > 0:
+            yield number - 1, back[number - 1], there[number - 1]
 
     def _connected(self) -> tuple[Float32[np.ndarray, "t h w 3"], Float32[np.ndarray, "t h w"]]:
         """The colours of known pixels that the flow leads to, 0 to 255, and their weights; 0 where there is none."""

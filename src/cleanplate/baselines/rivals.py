@@ -11,14 +11,14 @@ from cleanplate.baselines.fillers import navier_stokes, telea, temporal_median
 from cleanplate.baselines.huang import huang
 from cleanplate.baselines.newson import newson
 from cleanplate.baselines.yu import yu
-from cleanplate.config import Baseline, Method, UnseenConfig
+from cleanplate.config import Method, UnseenConfig
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import channels_last
 from cleanplate.imaging.tensors import to_tensor
 
 Filler = Callable[[Tensor, Tensor], Tensor]
 
-BASELINES: dict[Baseline, Filler] = {
+BASELINES: dict[str, Filler] = {
     "telea": telea,
     "navier-stokes": navier_stokes,
     "temporal-median": temporal_median,
@@ -29,7 +29,7 @@ BASELINES: dict[Baseline, Filler] = {
 """By name: frames (T, 3, H, W) and hole (T, 1, H, W) to frames. What lies in the hole is never looked at."""
 
 
-def filler(name: Baseline, painter: UnseenConfig, device: str) -> Filler:
+def filler(name: str, painter: UnseenConfig, device: str) -> Filler:
     """The method of that name; `yu` is given its network, and where to run it."""
     return partial(yu, painter=painter, device=device) if name == "yu" else BASELINES[name]
 
