@@ -2,6 +2,7 @@
 
 import ast
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -23,7 +24,8 @@ from filelock import FileLock
 
 from cleanplate import METHODS, InputError, cli, write_video
 from cleanplate.baselines import NAMES
-from cleanplate.baselines.fillers import BASELINES
+from cleanplate.baselines.rivals import BASELINES, filler
+from cleanplate.config import UnseenConfig
 from cleanplate.data.compose import each_composed, resized
 from cleanplate.data.pairs import identified, read_pairs
 from cleanplate.experiments import cells, make
@@ -42,6 +44,7 @@ from cleanplate.paper.schedule import n_steps
 from cleanplate.runtime.processes import Report
 from cleanplate.runtime.work_dir import WorkDir
 from tests.conftest import panning, refused, walking_hole
+from tests.test_painters import Lama, saved
 
 FAST = ("psnr_db", "ssim", "hole_psnr_db", "consistency_psnr_db", "consistency_ssim", "carried_psnr_db")
 
@@ -128,8 +131,10 @@ def test_medium_is_the_papers_methods_on_three_clips_for_ten_thousand_updates() 
 
 def test_cells_of_the_experiments() -> None:
     clips = ["a", "b", "c"]
-    assert [cell.method for cell in plan("table1", "paper", clips)[:6]] == methods_of("table1")
-    assert len(plan("table2", "paper", clips, seeds=(0, 1), external={"huang": "x"})) == 3 * 2 * 8
+    assert [cell.method for cell in plan("table1", "paper", clips)[:7]] == [
+        name for name in methods_of("table1") if name != "yu"
+    ]
+    assert len(plan("table2", "paper", clips, seeds=(0, 1), external={"wang": "x"})) == 3 * 2 * 9
     assert set(plan("fig7", "small", clips)) == set(plan("table2", "small", clips))
     windows = plan("fig10", "paper", clips, lengths=dict.fromkeys(clips, 37))
     assert {cell.window for cell in windows} == {1, 3, 5, 10, 15, 25, 37}
@@ -288,7 +293,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 LEARNS = "carry-learn"
-OURS, FILLERS = {"carry", LEARNS}, set(BASELINES)
+OURS, FILLERS = {"carry", LEARNS}, {"telea", "navier-stokes", "temporal-median"}
 
 
 @pytest.mark.parametrize(
@@ -296,15 +301,19 @@ OURS, FILLERS = {"carry", LEARNS}, set(BASELINES)
     [
         *((path, set()) for path in ("track/tracker.py", "studio/server.py", "video/reader.py", "runtime/threads.py")),
         *((path, set()) for path in ("config.py", "weights.py", "experiments/report.py", "metrics/consistency.py")),
-        ("carry/trajectories.py", OURS),
+        ("carry/trajectories.py", OURS | {"huang"}),
         ("paper/network.py", {*PAPERS, LEARNS}),
         ("unseen/shifts.py", {LEARNS}),
         ("imaging/warp.py", {*PAPERS, *OURS}),
-        ("imaging/homography.py", OURS),
+        ("imaging/homography.py", OURS | {"huang"}),
         ("imaging/visualise.py", set()),
-        *((path, FILLERS) for path in ("baselines/fillers.py", "baselines/volume.py")),
+        ("baselines/fillers.py", FILLERS),
+        ("baselines/volume.py", {"newson", "huang"}),
+        ("baselines/newson.py", {"newson"}),
+        ("baselines/yu.py", {"yu"}),
+        ("unseen/painters.py", {"yu", LEARNS}),
         ("experiments/features.py", {"dip-vid-flow with features"}),
-        *((path, {*PAPERS, *OURS, *FILLERS}) for path in ("experiments/make.py", "data/compose.py")),
+        *((path, {*PAPERS, *OURS, *BASELINES}) for path in ("experiments/make.py", "data/compose.py")),
     ],
 )
 def test_what_is_made_depends_on_the_code_that_its_method_runs_through(
@@ -565,26 +574,66 @@ def test_results_made_elsewhere_are_a_row(shots: Path, tmp_path: Path) -> None:
         spoilt = torch.where(composed.clip.hole, (composed.truth + 10 / 255).clamp(0, 1), 0.0)
         write_video(theirs / name, spoilt)
     options: dict[str, Any] = {"scale": "tiny", "metrics": ["psnr_db", "hole_psnr_db", "ssim"]}
-    written = reproduce("table2", shots, tmp_path, methods=["huang"], external=[f"huang={theirs}"], **options)
-    row = next(row for row in _csv(written[2]) if row[0] == TITLES["huang"])
+    written = reproduce("table2", shots, tmp_path, methods=["wang"], external=[f"wang={theirs}"], **options)
+    row = next(row for row in _csv(written[2]) if row[0] == TITLES["wang"])
     header = _csv(written[2])[0]
     expected = [
         psnr_db(torch.where(c.clip.hole, ((c.truth * 255 + 10).clamp(0, 255).round()) / 255, c.clip.frames), c.truth)
         for c in truths.values()
     ]
     assert float(row[header.index("all: PSNR")]) == pytest.approx(statistics.fmean(expected), abs=0.02)
-    assert float(row[header.index("paper, all: PSNR")]) == 32.3
+    assert float(row[header.index("paper, all: PSNR")]) == 26.0
     # Other files under the same name are measured again.
     for name, composed in truths.items():
         write_video(theirs / name, composed.truth)
-    written = reproduce("table2", shots, tmp_path, methods=["huang"], external=[f"huang={theirs}"], **options)
-    row = next(row for row in _csv(written[2]) if row[0] == TITLES["huang"])
+    written = reproduce("table2", shots, tmp_path, methods=["wang"], external=[f"wang={theirs}"], **options)
+    row = next(row for row in _csv(written[2]) if row[0] == TITLES["wang"])
     assert float(row[header.index("all: PSNR")]) > 45
+
+
+class Red(Lama):
+    """Does the same, and is another file."""
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_network_of_the_users_has_a_row_that_says_whose_it_is(shots: Path, tmp_path: Path) -> None:
+    path = saved(tmp_path, Lama())
+    words = f"reproduce table1 --scale tiny --data {shots} -o {tmp_path / 'out'} --methods yu --metrics psnr_db"
+    words += f" --clips empty-a+ball-b --unseen.painter {path} --unseen.painter-kind lama"
+    assert cli.run(words.split()) == 0
+    (made,) = read_results(tmp_path / "out/results.jsonl")
+    painter = made["settings"]["painter"]
+    assert painter == {"file": "lama.pt", "md5": hashlib.md5(Path(path).read_bytes()).hexdigest(), "kind": "lama"}
+    title = f"Yu et al. [48], with the user's lama.pt (md5 {painter['md5'][:8]})"
+    assert [row[0] for row in _csv(tmp_path / "out/table1.csv")][1:] == [title]
+    with np.load(tmp_path / "out/plates/tiny_empty-a+ball-b_yu_seed0.npz") as plate:
+        hole = resized(next(each_composed(shots)), (48, 96), 8).clip.hole[:, 0].numpy()
+        assert {tuple(colour) for colour in plate["frames"][hole]} == {(204, 0, 0)}
+    # Another network is another result.
+    saved(tmp_path, Red())
+    Path(tmp_path / "red.pt").replace(path)
+    assert cli.run(words.split()) == 0
+    (again,) = read_results(tmp_path / "out/results.jsonl")
+    assert again["settings"]["painter"]["md5"] != painter["md5"]
+
+
+def test_without_a_network_it_is_a_row_without_numbers() -> None:
+    assert not [cell for name in ("table1", "table2") for cell in plan(name, "small", ["a"]) if cell.method == "yu"]
+    cells = plan("table1", "small", ["a"], painter=UnseenConfig(painter="mine.pt"))
+    assert [cell.method for cell in cells if cell.painter.painter] == ["yu"]
+    for name, table in (("table1", table1), ("table2", table2)):
+        rows = dict(table([line("carry", "a", psnr_db=30.0)], methods_of(name)).rows)
+        numbers = rows["Yu et al. [48]: no weights were given"]
+        assert numbers[0].value is None
+        assert rows[TITLES["carry"]][0].value == 30
+        assert TITLES["huang"] in rows
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ("table1 --scale tiny --data {shots} --methods yu", "yu is given no network"),
+        ("table1 --scale tiny --data {shots} --unseen.painter none.pt", "none.pt"),
         ("table1 --scale tiny --data nowhere", "there is no folder nowhere"),
         ("table1 --scale tiny --data .", "there is no file composed.json"),
         ("table1 --scale tiny --data {shots} --metrics psnr", "did you mean 'psnr_db'"),
@@ -592,10 +641,10 @@ def test_results_made_elsewhere_are_a_row(shots: Path, tmp_path: Path) -> None:
         ("table1 --scale tiny --data {shots} --methods telea", "table1 has no method 'telea'"),
         ("table1 --scale tiny --data {shots} --clips none", "no pair is named none"),
         ("table1 --scale tiny --data {shots} --workers 0", "workers 0"),
-        ("table1 --scale tiny --data {shots} --external huang", "NAME=DIR is needed"),
-        ("table1 --scale tiny --data {shots} --external huang=nowhere", "there is no folder nowhere"),
+        ("table1 --scale tiny --data {shots} --external wang", "NAME=DIR is needed"),
+        ("table1 --scale tiny --data {shots} --external wang=nowhere", "there is no folder nowhere"),
         ("table1 --scale tiny --data {shots} --external carry=.", "a name of its own"),
-        ("table2 --scale tiny --data {shots} --external huang=. --methods huang", "has no empty-a+ball-b"),
+        ("table2 --scale tiny --data {shots} --external wang=. --methods wang", "has no empty-a+ball-b"),
         ("table1 --scale tiny --data {shots} --output cut", "line 2 of cut/results.jsonl is broken"),
         ("table1 --scale tiny --data {shots} --output other", "line 2 of other/results.jsonl is broken"),
         ("table1 --scale tiny --data {shots} --output odd", "seed is 'x'"),
@@ -864,12 +913,13 @@ def test_every_baseline_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_baselines_keep_the_known_and_never_see_the_hidden(name: str) -> None:
+def test_baselines_keep_the_known_and_never_see_the_hidden(name: str, tmp_path: Path) -> None:
+    fill = filler(name, UnseenConfig(painter=saved(tmp_path, Lama()), painter_kind="lama"), "cpu")
     frames, hole = panning(6), walking_hole(6)
-    filled = BASELINES[name](frames, hole)
+    filled = fill(frames, hole)
     assert torch.equal(filled[~hole.expand_as(frames)], frames[~hole.expand_as(frames)])
     other = torch.where(hole, torch.rand(frames.shape, generator=torch.Generator().manual_seed(0)), frames)
-    assert torch.equal(BASELINES[name](other, hole), filled)
+    assert torch.equal(fill(other, hole), filled)
     assert bool(filled.isfinite().all())
 
 

@@ -6,7 +6,7 @@ fields. Lengths are in pixels of the frames as they are processed unless a name 
 
 import difflib
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from tyro.conf import arg
 
@@ -21,6 +21,7 @@ Estimator = Literal["dis", "raft_small", "raft_large"]
 Tracker = Literal["flow", "sam2", "efficienttam"]
 RoughMask = Literal["shrunk", "shifted", "limb", "any"]
 WhichEffects = Literal["shadows", "all", "off"]
+Baseline = Literal["telea", "navier-stokes", "temporal-median", "yu", "newson", "huang"]
 
 
 @dataclass(frozen=True)
@@ -296,6 +297,8 @@ class Method:
     """Carry hidden pixels in from the frames that show them."""
     learns: bool = True
     """Make up what is hidden from what is known: a network learns it, or with `carries` it is copied from beside."""
+    baseline: Baseline | None = None
+    """Fill all of it as a rival does instead, to compare with (the wing baselines/)."""
     carry: CarryConfig = field(default_factory=CarryConfig)
     effects: Annotated[EffectsConfig, arg(name="")] = field(default_factory=EffectsConfig)
     """Removed with the thing; needs `carries`."""
@@ -308,7 +311,13 @@ class Method:
     @property
     def has_networks(self) -> bool:
         """Whether a network has a part in it."""
-        return self.learns and (not self.carries or self.unseen.networks > 0 or self.unseen.painter is not None)
+        of_ours = self.learns and (not self.carries or self.unseen.networks > 0 or self.unseen.painter is not None)
+        return of_ours or self.needs_painter
+
+    @property
+    def needs_painter(self) -> bool:
+        """Whether it is nothing without a network of the user's."""
+        return self.baseline == "yu"
 
     @property
     def needs_flow(self) -> bool:
@@ -316,7 +325,9 @@ class Method:
         return bool(self.loss.flow or self.loss.consistency)
 
     def __post_init__(self) -> None:
-        _check("the method", "to do nothing", self.carries or self.learns, "carries, learns or both")
+        ours, rival = self.carries or self.learns, self.baseline is not None
+        _check("the method", "to do nothing", ours or rival, "carries, learns, both, or a baseline")
+        _check("baseline", f"{self.baseline} of a method that carries or learns", not (ours and rival), "either")
         good = self.carries or self.effects.find == "off"
         _check("effects", f"{self.effects.find} of a method that does not carry", good, "carry, carry-learn, or off")
 
@@ -347,13 +358,14 @@ METHODS: dict[str, Method] = {
         effects=NO_EFFECTS,
         loss=LossConfig(image=1, flow=0.1, consistency=1, perceptual=0.01),
     ),
+    **{name: Method(carries=False, learns=False, effects=NO_EFFECTS, baseline=name) for name in get_args(Baseline)},
 }
 """The methods by name.
 
 `carry`: along completed optical flow from the frames that show what is hidden; what none shows is filled smoothly.
 `carry-learn`: what none shows is learned instead. The paper's four (Sec. 4.1): `dip`, a
 network for each frame; `dip-vid`, one for the clip; `dip-vid-3dcn`, with convolutions over time too; `dip-vid-flow`,
-which makes flow as well, and frames that agree with it.
+which makes flow as well, and frames that agree with it. The others are rivals to compare with (the wing baselines/).
 """
 
 DEFAULT_METHOD = "carry-learn"

@@ -22,7 +22,7 @@ from cleanplate.version import __version__
 def fill(frames: Iterable[Frame], method: Method, run: RunOptions, *, total: int = 0) -> Iterator[Frame]:
     """Fill the holes of frames as they come: what other frames show is carried, the rest is learned, or either alone.
 
-    Where everything is learned, as in the paper, all frames are held; otherwise a window of them.
+    Where everything is learned, as in the paper, or filled by a rival, all frames are held; otherwise a window of them.
 
     Args:
         frames: their pictures are changed in place.
@@ -30,6 +30,10 @@ def fill(frames: Iterable[Frame], method: Method, run: RunOptions, *, total: int
         run: how; `begin` of its work folder was called.
         total: how many frames will come, if that is known.
     """
+    if method.baseline is not None:
+        from cleanplate.baselines.rivals import fill_all  # torch, which carrying does without
+
+        return fill_all(frames, method, run.device)
     if not method.carries:
         from cleanplate.paper.methods import learn_all  # torch, which carrying does without
 
@@ -92,15 +96,17 @@ def begin(method: Method, run: RunOptions, digest: Callable[[], str]) -> None:
     """
     check_name(run.device)
     place = run.device
+    if method.baseline is not None:
+        check_torch(f"the method {method.baseline}")
     if method.has_networks:
         check_torch("a method that learns")
         if not method.carries or run.device not in ("auto", "cpu"):  # else torch is loaded once there is work for it
             place = str(find_device(run.device))
     painter = ""
-    if method.has_networks and method.unseen.painter is not None:
+    if method.has_networks and (method.unseen.painter is not None or method.needs_painter):
         from cleanplate.unseen.painters import check_painter  # torch
 
-        painter = check_painter(method.unseen)
+        painter = check_painter(method.unseen, needed_by=method.baseline)
     if run.work_dir.folder is not None:
         run.work_dir.begin(describe(f"{digest()} {painter}".strip(), method, run, place))
 

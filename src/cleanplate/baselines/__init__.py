@@ -1,4 +1,8 @@
-"""Methods to compare with. Add one to fillers.py or a file of its own, to `fillers.BASELINES`, and its name here."""
+"""Methods to compare with. Add one to a file of its own, to `rivals.BASELINES`, and its name to `config.Baseline`."""
 
-NAMES = ("telea", "navier-stokes", "temporal-median", "newson")
+from typing import get_args
+
+from cleanplate.config import Baseline
+
+NAMES: tuple[Baseline, ...] = get_args(Baseline)
 """In the order of the tables' rows; no torch is needed to know them."""

@@ -1,14 +1,10 @@
 """What a user would otherwise do: simple fillers to compare with."""
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-
-from cleanplate.baselines.newson import newson
 
 INPAINT_RADIUS_PX = 3
 
@@ -38,12 +34,3 @@ def _frame_by_frame(frames: Tensor, hole: Tensor, how: int) -> Tensor:
         filled = torch.from_numpy(cv2.inpaint(picture, mask, INPAINT_RADIUS_PX, how)).permute(2, 0, 1) / 255
         out[index] = torch.where(hole[index], filled, frames[index])
     return out
-
-
-BASELINES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "telea": telea,
-    "navier-stokes": navier_stokes,
-    "temporal-median": temporal_median,
-    "newson": newson,
-}
-"""By name: frames (T, 3, H, W) and hole (T, 1, H, W) to frames. What lies in the hole is never looked at."""

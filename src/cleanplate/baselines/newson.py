@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor
 
-from cleanplate.baselines.volume import ABSENT, HOLE, KNOWN, Volume, depth_px, halved, textures_of
+from cleanplate.baselines.volume import ABSENT, HOLE, KNOWN, Volume, painted_greys, pyramid_of, textures_of
 from cleanplate.errors import InputError
 from cleanplate.imaging.dis import dis
 from cleanplate.imaging.pull_push import pull_push
@@ -31,7 +31,6 @@ LEAST_CHANGE, MOST_REPEATS = 0.1, 20
 SWEEPS = 10
 # What the camera does is fitted to every fourth pixel each way; what is out by more than a pixel moves by itself.
 GRID_PX, OUT_PX, LEAST_POINTS = 4, 1.0, 12
-COARSEST_DEPTH_PX, LEAST_PX = 5.0, 16
 
 Map = Float64[np.ndarray, "3 3"]
 
@@ -72,9 +71,7 @@ def completed(colours: UInt8[np.ndarray, "T h w 3"], state: UInt8[np.ndarray, "T
     Raises:
         ValueError: no patch is known whole, at any size.
     """
-    pyramid = [(colours, state)]
-    while min(pyramid[-1][1].shape[1:]) >= 2 * LEAST_PX and depth_px(pyramid[-1][1]) > COARSEST_DEPTH_PX:
-        pyramid.append(halved(*pyramid[-1]))
+    pyramid = pyramid_of(colours, state)
     # As wide as a pixel of the coarsest level is at full size, and read there: textures are never halved.
     textures = textures_of(colours, state, 2 ** (len(pyramid) - 1))
     level: Volume | None = None
@@ -109,8 +106,7 @@ def to_the_middle(pictures: UInt8[np.ndarray, "T H W 3"], hidden: Bool[np.ndarra
 
     It is fitted to optical flow from frame to frame (theirs to gradients: Odobez & Bouthemy 1995).
     """
-    seen = [pull_push(picture, (~hole).astype(np.float32)) for picture, hole in zip(pictures, hidden, strict=True)]
-    grey = [cv2.cvtColor(np.rint(picture).astype(np.uint8), cv2.COLOR_RGB2GRAY) for picture in seen]
+    grey = painted_greys(pictures, hidden)
     steps = [affine_step(*both, *holes) for both, holes in zip(pairwise(grey), pairwise(hidden), strict=True)]
     middle = len(pictures) // 2
     maps = [np.eye(3)]

@@ -1,4 +1,4 @@
-"""A clip as a volume of space and time whose hole is filled with patches of it: what Newson et al. do at every level.
+"""A clip as a volume of space and time whose hole is filled with patches of it: what patch-based rivals do at a level.
 
 The search is PatchMatch (Barnes et al. 2009) in three dimensions. A place is (frame, row, column).
 """
@@ -7,51 +7,64 @@ from typing import no_type_check
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int16, Int64, Integer, UInt8
+from jaxtyping import Bool, Float32, Int16, Int64, Integer, Shaped, UInt8
 
 from cleanplate.carry.shapes import square
+from cleanplate.imaging.pull_push import pull_push
 from cleanplate.runtime.chance import drawn, seeded
 from cleanplate.runtime.compiled import compiled
 
 KNOWN, HOLE, ABSENT = 0, 1, 2
 """States of a voxel: seen; to be filled; in no frame."""
 RADIUS = 2
-"""Of patches, in pixels and in frames: 5 x 5 x 5."""
+"""Of patches, in pixels, and in frames if nothing else is said: 5 x 5 x 5."""
 # Patches count exp(-d / 2s), d their squared distance, and s that of three quarters of those over a pixel.
 QUANTILE = 0.75
 # Before pictures are halved.
 BLUR_SIDE, BLUR_PX = 3, 1.5
 FARTHEST = 1 << 60
+COARSEST_DEPTH_PX, LEAST_PX = 5.0, 16
 
 Colours = UInt8[np.ndarray, "t h w 3"]
 States = UInt8[np.ndarray, "t h w"]
-Textures = Float32[np.ndarray, "t h w 2"]
+Hidden = Bool[np.ndarray, "t h w"]
+Features = Float32[np.ndarray, "t h w 2"]
+Steps = Int16[np.ndarray, "t h w 2 2"]
 
 
 class Volume:
     """A volume at one size, the matches of its patches, and what is filled so far."""
 
     def __init__(
-        self, colours: Colours, state: States, textures: Textures, texture_weight: float, *, seed: int
+        self,
+        colours: Colours,
+        state: States,
+        features: Features,
+        feature_weight: float,
+        *,
+        seed: int,
+        reach_frames: int = RADIUS,
     ) -> None:
         """Nothing is filled, nothing looked for.
 
         Args:
             colours: in the hole they are of no account.
             state: KNOWN, HOLE or ABSENT.
-            textures: see `textures_of`; they are filled as colours are.
-            texture_weight: of their squared differences, beside those of colours.
+            features: what patches are compared by beside colours (`textures_of`, or motion); filled as colours are.
+            feature_weight: of their squared differences, beside those of colours.
             seed: of what is tried by chance.
+            reach_frames: of a patch, before its middle frame and after it.
 
         Raises:
             ValueError: no patch is known whole.
         """
         # A rim that is in no frame: no patch leaves the arrays. A clip shorter than a patch has shorter ones.
-        self.radii = (min(RADIUS, (len(state) - 1) // 2), RADIUS, RADIUS)
-        rim = [(radius, radius) for radius in self.radii]
-        values = np.concatenate((colours, np.rint(textures * texture_weight**0.5)), -1).astype(np.int16)
-        self.values: Int16[np.ndarray, "t h w 5"] = np.pad(values, [*rim, (0, 0)])
-        self.state: States = np.pad(state, rim, constant_values=ABSENT)
+        self.radii = (min(reach_frames, (len(state) - 1) // 2), RADIUS, RADIUS)
+        self.rim = [(radius, radius) for radius in self.radii]
+        self.feature_scale = feature_weight**0.5
+        values = np.concatenate((colours, np.rint(features * self.feature_scale)), -1).astype(np.int16)
+        self.values: Int16[np.ndarray, "t h w 5"] = np.pad(values, [*self.rim, (0, 0)])
+        self.state: States = np.pad(state, self.rim, constant_values=ABSENT)
         self.there = self.state == KNOWN
         """What is known, or filled so far."""
         self.filling = np.zeros(self.state.shape, bool)
@@ -70,11 +83,27 @@ class Volume:
         self.distance = np.zeros(len(self.places), np.int64)
         """Between them: squared differences of all that is there, summed."""
         self.chance = seeded(seed)
+        self.steps: Steps = np.zeros((0, 0, 0, 2, 2), np.int16)
+        """How many rows and columns each voxel moves to the frame before and to the next; nothing moves if empty."""
 
     def colours(self, number: int) -> UInt8[np.ndarray, "h w 3"]:
         """Of a frame, as far as it is filled."""
-        inside = slice(RADIUS, -RADIUS)
-        return self.values[number + self.radii[0], inside, inside, :3].astype(np.uint8)
+        return self._inside(self.values)[number, ..., :3].astype(np.uint8)
+
+    def all_colours(self) -> Colours:
+        """Of all frames, as far as they are filled."""
+        return self._inside(self.values)[..., :3].astype(np.uint8)
+
+    def fill(self, colours: Colours, features: Features, steps: Steps) -> None:
+        """Give the hole these colours and features, and all of it this motion (`steps`)."""
+        values, hole = self._inside(self.values), self._inside(self.state) == HOLE
+        values[hole, :3] = colours[hole]
+        values[hole, 3:] = np.rint(features[hole] * self.feature_scale)
+        self.steps = np.pad(steps, [*self.rim, (0, 0), (0, 0)])
+
+    def take_as_there(self, filled: Bool[np.ndarray, "t i j"]) -> None:
+        """Take a part of the hole as filled: `next_layer` goes on from its border too."""
+        self._inside(self.there)[filled] = True
 
     def next_layer(self) -> bool:
         """Take what touches what is there as what is filled next; false if all is there."""
@@ -108,7 +137,7 @@ class Volume:
         active = self._measure()
         for sweep in range(sweeps):
             _search(
-                self.values, self.there, self.places, active, self.number, self.able, self.radii,
+                self.values, self.there, self.places, active, self.number, self.able, self.steps, self.radii,
                 bool(sweep % 2), self.match, self.distance, self.chance,
             )  # fmt: skip
 
@@ -150,6 +179,11 @@ class Volume:
         rim = np.array(self.radii)
         return np.minimum((places - rim) // (1, 2, 2), np.array(coarser.state.shape) - 2 * rim - 1) + rim
 
+    def _inside(self, values: Shaped[np.ndarray, "t h w *C"]) -> Shaped[np.ndarray, "i j k *C"]:
+        """Without the rim, as a view."""
+        sides = zip(self.radii, self.state.shape, strict=True)
+        return values[tuple(slice(radius, size - radius) for radius, size in sides)]
+
     def _any_near(self, voxels: Bool[np.ndarray, "t h w"]) -> Bool[np.ndarray, "t h w"]:
         return _near(voxels, self.radii)
 
@@ -181,7 +215,23 @@ def halved(colours: Colours, state: States) -> tuple[UInt8[np.ndarray, "t i j 3"
     return out, states
 
 
-def textures_of(colours: Colours, state: States, side: int) -> Textures:
+def pyramid_of(
+    colours: Colours, state: States
+) -> list[tuple[UInt8[np.ndarray, "t _ _ 3"], UInt8[np.ndarray, "t _ _"]]]:
+    """The clip at its size, and halved as often as it takes for the hole to be no deeper than a patch is wide."""
+    pyramid = [(colours, state)]
+    while min(pyramid[-1][1].shape[1:]) >= 2 * LEAST_PX and depth_px(pyramid[-1][1]) > COARSEST_DEPTH_PX:
+        pyramid.append(halved(*pyramid[-1]))
+    return pyramid
+
+
+def painted_greys(colours: Colours, hidden: Hidden) -> list[UInt8[np.ndarray, "h w"]]:
+    """The frames in grey, their hole painted over from its surroundings: what flow may be estimated on."""
+    seen = [pull_push(frame, (~hole).astype(np.float32)) for frame, hole in zip(colours, hidden, strict=True)]
+    return [cv2.cvtColor(np.rint(picture).astype(np.uint8), cv2.COLOR_RGB2GRAY) for picture in seen]
+
+
+def textures_of(colours: Colours, state: States, side: int) -> Features:
     """How steep grey is around each pixel, to the right and downwards: means over a square of that side.
 
     They tell ripples from what they average to, which colours of a coarse level do not.
@@ -244,8 +294,11 @@ def _measure(values, there, places, active, known, radii, match, distance, chanc
 
 @compiled
 @no_type_check
-def _search(values, there, places, active, number, able, radii, backwards, match, distance, chance):
-    """One sweep: what the neighbours have found, shifted; then chance, ever nearer to the best so far."""
+def _search(values, there, places, active, number, able, steps, radii, backwards, match, distance, chance):
+    """One sweep: what the neighbours have found, shifted; then chance, ever nearer to the best so far.
+
+    The neighbour in time is where what is there moves to, and what it has found is followed as it moves.
+    """
     size = able.shape
     farthest = max(size[0], size[1], size[2])
     step = -1 if backwards else 1
@@ -261,14 +314,25 @@ def _search(values, there, places, active, number, able, radii, backwards, match
             if tried < 3:
                 before[:] = place
                 before[tried] -= step
+                in_time = tried == 0 and len(steps) > 0
+                if in_time:
+                    before[1] += steps[place[0], place[1], place[2], int(backwards), 0]
+                    before[2] += steps[place[0], place[1], place[2], int(backwards), 1]
                 tried += 1
                 if not (0 <= before[0] < size[0] and 0 <= before[1] < size[1] and 0 <= before[2] < size[2]):
                     continue
                 near = number[before[0], before[1], before[2]]
                 if near < 0 or not active[near]:
                     continue
-                for axis in range(3):
-                    to[axis] = match[near, axis] + place[axis] - before[axis]
+                if in_time:
+                    to[:] = match[near]
+                    on = steps[to[0], to[1], to[2], 1 - int(backwards)]
+                    to[0] += step
+                    to[1] += on[0]
+                    to[2] += on[1]
+                else:
+                    for axis in range(3):
+                        to[axis] = match[near, axis] + place[axis] - before[axis]
             else:
                 for axis in range(3):
                     to[axis] = best[axis] + drawn(chance) % (2 * reach + 1) - reach

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import progress
+from cleanplate.config import UnseenConfig
 from cleanplate.experiments.plan import Experiment, ScaleName
 
 
@@ -37,6 +38,10 @@ class Reproduce:
     """Only these; if none are named, all whose weights are here."""
     external: Annotated[tuple[str, ...], arg(metavar="NAME=DIR")] = ()
     """Results made elsewhere, DIR/CLIP a folder of images or DIR/CLIP.* a video, as a row of the tables."""
+    painter: Annotated[Path | None, arg(name="unseen.painter", metavar="FILE")] = None
+    """The network of the row yu, a TorchScript file of yours (see inpaint); without it that row has no numbers."""
+    painter_kind: Annotated[Literal["auto", "lama", "migan"], arg(name="unseen.painter-kind")] = "auto"
+    """What it takes and gives; auto knows the files that were published by what is in them."""
     on: Literal["local", "ray"] = "local"
     """Where to run: here, or on a Ray cluster (RAY_ADDRESS; one is started here if there is none)."""
     workers: int = 1
@@ -60,6 +65,10 @@ class Reproduce:
                 clips=self.clips,
                 metrics=self.metrics,
                 external=self.external,
+                painter=UnseenConfig(
+                    painter=None if self.painter is None else str(self.painter.absolute()),
+                    painter_kind=self.painter_kind,
+                ),
                 on=self.on,
                 workers=self.workers,
                 device=self.device,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cleanplate.baselines.fillers import BASELINES
+from cleanplate.baselines.rivals import BASELINES, filler
 from cleanplate.clip import Clip
 from cleanplate.config import Method
 from cleanplate.data.compose import Composed
@@ -36,8 +36,9 @@ def make(cell: Cell, composed: Composed, out: Path, device: str) -> Made:
     if cell.external is not None:
         return Made(read_external(Path(cell.external), cell.clip, composed))
     if cell.method in BASELINES:
+        fill = filler(cell.method, cell.painter, device)
         started = time.perf_counter()
-        frames = BASELINES[cell.method](clip.frames, clip.hole)
+        frames = fill(clip.frames, clip.hole)
         return Made(frames, seconds=time.perf_counter() - started)
     if cell.features:
         return _compare(cell, clip, device)

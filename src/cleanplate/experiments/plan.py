@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from cleanplate.baselines import NAMES as BASELINES
-from cleanplate.config import METHODS, Method
+from cleanplate.config import METHODS, Method, UnseenConfig
 from cleanplate.errors import InputError
 from cleanplate.paper.schedule import n_steps
 
@@ -19,6 +19,9 @@ Experiment = Literal["table1", "table2", "fig5", "fig7", "fig8", "fig9", "fig10"
 
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
 OURS = ("carry", "carry-learn")
+RIVALS = ("yu", "huang")
+"""Of the baselines those that are in Table 1 too."""
+NO_PAINTER = UnseenConfig()
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ class Cell:
     """Compare features of the trained network (Sec. 5.1)."""
     external: str | None = None
     """Folder of results made elsewhere."""
+    painter: UnseenConfig = NO_PAINTER
+    """Names the user's network, for the method that is nothing without one."""
 
     @property
     def budget(self) -> Scale:
@@ -119,8 +124,9 @@ class Cell:
         """
         scale = self.budget
         out: dict[str, Any] = {"size": list(scale.size), "n_frames": n_frames}
-        if self.method in METHODS:
+        if self.method in METHODS and self.method not in BASELINES:
             out["fields"] = fields = asdict(method_at(self.method, scale, n_frames, self.evaluations))
+            fields.pop("baseline")
             if not METHODS[self.method].carries:  # the paper's own methods read nothing of these
                 for beside in ("carry", "effects", "unseen"):
                     fields.pop(beside)
@@ -171,6 +177,7 @@ def plan(
     seeds: Sequence[int] = (0,),
     methods: Sequence[str] = (),
     external: dict[str, str] | None = None,
+    painter: UnseenConfig = NO_PAINTER,
     lengths: dict[str, int] | None = None,
 ) -> list[Cell]:
     """The cells of an experiment.
@@ -183,6 +190,7 @@ def plan(
         seeds: repeat everything with each.
         methods: these only, all if none.
         external: folders of results made elsewhere, by name.
+        painter: names the user's network. Where none is named, what is nothing without one has no cells.
         lengths: of the clips in frames, for Fig. 10. A window longer than its clip is the clip.
 
     Raises:
@@ -197,6 +205,8 @@ def plan(
         given, needed = f"{experiment} has no method '{unknown[0]}'", f"it has {', '.join(rows)}"
         raise InputError(given, needed, "name some of these with --methods, or leave it out for all")
     rows = [name for name in rows if not methods or name in methods]
+    if painter.painter is None:
+        rows = [name for name in rows if name not in METHODS or not METHODS[name].needs_painter]
     if experiment in ("fig5", "fig8", "fig9"):
         clips = clips[:1]
     elif experiment == "fig10" and not named:
@@ -211,17 +221,22 @@ def plan(
                 length = min(scale.n_frames, (lengths or {}).get(clip, scale.n_frames))
                 extra = [{"window": k, "evaluations": 1} for k in sorted({min(k, length) for k in WINDOWS})]
             cells += [
-                Cell(clip, name, seed, scale_name, external=external.get(name), **more)
+                Cell(clip, name, seed, scale_name, external=external.get(name), **_painter_of(name, painter), **more)
                 for more in extra
                 for name in rows
             ]
     return cells
 
 
+def _painter_of(name: str, painter: UnseenConfig) -> dict[str, UnseenConfig]:
+    """The cell's `painter`, where the method is nothing without one."""
+    return {"painter": painter} if name in METHODS and METHODS[name].needs_painter else {}
+
+
 def methods_of(experiment: str, external: dict[str, str] | None = None) -> list[str]:
     """The rows of a table, the curves or pictures of a figure."""
     names = {
-        "table1": [*PAPERS, *OURS],
+        "table1": [*PAPERS, *RIVALS, *OURS],
         "table2": [*BASELINES, "dip-vid-flow", *OURS],
         "fig5": [*PAPERS, *OURS],
         "fig7": [*BASELINES, "dip-vid-flow", *OURS],

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cleanplate.config import METHODS
 from cleanplate.experiments.plan import SCALES
 from cleanplate.experiments.results import Line
 from cleanplate.runtime.files import whole
@@ -28,7 +29,7 @@ TITLES = {
     "yu": "Yu et al. [48]",
     "wang": "Wang et al. [42]",
     "newson": "Newson et al. [33], as read here",
-    "huang": "Huang et al. [16]",
+    "huang": "Huang et al. [16], as read here",
 }
 
 # Of the paper: FID, consistency PSNR and SSIM, PSNR and SSIM on the full frame (Table 1) ...
@@ -114,6 +115,16 @@ class Table:
         return out.getvalue()
 
 
+def title_of(method: str, lines: Sequence[Line]) -> str:
+    """Of a row; where a method is nothing without a network of the user's, with the weights that it was given."""
+    title = TITLES.get(method, method)
+    if method not in METHODS or not METHODS[method].needs_painter:
+        return title
+    painters = [line["settings"]["painter"] for line in lines if line["method"] == method]
+    named = sorted({f"{painter['file']} (md5 {painter['md5'][:8]})" for painter in painters})
+    return f"{title}, with the user's {', '.join(named)}" if named else f"{title}: no weights were given"
+
+
 def write_table(table: Table, folder: Path) -> list[Path]:
     """The three files."""
     written = []
@@ -154,7 +165,7 @@ def table1(lines: Sequence[Line], methods: Sequence[str], missing: Sequence[str]
     for method in methods:
         ours = [mean([line for line in lines if line["method"] == method], name) for name, _ in columns]
         theirs = PAPER_TABLE1.get(method, (None,) * 5)
-        rows.append((TITLES.get(method, method), (*ours, *map(Number, theirs, (1, 1, 3, 1, 3)))))
+        rows.append((title_of(method, lines), (*ours, *map(Number, theirs, (1, 1, 3, 1, 3)))))
     header = ("method", *(title for _, title in columns), *(f"paper: {title}" for title in papers))
     more = [MADE_UP_PIXELS] * ("made_up_psnr_db" in had) + [OWN_TRUTH] * (distance == "fid")
     text = caption("Ablation study (Table 1 of the paper).", lines, [*more, *missing, PAPERS_RUN])
@@ -174,7 +185,8 @@ def table2(lines: Sequence[Line], methods: Sequence[str], missing: Sequence[str]
             mean([line for line in own if line["clip"] in part], name) for part in parts.values() for name, _ in columns
         ]
         theirs = PAPER_TABLE2.get(method, (None,) * 6)
-        rows.append((TITLES.get(method, method), (*ours, *map(Number, theirs, (1, 3) * 3))))
+        title = title_of(method, lines) if method in methods else TITLES[method]
+        rows.append((title, (*ours, *map(Number, theirs, (1, 3) * 3))))
     header = (
         "method",
         *(f"{part}: {title}" for part in parts for _, title in columns),

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from cleanplate.config import METHODS, UnseenConfig
 from cleanplate.data.compose import read_composed, resized
 from cleanplate.data.pairs import choose, is_name, length_of, read_pairs
 from cleanplate.errors import InputError
-from cleanplate.experiments.plan import SCALES, Cell, methods_of, plan
+from cleanplate.experiments.plan import NO_PAINTER, SCALES, Cell, methods_of, plan
 from cleanplate.experiments.report import measured, table1, table2, write_table
 from cleanplate.experiments.results import Line, load_plate, plate_path
 from cleanplate.experiments.run import run
@@ -18,6 +19,7 @@ from cleanplate.imaging.tensors import all_samples
 from cleanplate.metrics import METRICS, find_metrics, missing
 from cleanplate.progress import OnStep
 from cleanplate.runtime.options import RunOptions
+from cleanplate.unseen.painters import check_painter
 
 
 def reproduce(
@@ -31,6 +33,7 @@ def reproduce(
     clips: Sequence[str] = (),
     metrics: Sequence[str] = (),
     external: Sequence[str] = (),
+    painter: UnseenConfig = NO_PAINTER,
     on: str = "local",
     workers: int = 1,
     device: str = "auto",
@@ -48,6 +51,7 @@ def reproduce(
         clips: these pairs only.
         metrics: these only; all that can be had here if none.
         external: NAME=DIR, results made elsewhere, DIR/CLIP a folder of images or a video.
+        painter: its `painter` is the network of `yu`, which is a row without numbers otherwise.
         on: "local" or "ray".
         workers: cells at a time.
         device: for every cell.
@@ -62,11 +66,13 @@ def reproduce(
     seeds = tuple(dict.fromkeys(seeds))
     _check(experiment, seeds, clips, workers)
     folders = read_external_names(external)
+    asked = [name for name in methods if name in METHODS and METHODS[name].needs_painter]
+    check_painter(painter, needed_by=asked[0] if asked else None)
     wanted, absent = choose_metrics(metrics, SHOWN.get(experiment, ()))
     pairs = choose(read_pairs(data), clips)
     lengths = {pair["name"]: length_of(data, pair) for pair in pairs}
-    chosen = {"named": bool(clips), "seeds": seeds, "methods": methods, "external": folders, "lengths": lengths}
-    cells = plan(experiment, scale, list(lengths), **chosen)
+    chosen = {"named": bool(clips), "seeds": seeds, "methods": methods, "external": folders, "painter": painter}
+    cells = plan(experiment, scale, list(lengths), lengths=lengths, **chosen)
     options: dict[str, Any] = {"plates": experiment in ONE_CLIP, "on": on, "workers": workers, "device": device}
     lines = run(cells, data, out, wanted, on_step=on_step, **options)
     rows = [name for name in methods_of(experiment, folders) if not methods or name in methods]
@@ -103,7 +109,7 @@ def _figure(
     from cleanplate.experiments import figures
 
     if experiment == "fig7":
-        made = figures.fig7(lines, rows)
+        made = figures.fig7(lines, [name for name in rows if any(line["method"] == name for line in lines)])
     elif experiment == "fig10":
         made = figures.fig10(lines)
     else:
@@ -159,7 +165,7 @@ def read_external_names(external: Sequence[str]) -> dict[str, str]:
     for text in external:
         name, equals, folder = text.partition("=")
         if not (name and equals and folder):
-            raise InputError(f"--external {text}", "NAME=DIR is needed", "write it so, for example huang=results/huang")
+            raise InputError(f"--external {text}", "NAME=DIR is needed", "write it so, for example wang=results/wang")
         if not is_name(name) or name in taken or name in out:
             raise InputError(f"--external names '{name}'", "a name of its own is needed", "choose another")
         if not Path(folder).is_dir():

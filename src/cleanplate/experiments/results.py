@@ -23,6 +23,7 @@ from cleanplate.imaging.tensors import all_samples, to_tensors
 from cleanplate.metrics import OLD_NAMES
 from cleanplate.runtime.files import existing, whole, writing
 from cleanplate.runtime.records import Line, check_kinds, read_records
+from cleanplate.unseen.painters import check_painter
 from cleanplate.video.codecs import VIDEO_SUFFIXES
 
 RESULTS = "results.jsonl"
@@ -121,6 +122,12 @@ def settings_of(cell: Cell, pair: Pair, n_frames: int) -> dict[str, Any]:
     out = cell.settings(n_frames) | {"pair": pair}
     if cell.external is not None:
         return out | {"external": sha256_of_clip(external_path(Path(cell.external), cell.clip))}
+    if cell.painter.painter is not None:
+        out["painter"] = {
+            "file": Path(cell.painter.painter).name,
+            "md5": check_painter(cell.painter),
+            "kind": cell.painter.painter_kind,
+        }
     return out | {"code": code_digest(cell.method, features=cell.features)}
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cleanplate
-from cleanplate.baselines.fillers import BASELINES
+from cleanplate.baselines.rivals import BASELINES
 from cleanplate.config import METHODS
 from cleanplate.metrics import MODULES, complexity, psnr_db, ssim
 
@@ -60,7 +60,7 @@ def measuring_digest(metric: str, *, package: Path = PACKAGE) -> str:
 def begins_in(method: str) -> tuple[str, ...]:
     """The modules that a method begins in."""
     if method in BASELINES:
-        return ("cleanplate.baselines.fillers",)
+        return (BASELINES[method].__module__,)
     begins = ["cleanplate.imaging.paint"]  # every method is given painted frames
     if METHODS[method].carries:
         begins.append("cleanplate.carry.rounds")

@@ -19,6 +19,8 @@ QUALITIES = {
     "Paper: a network learns all of it, for the time you give it": "dip-vid-flow",
 }
 STANDARD = list(QUALITIES)[1]
+OURS = tuple(name for name, method in METHODS.items() if method.baseline is None)
+"""Rivals to compare with are for the command line."""
 AS_ABOVE = "as chosen above"
 
 
@@ -47,7 +49,7 @@ class CleanStep:
         """All options of the command line."""
         with gr.Row():
             self.method = gr.Dropdown(
-                [AS_ABOVE, *METHODS], value=AS_ABOVE, label="Method", info="The paper's begin with dip.",
+                [AS_ABOVE, *OURS], value=AS_ABOVE, label="Method", info="The paper's begin with dip.",
                 elem_id="method",
             )  # fmt: skip
             self.suffix = gr.Dropdown(

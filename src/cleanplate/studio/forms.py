@@ -31,6 +31,7 @@ FILES = (
 NOT_HERE = frozenset(
     {
         *FILES,
+        "baseline",
         "unseen.painter",
         "unseen.painter-kind",
         "unseen.painted-frames",

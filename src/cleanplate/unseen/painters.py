@@ -66,14 +66,21 @@ PAINTERS = {
 MOST_PX = 640_000
 
 
-def check_painter(config: UnseenConfig) -> str:
+def check_painter(config: UnseenConfig, *, needed_by: str | None = None) -> str:
     """The md5 of the file that is named, empty if none is; it can be loaded, and its kind is known.
+
+    Args:
+        config: names it.
+        needed_by: the method that cannot do without; None if none is needed.
 
     Raises:
         InputError: no file, one that torch cannot load, or of no known kind.
     """
     if config.painter is None:
-        return ""
+        if needed_by is None:
+            return ""
+        needed = f"it needs a TorchScript file that takes and gives what one of {', '.join(PAINTERS)} does"
+        raise InputError(f"{needed_by} is given no network", needed, "name yours with --unseen.painter FILE")
     path = existing(config.painter)
     md5, _ = kind_of(path, config.painter_kind)
     _loaded(path, md5)
