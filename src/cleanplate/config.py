@@ -371,8 +371,10 @@ METHODS: dict[str, Method] = {
     "dip-vid-flow": _DIP_VID_FLOW,
     "dip-vid-flow-fast": replace(
         _DIP_VID_FLOW,
+        network=NetworkConfig(channels=(16, 32, 64), decoder_kernels=(3, 1)),
         canvas=CanvasConfig(cells_px=(1, 4, 16)),
-        schedule=Schedule(steps_per_batch=1),
+        loss=LossConfig(),
+        schedule=Schedule(directions=(1,), steps_per_batch=1, passes=12),
         fit=FitConfig(output="mean", lr_decay_share=0.5),
     ),
 }

@@ -124,9 +124,8 @@ class Cell:
         out: dict[str, Any] = {"size": list(scale.size), "n_frames": n_frames}
         if self.method in METHODS:
             out["fields"] = fields = asdict(method_at(self.method, scale, n_frames, self.evaluations))
-            if not METHODS[self.method].carries:  # the paper's own methods read nothing of these
-                for beside in ("carry", "effects", "unseen"):
-                    fields.pop(beside)
+            for beside in _unread(METHODS[self.method]):
+                fields.pop(beside)
             out["updates"] = self.updates(n_frames)
         return _as_json(out)
 
@@ -162,6 +161,17 @@ def method_at(name: str, scale: Scale, n_frames: int, evaluations: int = 0) -> M
         off = scale.perceptual_frames == 0
         loss = replace(loss, perceptual=0.0) if off else replace(loss, perceptual_frames=scale.perceptual_frames)
     return replace(method, loss=loss, schedule=schedule, fit=fit)
+
+
+def _unread(method: Method) -> list[str]:
+    """The groups of fields that a method reads nothing of."""
+    reads = {
+        "canvas": bool(method.canvas.cells_px),
+        "carry": method.carries or bool(method.canvas.cells_px),  # its motion
+        "effects": method.carries,
+        "unseen": method.carries,
+    }
+    return [group for group, read in reads.items() if not read]
 
 
 def frames_alone(updates: int, n_frames: int) -> int:

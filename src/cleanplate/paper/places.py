@@ -23,6 +23,7 @@ from cleanplate.imaging.pixels import channels_last
 from cleanplate.imaging.tensors import to_tensor
 from cleanplate.imaging.warp import pixel_grid, warp
 from cleanplate.runtime.options import DEFAULT_RUN, RunOptions
+from cleanplate.runtime.threads import in_order
 
 Places = Float[Tensor, "T 2 H W"]
 # So far apart shots lie on the canvas.
@@ -43,8 +44,9 @@ def find_places(frames: Sequence[Frame], config: CarryConfig, run: RunOptions = 
     quiet = replace(DEFAULT_RUN, seed=run.seed, on_step=run.on_step)
     plate = [one.frame for one in carry((frame.copy() for frame in frames), config, quiet, total=len(frames))]
     pictures = torch.stack([to_tensor(frame.picture) for frame in plate])
-    flows = [both_ways(pictures[index : index + 2], config.estimator).cpu() for index in range(len(plate) - 1)]
-    return chained(flows, [_is_cut(pictures[i : i + 2], flow) for i, flow in enumerate(flows)], pictures.shape[2:])
+    pairs = [pictures[index : index + 2] for index in range(len(pictures) - 1)]
+    flows = list(in_order(lambda pair: both_ways(pair, config.estimator), pairs))
+    return chained(flows, [_is_cut(*both) for both in zip(pairs, flows, strict=True)], pictures.shape[2:])
 
 
 def chained(flows: Sequence[Float[Tensor, "2 2 H W"]], cuts: Sequence[bool], size: tuple[int, ...]) -> Places:
