@@ -333,8 +333,13 @@ class Method:
 
     @property
     def needs_flow(self) -> bool:
-        """Whether the network makes flow too."""
+        """Whether a term compares with flow, or along it."""
         return bool(self.loss.flow or self.loss.consistency)
+
+    @property
+    def makes_flow(self) -> bool:
+        """Whether the network makes flow too; where motion is completed for a canvas, Eq. 5 can do with that."""
+        return self.needs_flow and not (self.canvas.cells_px and not self.loss.flow)
 
     def __post_init__(self) -> None:
         _check("the method", "to do nothing", self.carries or self.learns, "carries, learns or both")
