@@ -379,7 +379,7 @@ METHODS: dict[str, Method] = {
         network=NetworkConfig(channels=(16, 32, 64), decoder_kernels=(3, 1)),
         canvas=CanvasConfig(cells_px=(1, 4, 16)),
         loss=LossConfig(),
-        schedule=Schedule(directions=(1,), steps_per_batch=1, passes=12),
+        schedule=Schedule(directions=(1,), steps_per_batch=1, passes=12, batches_per_pass=25),
         fit=FitConfig(output="mean", lr_decay_share=0.5),
     ),
 }
