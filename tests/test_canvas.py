@@ -1,14 +1,13 @@
 import pytest
 import torch
 
-from cleanplate import METHODS, Clip, InputError
-from cleanplate.config import CanvasConfig
+from cleanplate import Clip, InputError
+from cleanplate.config import CanvasConfig, CarryConfig
 from cleanplate.paper.canvas import Canvas
-from cleanplate.paper.places import APART_PX, chained, complete_motion
+from cleanplate.paper.places import APART_PX, chained, find_places
 from cleanplate.plate import frames_of
 from tests.conftest import panning, walking_hole
 
-METHOD = METHODS["dip-vid-flow-fast"]
 SIZE = (32, 48)
 GRID = torch.stack(torch.meshgrid(torch.arange(32.0), torch.arange(48.0), indexing="ij")[::-1])
 
@@ -37,8 +36,8 @@ def test_places_are_found_in_the_hole_too_and_not_by_what_is_in_it() -> None:
     clip = Clip(panning(5, SIZE, step=(2, 1)), walking_hole(5, SIZE, side=8, step=2))
     spoilt = Clip(torch.where(clip.hole, 1.0, clip.frames), clip.hole)
     frames = list(frames_of(clip))
-    places = complete_motion(frames, METHOD).places
-    assert torch.equal(places, complete_motion(list(frames_of(spoilt)), METHOD).places)
+    places = find_places(frames, CarryConfig())
+    assert torch.equal(places, find_places(list(frames_of(spoilt)), CarryConfig()))
     assert all(
         (frame.picture == given.permute(1, 2, 0).numpy()).all()
         for frame, given in zip(frames, clip.frames, strict=True)
@@ -50,8 +49,7 @@ def test_places_are_found_in_the_hole_too_and_not_by_what_is_in_it() -> None:
 
 def test_a_cut_is_seen() -> None:
     shots = torch.cat([panning(3, SIZE, step=(2, 1), seed=seed) for seed in (0, 1)])
-    clip = Clip(shots, walking_hole(6, SIZE, side=8, step=2))
-    places = complete_motion(list(frames_of(clip)), METHOD).places
+    places = find_places(list(frames_of(Clip(shots, walking_hole(6, SIZE, side=8, step=2)))), CarryConfig())
     assert float(places[3:, 0].min()) > float(places[:3, 0].max())
 
 

@@ -8,15 +8,13 @@ import torch
 from torch import Tensor
 
 from cleanplate import METHODS, Cancelled, Clip, InputError, Method, Plate, Step, inpaint
-from cleanplate.config import CanvasConfig, FitConfig, LossConfig, NetworkConfig, Schedule, UnseenConfig
+from cleanplate.config import CanvasConfig, FitConfig, NetworkConfig, Schedule, UnseenConfig
 from cleanplate.imaging.flow import estimate
 from cleanplate.metrics import psnr_db
 from cleanplate.paper.fit import fit
 from cleanplate.paper.model import Model
 from cleanplate.paper.objective import Objective
-from cleanplate.paper.places import complete_motion
 from cleanplate.paper.schedule import Batch
-from cleanplate.plate import frames_of
 from cleanplate.runtime.options import RunOptions
 from cleanplate.runtime.work_dir import WorkDir
 from tests.conftest import panning, walking_hole
@@ -168,25 +166,6 @@ def test_frames_and_flow_that_agree_cost_nothing(direction: int, clip: Clip) -> 
     worse = objective.terms(batch, clip.frames[1:5], head, generator)
     assert worse["consistency"].item() > 1e-4
     assert worse["flow"].item() > 0.05
-
-
-def test_what_is_hidden_is_drawn_to_what_another_frame_shows_of_the_place(clip: Clip) -> None:
-    method = replace(small(FAST), loss=LossConfig(consistency=1.0))
-    assert method.needs_flow
-    assert not method.makes_flow
-    objective = Objective(clip.frames, clip.known, complete_motion(list(frames_of(clip)), method).flows, method)
-    batch = Batch((1, 2, 3, 4), 1, 1)
-    right = objective.terms(batch, clip.frames[1:5], None, torch.Generator())
-    assert set(right) == {"image", "consistency"}
-    made = torch.where(clip.hole, 1.0, clip.frames)[1:5].requires_grad_()
-    wrong = objective.terms(batch, made, None, torch.Generator())
-    assert wrong["consistency"].item() > 10 * right["consistency"].item()
-    wrong["consistency"].backward()
-    assert made.grad is not None
-    away = torch.nn.functional.max_pool2d(clip.hole[1:5].float(), 13, 1, 6) == 0
-    hidden = clip.hole[2:5]  # the first is only compared with
-    assert bool((made.grad[1:] > 0).expand_as(made[1:])[hidden.expand_as(made[1:])].float().mean() > 0.3)
-    assert not bool(made.grad[away.expand_as(made)].any())
 
 
 def test_budgets_end_a_fit(clip: Clip) -> None:

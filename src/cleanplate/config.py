@@ -333,13 +333,8 @@ class Method:
 
     @property
     def needs_flow(self) -> bool:
-        """Whether a term compares with flow, or along it."""
+        """Whether the network makes flow too."""
         return bool(self.loss.flow or self.loss.consistency)
-
-    @property
-    def makes_flow(self) -> bool:
-        """Whether the network makes flow too; where motion is completed for a canvas, Eq. 5 can do with that."""
-        return self.needs_flow and not (self.canvas.cells_px and not self.loss.flow)
 
     def __post_init__(self) -> None:
         _check("the method", "to do nothing", self.carries or self.learns, "carries, learns or both")

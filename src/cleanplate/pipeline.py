@@ -35,9 +35,9 @@ def fill(frames: Iterable[Frame], method: Method, run: RunOptions, *, total: int
 
         if not method.canvas.cells_px:
             return learn_all(painted(frames), method, run)
-        from cleanplate.paper.places import complete_motion
+        from cleanplate.paper.places import find_places
 
-        return learn_all(painted(frames), method, run, complete_motion=complete_motion)
+        return learn_all(painted(frames), method, run, find_places=find_places)
     carried = carry(frames, method.carry, run, effects=method.effects, total=total, to_be_learned=method.learns)
     if not method.learns:
         return (linked.frame for linked in carried)

@@ -8,19 +8,19 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cleanplate.config import Method
+from cleanplate.config import CarryConfig, Method
 from cleanplate.imaging.flow import estimate
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import channels_last
 from cleanplate.imaging.tensors import to_tensor
 from cleanplate.paper.budget import Budget, part_of
 from cleanplate.paper.fit import fit
-from cleanplate.paper.objective import CompletedMotion, Flows
+from cleanplate.paper.objective import Flows
 from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.options import RunOptions
 from cleanplate.weights import find_weights
 
-CompleteMotion = Callable[[Sequence[Frame], Method, RunOptions], CompletedMotion]
+FindPlaces = Callable[[Sequence[Frame], CarryConfig, RunOptions], Float[Tensor, "T 2 H W"]]
 
 
 def learn_all(
@@ -28,7 +28,7 @@ def learn_all(
     method: Method,
     run: RunOptions,
     *,
-    complete_motion: CompleteMotion | None = None,
+    find_places: FindPlaces | None = None,
 ) -> Iterator[Frame]:
     """The paper's methods: a network for the clip, or for each frame, makes the frames.
 
@@ -38,7 +38,7 @@ def learn_all(
         frames: painted over. All of them are held.
         method: all of it is read but `unseen`, and of `carry` all but the estimator only if it has a canvas.
         run: its seed is of the first network, those of other frames count on from it; its budget is of all together.
-        complete_motion: says how what is hidden moves (places.py); None if the method has no canvas.
+        find_places: says where a canvas is read; None if the method has none.
 
     Raises:
         InputError: frames too small, weights missing.
@@ -53,11 +53,10 @@ def learn_all(
     if not bool(hole.any()):
         pass
     elif not method.schedule.each_frame_alone:
-        if complete_motion is None:
-            flows, places = budget.waited(lambda: known_flows(pictures, hole, method)), None
-        else:
-            motion = budget.waited(lambda: complete_motion(held, method, run)).to(place)
-            flows, places = motion.flows, motion.places
+        flows = budget.waited(lambda: known_flows(pictures, hole, method))
+        places = None
+        if find_places is not None:
+            places = budget.waited(lambda: find_places(held, method.carry, run)).to(place)
         done = fit(pictures, ~hole, flows, method, budget.share(run, 1), places=places)
         made = dict(enumerate(done.frames))
     else:

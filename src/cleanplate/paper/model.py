@@ -36,7 +36,7 @@ class Model:
         self.canvas = None if places is None else Canvas(places, method.canvas, self.generator).to(self.device)
         self.network = EncoderDecoder(
             config.kind,
-            2 * len(method.schedule.fields) if method.makes_flow else 0,
+            2 * len(method.schedule.fields) if method.needs_flow else 0,
             config.decoder_kernels,
             channels=config.channels,
             skip_channels=config.skip_channels,

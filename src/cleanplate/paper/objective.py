@@ -5,7 +5,6 @@ that the head predicts values in -1..1; the consistency term multiplies it out a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -19,21 +18,6 @@ from cleanplate.paper.schedule import Batch
 
 Flows = Mapping[tuple[int, int], FlowField]
 """By stride and direction."""
-
-
-@dataclass(frozen=True)
-class CompletedMotion:
-    """How everything moves, what is hidden too (places.py)."""
-
-    places: Float[Tensor, "T 2 H W"]
-    """Of the pixels of every frame in the scene."""
-    flows: Flows
-    """Those that a method's terms need; valid where nothing is occluded, whether it is known or not."""
-
-    def to(self, device: torch.device) -> "CompletedMotion":
-        """The same on a device."""
-        flows = {field: FlowField(one.flow.to(device), one.valid.to(device)) for field, one in self.flows.items()}
-        return CompletedMotion(self.places.to(device), flows)
 
 
 class Objective:
@@ -76,7 +60,7 @@ class Objective:
         config, out = self.config, {}
         if config.image:
             out["image"] = image_loss(frames, self.frames[index], self.known[index])
-        if (config.flow or config.consistency) and self.flows and len(index) > 1:
+        if (config.flow or config.consistency) and flow is not None and len(index) > 1:
             out |= self._flow_terms(batch, frames, flow)
         if self.features is not None:
             count = min(config.perceptual_frames or len(index), len(index))
@@ -86,7 +70,7 @@ class Objective:
             out["perceptual"] = torch.stack(each).mean()
         return out
 
-    def _flow_terms(self, batch: Batch, frames: Tensor, flow: Tensor | None) -> dict[str, Scalar]:
+    def _flow_terms(self, batch: Batch, frames: Tensor, flow: Tensor) -> dict[str, Scalar]:
         """Eq. 4 and 5 for the pairs of neighbours in a batch, in the batch's direction only (App. C.4)."""
         field, scale_px = self.flows[batch.stride, batch.direction], self.scale_px[batch.stride]
         earlier, later = slice(None, -1), slice(1, None)
@@ -94,15 +78,12 @@ class Objective:
         frame_i, frame_j = list(batch.frames[i]), list(batch.frames[j])
         first, _ = frame_pairs(len(self.frames), batch.stride, batch.direction)[0]
         pairs = [index - first for index in frame_i]
-        out = {}
-        seen = both_known(self.known[frame_i], self.known[frame_j], field.flow[pairs])
-        if flow is None:  # the motion is not the network's: it was completed, and holds where it is valid
-            where = ~seen & field.valid[pairs]
-            return {"consistency": consistency_loss(frames[i], frames[j], field.flow[pairs], where)}
         predicted = self.head(flow, batch.stride, batch.direction)[i]
+        out = {}
         if self.config.flow:
             out["flow"] = flow_loss(predicted, field.flow[pairs] / scale_px, field.valid[pairs])
         if self.config.consistency:
+            seen = both_known(self.known[frame_i], self.known[frame_j], field.flow[pairs])
             out["consistency"] = consistency_loss(frames[i], frames[j], predicted * scale_px, ~seen)
         return out
 

@@ -16,44 +16,37 @@ from torch import Tensor
 
 from cleanplate.carry.cuts import differ
 from cleanplate.carry.rounds import carry
-from cleanplate.config import Method
-from cleanplate.imaging.flow import both_ways, estimate
+from cleanplate.config import CarryConfig
+from cleanplate.imaging.flow import both_ways
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import channels_last
 from cleanplate.imaging.tensors import to_tensor
 from cleanplate.imaging.warp import pixel_grid, warp
-from cleanplate.paper.objective import CompletedMotion
 from cleanplate.runtime.options import DEFAULT_RUN, RunOptions
 from cleanplate.runtime.threads import in_order
 
 Places = Float[Tensor, "T 2 H W"]
-
-
 # So far apart shots lie on the canvas.
 APART_PX = 64.0
 
 
-def complete_motion(frames: Sequence[Frame], method: Method, run: RunOptions = DEFAULT_RUN) -> CompletedMotion:
-    """The place of every pixel of every frame, hidden ones too, and the flow between frames.
+def find_places(frames: Sequence[Frame], config: CarryConfig, run: RunOptions = DEFAULT_RUN) -> Places:
+    """The place of every pixel of every frame, hidden ones too.
 
     Args:
         frames: what is under their holes is never read; they are left as they are.
-        method: how motion is completed (`carry`), and what flow is needed.
+        config: how motion is completed.
         run: told of what is carried; nothing is kept in its work folder.
 
     Raises:
         InputError: frames too small for flow, weights of its estimator missing.
     """
     quiet = replace(DEFAULT_RUN, seed=run.seed, on_step=run.on_step)
-    copies, estimator = (frame.copy() for frame in frames), method.carry.estimator
-    plate = [one.frame for one in carry(copies, method.carry, quiet, total=len(frames))]
+    plate = [one.frame for one in carry((frame.copy() for frame in frames), config, quiet, total=len(frames))]
     pictures = torch.stack([to_tensor(frame.picture) for frame in plate])
     pairs = [pictures[index : index + 2] for index in range(len(pictures) - 1)]
-    flows = list(in_order(lambda pair: both_ways(pair, estimator), pairs))
-    places = chained(flows, [_is_cut(*both) for both in zip(pairs, flows, strict=True)], pictures.shape[2:])
-    hidden = torch.zeros_like(pictures[:, :1], dtype=torch.bool)
-    fields = method.schedule.fields if method.needs_flow else ()
-    return CompletedMotion(places, {field: estimate(pictures, hidden, *field, estimator) for field in fields})
+    flows = list(in_order(lambda pair: both_ways(pair, config.estimator), pairs))
+    return chained(flows, [_is_cut(*both) for both in zip(pairs, flows, strict=True)], pictures.shape[2:])
 
 
 def chained(flows: Sequence[Float[Tensor, "2 2 H W"]], cuts: Sequence[bool], size: tuple[int, ...]) -> Places:
