@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from cleanplate import Clip, InputError
+from cleanplate import METHODS, Clip, InputError
 from cleanplate.config import CanvasConfig, CarryConfig
 from cleanplate.paper.canvas import Canvas
 from cleanplate.paper.places import APART_PX, chained, find_places
@@ -82,6 +84,9 @@ def test_a_canvas_has_no_more_cells_than_the_clip_has_pixels() -> None:
 
 
 def test_what_makes_no_canvas() -> None:
+    for name in ("carry-learn", "dip"):
+        with pytest.raises(InputError, match=r"canvas\.cells_px is \(1,\); one network for the whole clip"):
+            replace(METHODS[name], canvas=CanvasConfig((1,)))
     for wrong in ({"cells_px": (0,)}, {"channels": 0}, {"noise_level": 0.0}):
         with pytest.raises(InputError, match=f"canvas.{next(iter(wrong))} is"):
             CanvasConfig(**wrong)  # type: ignore[reportArgumentType]

@@ -340,6 +340,8 @@ class Method:
         _check("the method", "to do nothing", self.carries or self.learns, "carries, learns or both")
         good = self.carries or self.effects.find == "off"
         _check("effects", f"{self.effects.find} of a method that does not carry", good, "carry, carry-learn, or off")
+        cells, alone = self.canvas.cells_px, self.schedule.each_frame_alone
+        _check("canvas.cells_px", cells, not (cells and (self.carries or alone)), "one network for the whole clip")
 
 
 _FRAMES = Schedule(strides=(1,), directions=(1,))
