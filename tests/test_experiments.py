@@ -68,6 +68,10 @@ def on_one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+LEARNS = "carry-learn"
+MOVES = "dip-vid-flow-fast"  # its input moves with the picture
+
+
 # What to run
 
 
@@ -131,10 +135,10 @@ def test_medium_is_the_papers_methods_on_three_clips_for_ten_thousand_updates() 
 
 def test_cells_of_the_experiments() -> None:
     clips = ["a", "b", "c"]
-    assert [cell.method for cell in plan("table1", "paper", clips)[:7]] == [
+    assert [cell.method for cell in plan("table1", "paper", clips)[:8]] == [
         name for name in methods_of("table1") if name != "yu"
     ]
-    assert len(plan("table2", "paper", clips, seeds=(0, 1), external={"wang": "x"})) == 3 * 2 * 9
+    assert len(plan("table2", "paper", clips, seeds=(0, 1), external={"wang": "x"})) == 3 * 2 * 10
     assert set(plan("fig7", "small", clips)) == set(plan("table2", "small", clips))
     windows = plan("fig10", "paper", clips, lengths=dict.fromkeys(clips, 37))
     assert {cell.window for cell in windows} == {1, 3, 5, 10, 15, 25, 37}
@@ -149,6 +153,20 @@ def test_cells_of_the_experiments() -> None:
 def test_settings_of_the_papers_methods_are_those_they_read(name: str) -> None:
     fields = Cell("a", name, 0, "paper").settings(30)["fields"]
     assert set(fields) == {"carries", "learns", "network", "loss", "schedule", "fit"}
+
+
+def test_a_canvas_is_among_the_settings_of_the_method_that_has_one() -> None:
+    fast, carry = (set(Cell("a", name, 0, "paper").settings(30)["fields"]) for name in (MOVES, "carry"))
+    assert fast - {"carries", "learns", "network", "loss", "schedule", "fit"} == {"canvas", "carry"}
+    assert "canvas" not in carry
+
+
+def test_the_fast_method_has_a_tenth_of_the_updates_and_its_own_batches() -> None:
+    cell = Cell("blackswan+breakdance", MOVES, 0, "medium")
+    assert cell.updates(30) == 1000
+    method = method_at(MOVES, cell.budget, 30)
+    assert method.schedule.steps_per_batch == METHODS[MOVES].schedule.steps_per_batch
+    assert n_steps(30, method.schedule) >= 1000
 
 
 # Running
@@ -292,8 +310,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-LEARNS = "carry-learn"
-OURS, FILLERS = {"carry", LEARNS}, {"telea", "navier-stokes", "temporal-median"}
+OURS, FILLERS = {"carry", LEARNS, MOVES}, {"telea", "navier-stokes", "temporal-median"}
 
 
 @pytest.mark.parametrize(
@@ -302,7 +319,8 @@ OURS, FILLERS = {"carry", LEARNS}, {"telea", "navier-stokes", "temporal-median"}
         *((path, set()) for path in ("track/tracker.py", "studio/server.py", "video/reader.py", "runtime/threads.py")),
         *((path, set()) for path in ("config.py", "weights.py", "experiments/report.py", "metrics/consistency.py")),
         ("carry/trajectories.py", OURS | {"huang"}),
-        ("paper/network.py", {*PAPERS, LEARNS}),
+        ("paper/network.py", {*PAPERS, LEARNS, MOVES}),
+        ("paper/places.py", {MOVES}),
         ("unseen/shifts.py", {LEARNS}),
         ("imaging/warp.py", {*PAPERS, *OURS}),
         ("imaging/homography.py", OURS | {"huang"}),

@@ -37,7 +37,11 @@ def fill(frames: Iterable[Frame], method: Method, run: RunOptions, *, total: int
     if not method.carries:
         from cleanplate.paper.methods import learn_all  # torch, which carrying does without
 
-        return learn_all(painted(frames), method, run)
+        if not method.canvas.cells_px:
+            return learn_all(painted(frames), method, run)
+        from cleanplate.paper.places import find_places
+
+        return learn_all(painted(frames), method, run, find_places=find_places)
     carried = carry(frames, method.carry, run, effects=method.effects, total=total, to_be_learned=method.learns)
     if not method.learns:
         return (linked.frame for linked in carried)

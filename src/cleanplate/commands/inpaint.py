@@ -40,8 +40,9 @@ class Inpaint:
     output: Output
     """.mp4 or .mov (H.264), .mkv (lossless), .webm (VP9), or a name without a suffix (a folder of PNGs)."""
     method: Annotated[Positional[str], arg(metavar="METHOD")] = DEFAULT_METHOD
-    """carry-learn (default), carry, or one of the paper's: dip, dip-vid, dip-vid-3dcn, dip-vid-flow. Or a rival to
-    compare with: telea, navier-stokes, temporal-median, yu (with --unseen.painter), newson, huang."""
+    """carry-learn (default), carry, one of the paper's (dip, dip-vid, dip-vid-3dcn, dip-vid-flow), or
+    dip-vid-flow-fast, which is the last with an input that moves with the picture. Or a rival to compare with: telea,
+    navier-stokes, temporal-median, yu (with --unseen.painter), newson, huang."""
     seed: int = 0
     """The same clip, method, seed and machine give the same result."""
     start: Start = "0"

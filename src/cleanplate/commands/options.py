@@ -21,7 +21,7 @@ from cleanplate.commands.settings import Value
 from cleanplate.config import Method
 from cleanplate.errors import InputError
 
-METHOD_GROUPS = ("method", "carry", "effects", "unseen", "network", "loss", "schedule", "fit")
+METHOD_GROUPS = ("method", "carry", "effects", "unseen", "network", "canvas", "loss", "schedule", "fit")
 """Groups of options whose defaults are the method's."""
 
 

@@ -66,6 +66,8 @@ def begins_in(method: str) -> tuple[str, ...]:
         begins.append("cleanplate.carry.rounds")
     if METHODS[method].learns:
         begins.append("cleanplate.paper.methods")
+    if METHODS[method].canvas.cells_px:
+        begins.append("cleanplate.paper.places")
     if METHODS[method].carries and METHODS[method].learns:
         begins.append("cleanplate.unseen.learn")
     return tuple(begins)

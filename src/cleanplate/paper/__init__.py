@@ -16,6 +16,9 @@ What of the paper is where:
     App. B       the noise that goes in                                    model.py
     App. C       optimiser, passes, what is taken as the result            fit.py, budget.py
 
+Not the paper's, and off in its methods: an input that moves with the picture (canvas.py), and where it is read
+(places.py, the only room here that asks the wing carry/).
+
 A new loss term: a function in losses.py, its weight in config.LossConfig (and a preset that sets it), and its value for
 a batch in objective.py, which also lists the names of all terms.
 

@@ -49,6 +49,7 @@ def fit(
     method: Method,
     run: RunOptions = DEFAULT_RUN,
     *,
+    places: Float[Tensor, "T 2 H W"] | None = None,
     name: str = "fit",
 ) -> Fit:
     """Train a network on the known pixels, and let it make all frames.
@@ -57,9 +58,10 @@ def fit(
         frames: the clip; what is not known is never read.
         known: the paper's M.
         flows: known flow by stride and direction, empty if no term needs it.
-        method: its network, loss, schedule and fit are read.
+        method: its network, canvas, loss, schedule and fit are read.
         run: its seed is of the parameters, the input, the order of the batches and the noise added to the input; its
             budget is that of this network; its device is that of the frames.
+        places: of the pixels in the scene, for a method that has a canvas (places.py).
         name: what to save it as.
 
     Raises:
@@ -75,7 +77,8 @@ def fit(
     # To a small network a second thread gains nothing, and on a busy machine they wait for each other.
     batch_px = min(len(frames), method.schedule.frames_per_batch) * frames[0, 0].numel()
     with one_thread_each() if batch_px < SMALL_PX else nullcontext():
-        return _train(Model(frames, method, run.seed), Objective(frames, known, flows, method), method, run, name)
+        model = Model(frames, method, run.seed, places)
+        return _train(model, Objective(frames, known, flows, method), method, run, name)
 
 
 def _train(model: Model, objective: Objective, method: Method, run: RunOptions, name: str) -> Fit:

@@ -1,6 +1,6 @@
 """The paper's methods on the frames of a clip: a network for all of them, or one for each (Sec. 3, 4.1)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cleanplate.config import Method
+from cleanplate.config import CarryConfig, Method
 from cleanplate.imaging.flow import estimate
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import channels_last
@@ -20,11 +20,15 @@ from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.options import RunOptions
 from cleanplate.weights import find_weights
 
+FindPlaces = Callable[[Sequence[Frame], CarryConfig, RunOptions], Float[Tensor, "T 2 H W"]]
+
 
 def learn_all(
     frames: Iterable[Frame],
     method: Method,
     run: RunOptions,
+    *,
+    find_places: FindPlaces | None = None,
 ) -> Iterator[Frame]:
     """The paper's methods: a network for the clip, or for each frame, makes the frames.
 
@@ -32,8 +36,9 @@ def learn_all(
 
     Args:
         frames: painted over. All of them are held.
-        method: all of it is read but `carry` and `learn`.
+        method: all of it is read but `unseen`, and of `carry` all but the estimator only if it has a canvas.
         run: its seed is of the first network, those of other frames count on from it; its budget is of all together.
+        find_places: says where a canvas is read; None if the method has none.
 
     Raises:
         InputError: frames too small, weights missing.
@@ -49,7 +54,10 @@ def learn_all(
         pass
     elif not method.schedule.each_frame_alone:
         flows = budget.waited(lambda: known_flows(pictures, hole, method))
-        done = fit(pictures, ~hole, flows, method, budget.share(run, 1))
+        places = None
+        if find_places is not None:
+            places = budget.waited(lambda: find_places(held, method.carry, run)).to(place)
+        done = fit(pictures, ~hole, flows, method, budget.share(run, 1), places=places)
         made = dict(enumerate(done.frames))
     else:
         for index in range(len(held)):

@@ -9,29 +9,38 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cleanplate.config import Method
+from cleanplate.paper.canvas import Canvas
 from cleanplate.paper.network import EncoderDecoder
 
 
 class Model:
-    """G of Eq. 1 for one clip, with the frozen noise it is fed (App. B).
+    """G of Eq. 1 for one clip, with the frozen noise it is fed (App. B), and the canvas if it has one.
 
     Args:
         frames: the clip it is for; only its shape and device are used.
-        method: its network, loss (whether flow is needed), schedule (for which strides) and fit are read.
+        method: its network, canvas, loss (whether flow is needed), schedule (for which strides) and fit are read.
         seed: of the parameters, the noise and whatever is drawn later.
+        places: of the pixels in the scene; None if there is to be no canvas.
     """
 
-    def __init__(self, frames: Float[Tensor, "T 3 H W"], method: Method, seed: int):
+    def __init__(
+        self,
+        frames: Float[Tensor, "T 3 H W"],
+        method: Method,
+        seed: int,
+        places: Float[Tensor, "T 2 H W"] | None = None,
+    ):
         config, settings = method.network, method.fit
         self.device, self.window = frames.device, method.schedule.frames_per_batch
         self.generator = torch.Generator().manual_seed(seed)
+        self.canvas = None if places is None else Canvas(places, method.canvas, self.generator).to(self.device)
         self.network = EncoderDecoder(
             config.kind,
             2 * len(method.schedule.fields) if method.needs_flow else 0,
             config.decoder_kernels,
             channels=config.channels,
             skip_channels=config.skip_channels,
-            noise_channels=config.noise_channels,
+            noise_channels=config.noise_channels + (0 if self.canvas is None else self.canvas.channels),
             padding=config.padding,
             generator=self.generator,
         )
@@ -40,7 +49,8 @@ class Model:
         shape = len(frames), config.noise_channels, *frames.shape[2:]
         self.noise = (config.noise_level * torch.rand(shape, generator=self.generator)).to(self.device)
         fused = self.device.type in ("cpu", "cuda")  # the same update in one pass
-        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate, fused=fused)
+        learned = [*self.network.parameters(), *(self.canvas.parameters() if self.canvas is not None else ())]
+        self.optimiser = torch.optim.Adam(learned, lr=settings.learning_rate, fused=fused)
         self.run = self.network if settings.compile == "off" else torch.compile(self.network, mode=settings.compile)
         self.half = settings.precision == "bfloat16" or (settings.precision == "auto" and _fast_bfloat16(self.device))
 
@@ -48,11 +58,16 @@ class Model:
         self, indices: Sequence[int], input_noise_std: float = 0.0
     ) -> tuple[Float[Tensor, "N 3 H W"], Float[Tensor, "N F H W"] | None]:
         """These frames and their flow, as the network has them now."""
-        noise = self.noise[list(indices)]
+        fed = self.fed(indices)
         if input_noise_std:
-            noise = noise + input_noise_std * torch.randn(noise.shape, generator=self.generator).to(self.device)
+            fed = fed + input_noise_std * torch.randn(fed.shape, generator=self.generator).to(self.device)
         with self.autocast():
-            return self.run(noise)
+            return self.run(fed)
+
+    def fed(self, indices: Sequence[int]) -> Float[Tensor, "N C H W"]:
+        """The input for these frames."""
+        noise = self.noise[list(indices)]
+        return noise if self.canvas is None else torch.cat((noise, self.canvas(list(indices))), 1)
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """Convolutions in half precision, where that is wanted."""
@@ -92,6 +107,7 @@ class Model:
         """Everything that has changed since the beginning."""
         return {
             "network": self.network.state_dict(),
+            "canvas": self.canvas and self.canvas.noise.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
         }
@@ -99,6 +115,8 @@ class Model:
     def load(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.network.load_state_dict(state["network"])
+        if self.canvas is not None:
+            self.canvas.noise.load_state_dict(state["canvas"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"].cpu())
 

@@ -49,6 +49,7 @@ TITLES = {
     "effects": "What goes with the thing",
     "unseen": "Make up what no frame shows",
     "network": "Network",
+    "canvas": "Input that moves with the picture",
     "loss": "Losses",
     "schedule": "Schedule",
     "fit": "Training",
