@@ -62,7 +62,7 @@ def clips(draw: st.DrawFn) -> Clip:
     return Clip(torch.stack(frames).clamp(0, 1), hole, 24.0)
 
 
-@settings(QUIET, max_examples=16)
+@settings(QUIET, max_examples=10)
 @given(clips(), st.integers(2, 12), st.integers(1, 3), st.sampled_from((0.0, 0.1)))
 def test_any_clip_is_filled(clip: Clip, window: int, rounds: int, least_support: float) -> None:
     config = replace(CarryConfig(), window_frames=window, rounds=rounds, least_support=least_support)
