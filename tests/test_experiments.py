@@ -161,12 +161,13 @@ def test_a_canvas_is_among_the_settings_of_the_method_that_has_one() -> None:
     assert "canvas" not in carry
 
 
-def test_the_fast_method_has_a_tenth_of_the_updates_and_its_own_batches() -> None:
+def test_the_fast_method_has_a_tenth_of_the_updates_but_no_more_than_by_itself_and_its_own_batches() -> None:
     cell = Cell("blackswan+breakdance", MOVES, 0, "medium")
-    assert cell.updates(30) == 1000
+    assert cell.updates(30) == n_steps(30, METHODS[MOVES].schedule) == 300
+    assert Cell("blackswan+breakdance", MOVES, 0, "small").updates(24) == (SCALES["small"].updates or 0) // 10
     method = method_at(MOVES, cell.budget, 30)
     assert method.schedule.steps_per_batch == METHODS[MOVES].schedule.steps_per_batch
-    assert n_steps(30, method.schedule) >= 1000
+    assert n_steps(30, method.schedule) >= 300
 
 
 # Running

@@ -20,8 +20,8 @@ Experiment = Literal["table1", "table2", "fig5", "fig7", "fig8", "fig9", "fig10"
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
 FAST = "dip-vid-flow-fast"
 OURS = (FAST, "carry", "carry-learn")
-# It has so many times fewer updates than the paper's methods.
 FASTER = 10
+"""It has so many times fewer updates than the paper's methods, and no more than by itself."""
 RIVALS = ("yu", "huang")
 """Of the baselines those that are in Table 1 too."""
 NO_PAINTER = UnseenConfig()
@@ -140,7 +140,7 @@ class Cell:
         if updates is None or self.method not in METHODS or not METHODS[self.method].learns:
             return None
         if self.method == FAST:
-            return max(1, updates // FASTER)
+            return max(1, min(updates // FASTER, n_steps(n_frames, METHODS[FAST].schedule)))
         alone = METHODS[self.method].schedule.each_frame_alone
         return n_frames * frames_alone(updates, n_frames) if alone else updates
 
