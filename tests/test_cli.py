@@ -201,6 +201,7 @@ BAD = {
     "inpaint shot.mp4 mask.mkv -o nowhere/out.mp4": "there is no folder nowhere",
     "inpaint shot.mp4 mask.mkv -o short.mkv": "short.mkv is already there",
     "inpaint shot.mp4 mask.mkv -o shot.mp4 --overwrite": "shot.mp4 is also the input",
+    "inpaint shot.mp4 mask.mkv -o out.png": "out.png is one picture; what it comes from is one too",
     "inpaint shot.mp4 mask.mkv -o out.gif": "out.gif ends in .gif",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance out.mp4": "out.mp4 is named twice",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance a.mkv --effects-mask a.mkv": "a.mkv is named twice",

@@ -38,7 +38,8 @@ class Inpaint:
     """A video, a folder of images, or one image for all frames; white marks what to remove. Or a file of areas and
     times (.toml), as mask --spans takes."""
     output: Output
-    """.mp4 or .mov (H.264), .mkv (lossless), .webm (VP9), or a name without a suffix (a folder of PNGs)."""
+    """.mp4 or .mov (H.264), .mkv (lossless), .webm (VP9), a name without a suffix (a folder of PNGs), or
+    the .png of a picture."""
     method: Annotated[Positional[str], arg(metavar="METHOD")] = DEFAULT_METHOD
     """carry-learn (default), carry, one of the paper's (dip, dip-vid, dip-vid-3dcn, dip-vid-flow), or
     dip-vid-flow-fast, which is the last with an input that moves with the picture. Or a rival to compare with: telea,

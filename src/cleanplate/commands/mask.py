@@ -40,7 +40,8 @@ class Mask:
     video: Annotated[Positional[Path], arg(metavar="VIDEO")]
     """A video, or a folder of images."""
     output: Output
-    """The mask: .mkv (lossless), .mp4 or .mov (H.264), or a name without a suffix (a folder of PNGs)."""
+    """The mask: .mkv (lossless), .mp4 or .mov (H.264), a name without a suffix (a folder of PNGs), or the
+    .png of a picture."""
     marked: Annotated[Marked, arg(name="")] = MARKED
     thing: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
     """Begins another thing: the --frame, --box, --polygon and --paint behind it are of that one, up to the next

@@ -23,6 +23,8 @@ from cleanplate.video.container import check_picture
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 ALPHA_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".webp"})
 """Of the formats that can have an alpha channel."""
+PICTURE_SUFFIX = ".png"
+"""Of the format that is written."""
 MOST_BYTES = 2**31  # of an image file: what the largest picture has unpacked, and more
 UNREADABLE = (cv2.error, UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError)
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said by us, once
@@ -127,15 +129,36 @@ class FolderWriter:
 
     def write(self, picture: Shaped[np.ndarray, "H W 3"], changed: Bool[np.ndarray, "H W"] | None = None) -> None:
         """Add a picture; `changed` says where it is not that of its source."""
-        bgr = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2BGR)
-        if self.index < len(self.sources):
-            bgr = _with_source(bgr, self.sources[self.index], changed)
-        _encode_png(self.folder / f"{self.index:05d}.png", bgr)
+        source = self.sources[self.index] if self.index < len(self.sources) else None
+        _encode_png(self.folder / f"{self.index:05d}.png", _with_source(picture, source, changed))
         self.index += 1
 
 
-def _with_source(bgr: np.ndarray, path: Path, changed: Bool[np.ndarray, "H W"] | None) -> Shaped[np.ndarray, "H W C"]:
-    """A picture with its source's alpha, and with its source's 16 bits where it was not changed."""
+class PictureWriter:
+    """One PNG, with the alpha and the bit depth of the image that it comes from.
+
+    Args:
+        path: the file.
+        source: that image, None if it comes from elsewhere.
+    """
+
+    def __init__(self, path: Path, source: Path | None):
+        self.path, self.source = path, source
+
+    def write(self, picture: Shaped[np.ndarray, "H W 3"], changed: Bool[np.ndarray, "H W"] | None = None) -> None:
+        """Write it; `changed` says where it is not that of its source."""
+        if self.path.exists():
+            raise ValueError(f"{self.path} has its picture")  # outputs are checked before
+        _encode_png(self.path, _with_source(picture, self.source, changed))
+
+
+def _with_source(
+    picture: Shaped[np.ndarray, "H W 3"], path: Path | None, changed: Bool[np.ndarray, "H W"] | None
+) -> Shaped[np.ndarray, "H W C"]:
+    """A picture as BGR, with its source's alpha, and with its source's 16 bits where it was not changed."""
+    bgr = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2BGR)
+    if path is None:
+        return bgr
     alpha = read_alpha(path)
     if changed is not None and bgr.dtype == np.uint16:  # it was computed with in fewer bits
         source = read_image(path)

@@ -1,4 +1,4 @@
-"""Write pictures to a video or to a folder of PNGs; it appears under its name only when it is whole."""
+"""Write pictures to a video, a folder of PNGs, or a PNG; it appears under its name only when it is whole."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import existing, partial_folder, whole, writing
 from cleanplate.video.codecs import VIDEO_SUFFIXES, find_codec
 from cleanplate.video.encoder import VideoWriter
-from cleanplate.video.images import FolderWriter, image_files, is_stills
+from cleanplate.video.images import PICTURE_SUFFIX, FolderWriter, PictureWriter, image_files, is_image, is_stills
 from cleanplate.video.reader import peek
 from cleanplate.video.timecode import Span
 
@@ -52,7 +52,7 @@ def open_writers(
     """What to write the pictures of several files or folders to; all appear when the block ends, or none.
 
     Args:
-        paths: videos, or folders of PNGs if the first one has no suffix.
+        paths: videos, or folders of PNGs if the first one has no suffix, or each a PNG of the only picture.
         like: what the pictures come from: a video's format, sound, timestamps and colour tags are kept, the alpha of
             images too.
         span: which part of `like` they are.
@@ -72,7 +72,9 @@ def open_writers(
 
     @contextlib.contextmanager
     def written(partial: Path) -> Iterator[Writer]:
-        if paths[0].suffix:
+        if paths[0].suffix.lower() == PICTURE_SUFFIX:
+            yield PictureWriter(partial, sources[0] if sources else None)
+        elif paths[0].suffix:
             with VideoWriter(
                 partial, like=video, span=span, sound=audio, fps=fps, encoding=encoding, keep_source=keep_source
             ) as writer:
@@ -103,7 +105,7 @@ def write_video(
     """Write frames as a video or as a folder of PNGs.
 
     `.mp4`, `.mov` and `.m4v` are H.264 at a quality where the loss is hard to see, `.mkv` is lossless (FFV1), `.webm`
-    is VP9; a name without a suffix is a folder of PNGs, lossless too and silent.
+    is VP9; a name without a suffix is a folder of PNGs, lossless too and silent, and `.png` is the one of a still.
 
     Args:
         path: what to write.
@@ -147,13 +149,17 @@ def check_output(
     Raises:
         InputError: unknown suffix, missing folder, file in the way, output over its own source, unwritable disk.
     """
-    if path.suffix and path.suffix.lower() not in VIDEO_SUFFIXES:
+    is_picture = path.suffix.lower() == PICTURE_SUFFIX
+    if is_picture and not (sources and is_image(sources[0])):
+        given, needed = f"{path} is one picture", "what it comes from is one too, by its name"
+        raise InputError(given, needed, f"choose {path.with_suffix('')} for a folder of PNGs, or a video")
+    if path.suffix and not is_picture and path.suffix.lower() not in VIDEO_SUFFIXES:
         raise InputError(
             f"{path} ends in {path.suffix}",
-            f"an output is {', '.join(VIDEO_SUFFIXES)}, or a folder of PNGs (no suffix)",
+            f"an output is {', '.join(VIDEO_SUFFIXES)}, a folder of PNGs (no suffix), or the .png of a picture",
             "choose one of these",
         )
-    if path.suffix:
+    if path.suffix and not is_picture:
         find_codec(path.suffix.lower(), encoding or Encoding())
     check_place(path, overwrite=overwrite, sources=sources)
 
