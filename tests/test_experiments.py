@@ -933,7 +933,7 @@ def test_every_baseline_has_its_row() -> None:
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_baselines_keep_the_known_and_never_see_the_hidden(name: str, tmp_path: Path) -> None:
-    fill = filler(name, UnseenConfig(painter=saved(tmp_path, Lama()), painter_kind="lama"), "cpu")
+    fill = filler(name, UnseenConfig(painter=saved(tmp_path, Lama()), painter_kind="lama"), "cpu", 0)
     frames, hole = panning(6), walking_hole(6)
     filled = fill(frames, hole)
     assert torch.equal(filled[~hole.expand_as(frames)], frames[~hole.expand_as(frames)])

@@ -193,8 +193,9 @@ def test_it_goes_from_coarse_to_fine_and_comes_out_the_same_again() -> None:
     assert np.array_equal(one[~hidden], pictures[~hidden])
 
 
-def test_a_single_frame_is_filled_with_its_own_patches() -> None:
-    truth, hole = tensors(panning(1), square_hole(1, side=6))
+@pytest.mark.parametrize("side", [6, 16])  # of a deep hole there is a smaller level too
+def test_a_single_frame_is_filled_with_its_own_patches(side: int) -> None:
+    truth, hole = tensors(panning(1), square_hole(1, side=side))
     filled = huang(torch.where(hole, 0.0, truth), hole)
     assert psnr_db(filled, truth, hole) > psnr_db(torch.where(hole, 0.5, truth), truth, hole)
 

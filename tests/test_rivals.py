@@ -13,6 +13,8 @@ from cleanplate.baselines.rivals import BASELINES, fill_all
 from cleanplate.baselines.yu import yu
 from cleanplate.config import NO_EFFECTS, Baseline, Method, UnseenConfig
 from cleanplate.imaging.frame import Frame
+from cleanplate.progress import Step
+from cleanplate.runtime.options import RunOptions
 from cleanplate.unseen import painters
 from tests.test_painters import Lama, saved
 
@@ -59,16 +61,26 @@ def test_a_rival_neither_carries_nor_learns() -> None:
         Method(carries=False, learns=False, effects=NO_EFFECTS)
 
 
+@pytest.mark.parametrize("name", ["newson", "huang"])
+def test_what_is_tried_by_chance_hangs_on_the_seed(name: str) -> None:
+    clip = textured(5)
+    one, again, other = (inpaint(clip, name, seed=seed).frames for seed in (0, 0, 1))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
 def test_bytes_are_filled_too() -> None:
+    told: list[Step] = []
     hole = np.zeros((20, 30), np.uint8)
     hole[8:12, 10:16] = 2
     frames = [Frame(index, np.full((20, 30, 3), 40 + 60 * index, np.uint8), hole * (index < 2)) for index in range(3)]
     held = [one.picture.copy() for one in frames]
-    done = list(fill_all(iter(frames), METHODS["temporal-median"], "cpu"))
+    done = list(fill_all(iter(frames), METHODS["temporal-median"], RunOptions(on_step=told.append)))
     assert [one.index for one in done] == [0, 1, 2]
+    assert [(step.stage, step.done, step.total) for step in told] == [("fill", k, 3) for k in range(4)]
     assert (done[0].picture[hole > 0] == 160).all()
     assert all(np.array_equal(one.picture[hole == 0], was[hole == 0]) for one, was in zip(done, held, strict=True))
-    assert not list(fill_all(iter([]), METHODS["telea"], "cpu"))
+    assert not list(fill_all(iter([]), METHODS["telea"], RunOptions()))
 
 
 # Yu et al.

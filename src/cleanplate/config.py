@@ -348,7 +348,12 @@ class Method:
     def __post_init__(self) -> None:
         ours, rival = self.carries or self.learns, self.baseline is not None
         _check("the method", "to do nothing", ours or rival, "carries, learns, both, or a baseline")
-        _check("baseline", f"{self.baseline} of a method that carries or learns", not (ours and rival), "either")
+        _check(
+            "baseline",
+            f"{self.baseline} of a method that carries or learns",
+            not (ours and rival),
+            "the method of that name",
+        )
         good = self.carries or self.effects.find == "off"
         _check("effects", f"{self.effects.find} of a method that does not carry", good, "carry, carry-learn, or off")
         cells, alone = self.canvas.cells_px, self.schedule.each_frame_alone
@@ -397,8 +402,9 @@ METHODS: dict[str, Method] = {
 `carry`: along completed optical flow from the frames that show what is hidden; what none shows is filled smoothly.
 `carry-learn`: what none shows is learned instead. The paper's four (Sec. 4.1): `dip`, a
 network for each frame; `dip-vid`, one for the clip; `dip-vid-3dcn`, with convolutions over time too; `dip-vid-flow`,
-which makes flow as well, and frames that agree with it. `dip-vid-flow-fast`: the same with an input that moves with the
-picture, for minutes instead of hours. The others are rivals to compare with (the wing baselines/).
+which makes flow as well, and frames that agree with it. `dip-vid-flow-fast`: one network for the clip, on the image
+term alone, from an input that moves with the picture; minutes instead of hours. The others are rivals to compare with
+(the wing baselines/).
 """
 
 DEFAULT_METHOD = "carry-learn"

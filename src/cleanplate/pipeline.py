@@ -33,7 +33,7 @@ def fill(frames: Iterable[Frame], method: Method, run: RunOptions, *, total: int
     if method.baseline is not None:
         from cleanplate.baselines.rivals import fill_all  # torch, which carrying does without
 
-        return fill_all(frames, method, run.device)
+        return fill_all(frames, method, run)
     if not method.carries:
         from cleanplate.paper.methods import learn_all  # torch, which carrying does without
 

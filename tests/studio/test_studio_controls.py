@@ -203,9 +203,32 @@ def test_a_stroke_goes_on_while_the_one_before_is_answered(opened: Opened, shot:
     page.mouse.move(across[2], row)
     page.mouse.up()
     page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
-    marked = covered(page)
-    assert marked[round(0.2 * SIZE[0]), round(0.15 * SIZE[1])]
-    assert marked[round(0.7 * SIZE[0]), round(0.1 * SIZE[1]) + 2 : round(0.9 * SIZE[1]) - 2].all()
+    both = covered(page)
+    assert both[round(0.2 * SIZE[0]), round(0.15 * SIZE[1])]
+    assert both[round(0.7 * SIZE[0]), round(0.1 * SIZE[1]) + 2 : round(0.9 * SIZE[1]) - 2].all()
+
+    # One that is open ends where something else is done, and one that is given up leaves nothing.
+    page.locator("#marker canvas.marks").focus()
+    for key in ("Enter", "Enter", "ArrowRight"):  # shows the pointer, begins, goes on
+        page.keyboard.press(key)
+    assert not np.array_equal(covered(page), both)
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    assert np.array_equal(covered(page), both)
+    for key in ("Enter", "Enter", "ArrowRight"):
+        page.keyboard.press(key)
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    first = covered(page)
+    assert (first & both).sum() == first.sum() < both.sum()
+    # What comes while an answer is on its way is not painted over that answer.
+    page.get_by_role("button", name="Undo").click()
+    drag(page, 0.4, 0.4, 0.1, 0)
+    page.get_by_role("button", name="Frame 6, marked").wait_for(state="detached")
+    page.wait_for_timeout(300)
+    drag(page, 0.4, 0.4, 0.1, 0)
+    page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    assert not (covered(page) & first).any()
 
 
 def test_a_zoomed_picture_is_marked_where_the_cursor_is(opened: Opened, shot: Shot) -> None:

@@ -189,6 +189,7 @@ def test_an_error_that_cannot_be_sent_is_told_in_words() -> None:
 
 def test_a_long_path_of_temporary_files_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket's path may have some hundred characters only."""
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")
     assert queue_module._has_forkserver()
     (folder := tmp_path / ("long" * 30)).mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))

@@ -35,7 +35,7 @@ class Way:
 
     def smaller(self, times: int) -> "Way":
         """At every so many pixels, where `volume.halved` has them."""
-        flow = np.empty((len(self.flow), *self.flow[0, ::times, ::times].shape), np.float32)
+        flow = np.empty(self.flow[:, ::times, ::times].shape, np.float32)
         unknown = np.empty(flow.shape[:3], bool)
         for number, (one, where) in enumerate(zip(self.flow, self.unknown, strict=True)):
             flow[number] = cv2.blur(one, (times, times))[::times, ::times] / times

@@ -40,8 +40,15 @@ REPEATS, SWEEPS, FIRST_SWEEPS = 6, 3, 10
 CARRY = CarryConfig()
 
 
-def huang(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"]) -> Float[Tensor, "T 3 H W"]:
+def huang(
+    frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"], *, seed: int = 0
+) -> Float[Tensor, "T 3 H W"]:
     """The clip, its hole filled with patches of it along its flow (Huang et al. 2016).
+
+    Args:
+        frames: RGB, 0..1.
+        hole: what is to be filled.
+        seed: of what is tried by chance.
 
     Raises:
         InputError: no patch of the clip is known whole, or frames too small for flow.
@@ -50,7 +57,7 @@ def huang(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"]) -> Fl
     if not hidden.any():
         return out
     try:
-        filled = completed(all_samples(frames), np.where(hidden, HOLE, KNOWN).astype(np.uint8))
+        filled = completed(all_samples(frames), np.where(hidden, HOLE, KNOWN).astype(np.uint8), seed=seed)
     except ValueError as error:
         given = "the hole leaves no patch of 5 pixels each way that is known whole"
         raise InputError(given, "huang needs some to fill it with", "take more frames, or another method") from error

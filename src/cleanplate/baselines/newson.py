@@ -35,8 +35,15 @@ GRID_PX, OUT_PX, LEAST_POINTS = 4, 1.0, 12
 Map = Float64[np.ndarray, "3 3"]
 
 
-def newson(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"]) -> Float[Tensor, "T 3 H W"]:
+def newson(
+    frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"], *, seed: int = 0
+) -> Float[Tensor, "T 3 H W"]:
     """The clip, its hole filled with patches of it (Newson et al. 2014).
+
+    Args:
+        frames: RGB, 0..1.
+        hole: what is to be filled.
+        seed: of what is tried by chance.
 
     Raises:
         InputError: no patch of the clip is known whole.
@@ -47,7 +54,7 @@ def newson(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"]) -> F
         return out
     colours, state, maps = aligned(pictures, hidden, to_the_middle(pictures, hidden))
     try:
-        volume = completed(colours, state)
+        volume = completed(colours, state, seed=seed)
     except ValueError as error:
         given = "the hole leaves no patch of 5 pixels and frames each way that is known whole"
         raise InputError(given, "newson needs some to fill it with", "take more frames, or another method") from error

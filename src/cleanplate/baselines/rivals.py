@@ -15,8 +15,11 @@ from cleanplate.config import Method, UnseenConfig
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import channels_last
 from cleanplate.imaging.tensors import to_tensor
+from cleanplate.progress import tell
+from cleanplate.runtime.options import RunOptions
 
 Filler = Callable[[Tensor, Tensor], Tensor]
+"""Frames (T, 3, H, W) and hole (T, 1, H, W) to frames."""
 
 BASELINES: dict[str, Filler] = {
     "telea": telea,
@@ -26,16 +29,24 @@ BASELINES: dict[str, Filler] = {
     "newson": newson,
     "huang": huang,
 }
-"""By name: frames (T, 3, H, W) and hole (T, 1, H, W) to frames. What lies in the hole is never looked at."""
+"""By name. What lies in the hole is never looked at."""
 
 
-def filler(name: str, painter: UnseenConfig, device: str) -> Filler:
-    """The method of that name; `yu` is given its network, and where to run it."""
-    return partial(yu, painter=painter, device=device) if name == "yu" else BASELINES[name]
+def filler(name: str, painter: UnseenConfig, device: str, seed: int) -> Filler:
+    """The method of that name; `yu` is given its network and where to run it, those that try by chance their seed."""
+    if name == "yu":
+        return partial(yu, painter=painter, device=device)
+    return partial(BASELINES[name], seed=seed) if name in ("newson", "huang") else BASELINES[name]
 
 
-def fill_all(frames: Iterable[Frame], method: Method, device: str) -> Iterator[Frame]:
+def fill_all(frames: Iterable[Frame], method: Method, run: RunOptions) -> Iterator[Frame]:
     """The frames, filled by the method's baseline. All of them are held; what is filled counts as made up.
+
+    Args:
+        frames: their pictures are changed in place.
+        method: with a baseline.
+        run: its seed, its device, and who is told of every frame. A baseline itself tells of nothing, and knows no
+            budget.
 
     Raises:
         InputError: what the baseline refuses.
@@ -45,8 +56,10 @@ def fill_all(frames: Iterable[Frame], method: Method, device: str) -> Iterator[F
         return
     pictures = torch.stack([to_tensor(one.picture) for one in held])
     hole = torch.stack([torch.from_numpy(one.hole)[None] for one in held])
-    made = filler(method.baseline, method.unseen, device)(pictures, hole)
-    for frame, picture in zip(held, made, strict=True):
+    tell(run.on_step, "fill", 0, len(held))
+    made = filler(method.baseline, method.unseen, run.device, run.seed)(pictures, hole)
+    for done, (frame, picture) in enumerate(zip(held, made, strict=True), 1):
         where = frame.hole
         frame.set_pixels(np.flatnonzero(where), channels_last(picture.clamp(0, 1))[where])
+        tell(run.on_step, "fill", done, len(held))
         yield frame

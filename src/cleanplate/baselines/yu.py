@@ -22,7 +22,7 @@ def yu(
     painter: UnseenConfig | None = None,
     device: str = "cpu",
 ) -> Float[Tensor, "T 3 H W"]:
-    """Every frame by itself, as the user's network paints it; a large one at half its size, made larger again.
+    """Every frame by itself, as the user's network paints it; a large one halved until it has 640,000 pixels at most.
 
     Args:
         frames: of the clip.

@@ -42,8 +42,8 @@ class Inpaint:
     the .png of a picture."""
     method: Annotated[Positional[str], arg(metavar="METHOD")] = DEFAULT_METHOD
     """carry-learn (default), carry, one of the paper's (dip, dip-vid, dip-vid-3dcn, dip-vid-flow), or
-    dip-vid-flow-fast, which is the last with an input that moves with the picture. Or a rival to compare with: telea,
-    navier-stokes, temporal-median, yu (with --unseen.painter), newson, huang."""
+    dip-vid-flow-fast: one network for the clip, from an input that moves with the picture. Or a rival to compare with:
+    telea, navier-stokes, temporal-median, yu (with --unseen.painter), newson, huang."""
     seed: int = 0
     """The same clip, method, seed and machine give the same result."""
     start: Start = "0"

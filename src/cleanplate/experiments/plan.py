@@ -21,7 +21,7 @@ PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
 FAST = "dip-vid-flow-fast"
 OURS = (FAST, "carry", "carry-learn")
 FASTER = 10
-"""It has so many times fewer updates than the paper's methods, and no more than by itself."""
+"""`FAST` has so many times fewer updates than the paper's methods, and no more than by itself."""
 RIVALS = ("yu", "huang")
 """Of the baselines those that are in Table 1 too."""
 NO_PAINTER = UnseenConfig()

@@ -21,7 +21,7 @@ TITLES = {
     "dip-vid": "DIP-Vid",
     "dip-vid-3dcn": "DIP-Vid-3DCN",
     "dip-vid-flow": "DIP-Vid-Flow",
-    "dip-vid-flow-fast": "DIP-Vid-Flow, input that moves with the picture (ours)",
+    "dip-vid-flow-fast": "one network, input that moves with the picture (ours)",
     "telea": "Telea (OpenCV), per frame",
     "navier-stokes": "Navier-Stokes (OpenCV), per frame",
     "temporal-median": "temporal median",

@@ -74,6 +74,9 @@ def fit(
         # The frames themselves become the plate: who listens gets his own.
         tell(run.on_step, "learn", made.steps, made.steps, fit=name, update=made.steps, frames=made.frames.clone())
         return made
+    if (places is None) != (not method.canvas.cells_px):
+        given = "missing" if places is None else "given"
+        raise ValueError(f"canvas.cells_px is {method.canvas.cells_px}, and places are {given}")
     # To a small network a second thread gains nothing, and on a busy machine they wait for each other.
     batch_px = min(len(frames), method.schedule.frames_per_batch) * frames[0, 0].numel()
     with one_thread_each() if batch_px < SMALL_PX else nullcontext():

@@ -49,8 +49,8 @@ class CleanStep:
         """All options of the command line."""
         with gr.Row():
             self.method = gr.Dropdown(
-                [AS_ABOVE, *OURS], value=AS_ABOVE, label="Method", info="The paper's begin with dip.",
-                elem_id="method",
+                [AS_ABOVE, *OURS], value=AS_ABOVE, label="Method", elem_id="method",
+                info="Those that begin with dip are the paper's, but for the fast one.",
             )  # fmt: skip
             self.suffix = gr.Dropdown(
                 list(RESULT_SUFFIXES), value=".mp4", label="File", info=".mkv is lossless.", elem_id="suffix"

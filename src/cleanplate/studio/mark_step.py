@@ -125,7 +125,13 @@ def _frame(given: Any) -> int | None:
 def _mark(project: Project, said: Any) -> None:
     """What marker.js says. It may be anything: it comes from outside."""
     said = said if isinstance(said, dict) else {}
-    project.heard = _time(said.get("said", 0))
+    try:
+        _change_marks(project, said)
+    finally:  # afterwards: whoever is shown this is shown what was done too
+        project.heard = _time(said.get("told", 0))
+
+
+def _change_marks(project: Project, said: dict[str, Any]) -> None:
     frame = _whole(said.get("frame", 0))
     if "thing" in said:
         _change_things(project, said["thing"])

@@ -57,12 +57,13 @@ def track_with_predictor(
             )
             for obj_id, mark in marked:
                 _prompt(predictor, state, obj_id, mark)
-            for frame_idx, obj_id, probabilities in _propagate(predictor, state, min(mark.frame for _, mark in marked)):
-                small = cv2.resize(probabilities, (width, height), interpolation=cv2.INTER_AREA)
-                probability[obj_id - 1, frame_idx] = np.round(255 * small)
-                confidence[obj_id - 1, frame_idx] = 1 - np.minimum(small, 1 - small).sum() / max(1.0, small.sum())
-                done.add(frame_idx)
-                tell(on_step, "track", len(done), length)
+        start = min(mark.frame for _, mark in marked)
+        for frame_idx, obj_id, probabilities in _propagate(tracker, predictor, state, start):
+            small = cv2.resize(probabilities, (width, height), interpolation=cv2.INTER_AREA)
+            probability[obj_id - 1, frame_idx] = np.round(255 * small)
+            confidence[obj_id - 1, frame_idx] = 1 - np.minimum(small, 1 - small).sum() / max(1.0, small.sum())
+            done.add(frame_idx)
+            tell(on_step, "track", len(done), length)
     return [
         Tracked(one, size, sure, frames_to_review(sure, marks), exact_masks(marks))
         for marks, one, sure in zip(things, probability, np.clip(confidence, 0, 1), strict=True)
@@ -101,12 +102,20 @@ def _prompt(predictor: Any, state: Any, obj_id: int, mark: Mark) -> None:
     predictor.add_new_points_or_box(state, mark.frame, obj_id, box=box)
 
 
-def _propagate(predictor: Any, state: Any, start: int) -> Iterator[tuple[int, int, Float[np.ndarray, "H W"]]]:
+def _propagate(
+    tracker: str, predictor: Any, state: Any, start: int
+) -> Iterator[tuple[int, int, Float[np.ndarray, "H W"]]]:
     """Frame index, object and probability of each pixel, from a frame to the end and then back to the beginning."""
     for reverse in (False, True):
-        for frame_idx, obj_ids, logits in predictor.propagate_in_video(state, start_frame_idx=start, reverse=reverse):
-            for obj_id, logit in zip(obj_ids, logits, strict=True):
-                yield frame_idx, obj_id, logit[0].float().sigmoid().cpu().numpy()
+        frames = iter(predictor.propagate_in_video(state, start_frame_idx=start, reverse=reverse))
+        while True:
+            with _failures_in_a_line(tracker):  # not what becomes of them
+                frame_idx, obj_ids, logits = next(frames, (None, (), ()))
+                probabilities = [logit[0].float().sigmoid().cpu().numpy() for logit in logits]
+            if frame_idx is None:
+                break
+            for obj_id, one in zip(obj_ids, probabilities, strict=True):
+                yield frame_idx, obj_id, one
 
 
 def _write_frames(

@@ -95,8 +95,8 @@ def kind_of(path: Path, stated: str) -> tuple[str, Painter]:
     """
     if not path.is_file():
         raise InputError(f"{path} is not a file", "a painter is a TorchScript file", "name one")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    written = path.stat()
+    digest = _md5(path, written.st_mtime_ns, written.st_size)
     if stated != "auto":
         return digest, PAINTERS[stated]
     for painter in PAINTERS.values():
@@ -106,6 +106,13 @@ def kind_of(path: Path, stated: str) -> tuple[str, Painter]:
     raise InputError(
         f"{path} is none of the painters known", "its kind is needed", f"give --unseen.painter-kind {kinds}"
     )
+
+
+@lru_cache(maxsize=1)
+def _md5(path: Path, _written_ns: int, _size: int) -> str:
+    """Of a file as it is: it is asked for with every frame."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 @lru_cache(maxsize=1)

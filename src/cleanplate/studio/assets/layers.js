@@ -16,7 +16,7 @@ for (const each of layers) {
 
 let layer = thing; // that is painted
 // A stroke that is being drawn, or that the server has not answered: what it knows of that frame is older than the canvas.
-let held = null; // {frame, said}
+let held = null; // {frame, told}
 const chosen = () => player.value.things[player.value.chosen];
 
 function thingAt(one, frame) {
@@ -78,7 +78,7 @@ async function drawLayer(each, frame) {
     if (each.drawn === wanted) each.drawn = "";
     return;
   }
-  if (each.drawn !== wanted) return;
+  if (each.drawn !== wanted || (each === layer && held)) return;
   pen.clearRect(0, 0, canvas.width, canvas.height);
   for (const picture of pictures) pen.drawImage(picture, 0, 0);
   canvas.dataset.drawn = frame;

@@ -1,6 +1,6 @@
 // The shot, to be marked: box, click, paint, erase. What is marked goes to the server, which answers with what it found.
 //
-// value, beside that of the player: {full: [width, height] of the video, heard: the last `said` that it knows of,
+// value, beside that of the player: {full: [width, height] of the video, heard: the last `told` that it knows of,
 //         things: [{name, colour, folder, marks: {frame: v}, absent: [frames], mask: {folder, v} or null, undo}], chosen,
 //         jump: [frames], unmarked: [[first, last]],
 //         overlays: {folder, v, each: [{name, first, last, box, accepted}]} or null,
@@ -12,7 +12,8 @@ let corner = null; // of a box that is being drawn
 let last = null; // point of a stroke
 let pointer = null; // of the keyboard
 let zoom = null;
-let said = 0; // when the server was last told something, in ms
+let told = 0; // when the server was last told something, in ms
+let asked = 0; // when it was told of something that is no stroke, until it has answered: no stroke begins before that
 
 function choose(name) {
   tool = name;
@@ -27,7 +28,7 @@ tools.addEventListener("change", (event) => choose(event.target.value));
 
 function chooseLayer(next) {
   layer = next;
-  held = null;
+  held = last = null;
   layerBox.querySelector(`[value=${layer.name}]`).checked = true;
   for (const choice of tools.querySelectorAll("input")) choice.parentElement.hidden = !(choice.value in layer.hints);
   absent.hidden = layer !== thing;
@@ -83,22 +84,26 @@ function finishBox(to) {
 function stroke(to) {
   const width = Number(brush.value) * (canvas.width / canvas.getBoundingClientRect().width);
   const colour = layer === thing ? chosen().colour : EFFECTS_TINT;
-  held = { frame: player.frame, said: Infinity };
+  held = { frame: player.frame, told: Infinity };
+  layer.drawn = "painted"; // a picture on its way is older
   paintStroke(layer.pen, last || to, to, { width, colour, erase: tool === "erase", soft: soft.checked });
   last = to;
 }
 
 function finishStroke() {
   last = null;
-  layer.drawn = "painted"; // whatever the server answers replaces it
   say({ painted: layer.canvas.toDataURL("image/png") });
-  held.said = said;
+  held = { frame: player.frame, told };
 }
 
 function say(what) {
   delete layer.canvas.dataset.drawn;
-  said = Math.max(said + 1, Date.now());
-  trigger("input", { frame: player.frame, layer: layer.name, said, ...what });
+  told = Math.max(told + 1, Date.now());
+  if (!what.painted) {
+    asked = told;
+    held = last = null; // a stroke that is open ends
+  }
+  trigger("input", { frame: player.frame, layer: layer.name, told, ...what });
 }
 
 canvas.addEventListener("pointerdown", (event) => {
@@ -111,7 +116,7 @@ canvas.addEventListener("pointerdown", (event) => {
   pointer = to;
   if (tool === "box") { corner = to; stretch(to); }
   else if (tool === "click") say({ click: full(to).map(Math.floor) });
-  else stroke(to);
+  else if (!asked) stroke(to);
 });
 canvas.addEventListener("pointermove", (event) => {
   showRing(event);
@@ -154,9 +159,9 @@ canvas.addEventListener("keydown", (event) => {
       if (corner) finishBox(pointer);
       else { corner = pointer; stretch(pointer); }
     } else if (last) finishStroke();
-    else stroke(pointer);
+    else if (!asked) stroke(pointer);
   } else if (event.key === "Escape") {
-    if (last) { layer.drawn = ""; held = null; draw(player.frame); }
+    if (last) { layer.drawn = "?"; held = null; draw(player.frame); }
     corner = last = null;
     rubber.hidden = cross.hidden = true;
     return;
@@ -219,7 +224,8 @@ function update(value) {
     layerBox.hidden = !value.effects;
     if (!value.effects && layer === effects) chooseLayer(thing);
   }
-  if (value && value.heard >= held?.said) held = null;
+  if (value && value.heard >= held?.told) held = null;
+  if (value && value.heard >= asked) asked = 0;
   const anew = player.value && value && player.value.v !== value.v;
   player.update(value);
   if (!player.value) return;
