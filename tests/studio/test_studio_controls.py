@@ -209,13 +209,14 @@ def test_a_stroke_goes_on_while_the_one_before_is_answered(opened: Opened, shot:
 
     # One that is open ends where something else is done, and one that is given up leaves nothing.
     page.locator("#marker canvas.marks").focus()
-    for key in ("Enter", "Enter", "ArrowRight"):  # shows the pointer, begins, goes on
+    elsewhere = ("Enter", *["ArrowUp"] * 8, "Enter", "ArrowRight")  # shows the pointer, moves it, begins, goes on
+    for key in elsewhere:
         page.keyboard.press(key)
     assert not np.array_equal(covered(page), both)
     page.keyboard.press("Escape")
     page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
     assert np.array_equal(covered(page), both)
-    for key in ("Enter", "Enter", "ArrowRight"):
+    for key in elsewhere:
         page.keyboard.press(key)
     page.get_by_role("button", name="Undo").click()
     page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
