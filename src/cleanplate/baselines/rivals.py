@@ -36,7 +36,8 @@ def filler(name: str, painter: UnseenConfig, device: str, seed: int) -> Filler:
     """The method of that name; `yu` is given its network and where to run it, those that try by chance their seed."""
     if name == "yu":
         return partial(yu, painter=painter, device=device)
-    return partial(BASELINES[name], seed=seed) if name in ("newson", "huang") else BASELINES[name]
+    by_chance = {"newson": newson, "huang": huang}
+    return partial(by_chance[name], seed=seed) if name in by_chance else BASELINES[name]
 
 
 def fill_all(frames: Iterable[Frame], method: Method, run: RunOptions) -> Iterator[Frame]:
