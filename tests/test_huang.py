@@ -11,7 +11,8 @@ from torch import Tensor
 from cleanplate.baselines.fillers import telea
 from cleanplate.baselines.flows import Flows, Way, disagreement, read
 from cleanplate.baselines.huang import HIDDEN_WEIGHT, KNOWN_WEIGHT, Level, completed, huang
-from cleanplate.baselines.volume import HOLE, KNOWN, Volume, pyramid_of
+from cleanplate.baselines.pyramid import HOLE, KNOWN, pyramid_of
+from cleanplate.baselines.volume import Volume
 from cleanplate.errors import InputError
 
 rng = np.random.default_rng(0)

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from cleanplate.baselines.fillers import telea
 from cleanplate.baselines.newson import affine_step, aligned, completed, newson, to_the_middle
-from cleanplate.baselines.volume import ABSENT, HOLE, KNOWN, Volume, halved, textures_of
+from cleanplate.baselines.pyramid import ABSENT, HOLE, KNOWN, halved, textures_of
+from cleanplate.baselines.volume import Volume
 from cleanplate.errors import InputError
 
 rng = np.random.default_rng(0)

@@ -2,7 +2,9 @@
 
 from typing import get_args
 
-from cleanplate.config import Baseline
+from cleanplate.config import Baseline, UnseenConfig
 
 NAMES: tuple[Baseline, ...] = get_args(Baseline)
 """In the order of the tables' rows; no torch is needed to know them."""
+NO_NETWORK = UnseenConfig()
+"""For `yu`: it names no network of the user's."""

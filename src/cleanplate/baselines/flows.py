@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int16, Shaped
 
-from cleanplate.baselines.volume import Colours, Hidden, painted_greys
+from cleanplate.baselines.pyramid import Colours, Hidden, painted_greys
 from cleanplate.carry.fields import Cells, Field
 from cleanplate.carry.motion import CONFIDENCE_SCALE_PX, Motion
 from cleanplate.carry.shapes import square
@@ -34,7 +34,7 @@ class Way:
     """It starts or ends in the hole, or near it."""
 
     def smaller(self, times: int) -> "Way":
-        """At every so many pixels, where `volume.halved` has them."""
+        """At every so many pixels, where `pyramid.halved` has them."""
         flow = np.empty(self.flow[:, ::times, ::times].shape, np.float32)
         unknown = np.empty(flow.shape[:3], bool)
         for number, (one, where) in enumerate(zip(self.flow, self.unknown, strict=True)):

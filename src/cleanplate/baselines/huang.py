@@ -15,19 +15,27 @@ Written from what is known of the method, not from its authors' program. Reading
 - The camera is not taken out, a clip is one shot, and exposure is one too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from cleanplate.baselines.flows import Flows, disagreement, read
-from cleanplate.baselines.volume import HOLE, KNOWN, Colours, States, Volume, pyramid_of
+from cleanplate.baselines.pyramid import (
+    HOLE,
+    KNOWN,
+    Colours,
+    Hidden,
+    States,
+    coarse_to_fine,
+    filled_with_patches,
+    pyramid_of,
+)
+from cleanplate.baselines.volume import Volume
 from cleanplate.carry.trajectories import boundary_pixels, follow, gather
 from cleanplate.config import CarryConfig
-from cleanplate.errors import InputError
 from cleanplate.imaging.pull_push import pull_push
-from cleanplate.imaging.tensors import all_samples, to_tensor
 
 # Of squared differences of flow in pixels, beside 1 of those of colours in levels of bytes.
 FLOW_WEIGHT = 10.0
@@ -53,17 +61,11 @@ def huang(
     Raises:
         InputError: no patch of the clip is known whole, or frames too small for flow.
     """
-    hidden, out = hole[:, 0].numpy(), frames.clone()
-    if not hidden.any():
-        return out
-    try:
-        filled = completed(all_samples(frames), np.where(hidden, HOLE, KNOWN).astype(np.uint8), seed=seed)
-    except ValueError as error:
-        given = "the hole leaves no patch of 5 pixels each way that is known whole"
-        raise InputError(given, "huang needs some to fill it with", "take more frames, or another method") from error
-    for number in np.flatnonzero(hidden.any((1, 2))).tolist():
-        out[number] = to_tensor(filled[number]).where(hole[number], frames[number])
-    return out
+
+    def complete(pictures: Colours, hidden: Hidden) -> Callable[[int], np.ndarray]:
+        return completed(pictures, np.where(hidden, HOLE, KNOWN).astype(np.uint8), seed=seed).__getitem__
+
+    return filled_with_patches(frames, hole, complete, name="huang", patch="5 pixels")
 
 
 def completed(colours: Colours, state: States, *, seed: int = 0) -> Colours:
@@ -75,27 +77,24 @@ def completed(colours: Colours, state: States, *, seed: int = 0) -> Colours:
         seed: of what is tried by chance.
 
     Raises:
-        ValueError: no patch is known whole, at any size.
+        NothingKnown: no patch is known whole, at any size.
         InputError: frames too small.
     """
     pyramid, flows = pyramid_of(colours, state), Flows.estimated(colours, state == HOLE)
-    level: Level | None = None
-    for depth in reversed(range(len(pyramid))):
-        try:
-            finer = Level(*pyramid[depth], flows.smaller(2**depth), 2**depth, seed=seed)
-        except ValueError:
-            if depth == 0:
-                raise
-            continue  # so coarse, nothing is known whole
-        if level is None:
-            finer.begin()
+
+    def level_at(depth: int) -> Level:
+        return Level(*pyramid[depth], flows.smaller(2**depth), 2**depth, seed=seed)
+
+    filled = colours
+    for level, coarser in coarse_to_fine(len(pyramid), level_at):
+        if coarser is None:
+            level.begin()
         else:
-            finer.begin_with(level)
+            level.begin_with(coarser)
         for _ in range(REPEATS):
-            finer.improve()
-        level = finer
-    assert level is not None
-    return level.colours
+            level.improve()
+        filled = level.colours
+    return filled
 
 
 class Level:
@@ -112,7 +111,7 @@ class Level:
             seed: of what is tried by chance.
 
         Raises:
-            ValueError: no patch is known whole.
+            NothingKnown: no patch is known whole.
         """
         self.colours, self.hidden, self.flows, self.times = colours.copy(), state == HOLE, flows, times
         self.volume = Volume(colours, state, flows.features(times), FLOW_WEIGHT, seed=seed, reach_frames=0)

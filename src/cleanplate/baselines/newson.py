@@ -10,7 +10,7 @@ it takes for no pixel of the hole to be farther from what is known than a patch 
 to DIS flow; what leaves the middle frame's picture is kept, on a canvas as large as it takes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import cv2
@@ -18,11 +18,19 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor
 
-from cleanplate.baselines.volume import ABSENT, HOLE, KNOWN, Volume, painted_greys, pyramid_of, textures_of
-from cleanplate.errors import InputError
+from cleanplate.baselines.pyramid import (
+    ABSENT,
+    HOLE,
+    KNOWN,
+    coarse_to_fine,
+    filled_with_patches,
+    painted_greys,
+    pyramid_of,
+    textures_of,
+)
+from cleanplate.baselines.volume import Volume
 from cleanplate.imaging.dis import dis
 from cleanplate.imaging.pull_push import pull_push
-from cleanplate.imaging.tensors import all_samples, to_tensor
 
 TEXTURE_WEIGHT = 50.0
 # A level is done when its colours change by less than this in the mean, in levels of bytes, or after so many times.
@@ -48,23 +56,21 @@ def newson(
     Raises:
         InputError: no patch of the clip is known whole.
     """
-    pictures, hidden = all_samples(frames), hole[:, 0].numpy()
-    out = frames.clone()
-    if not hidden.any():
-        return out
-    colours, state, maps = aligned(pictures, hidden, to_the_middle(pictures, hidden))
-    try:
+
+    def complete(pictures: np.ndarray, hidden: np.ndarray) -> Callable[[int], np.ndarray]:
+        colours, state, maps = aligned(pictures, hidden, to_the_middle(pictures, hidden))
         volume = completed(colours, state, seed=seed)
-    except ValueError as error:
-        given = "the hole leaves no patch of 5 pixels and frames each way that is known whole"
-        raise InputError(given, "newson needs some to fill it with", "take more frames, or another method") from error
-    for number in np.flatnonzero(hidden.any((1, 2))).tolist():
-        # Beyond the frame nothing is filled: what is beside it is as good.
-        plane = pull_push(volume.colours(number), (state[number] != ABSENT).astype(np.float32)).astype(np.float32)
-        how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        shown = cv2.warpAffine(plane, maps[number][:2], hidden.shape[:0:-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
-        out[number] = to_tensor(np.clip(shown / 255, 0, 1)).where(hole[number], frames[number])
-    return out
+
+        def shown(number: int) -> np.ndarray:
+            # Beyond the frame nothing is filled: what is beside it is as good.
+            plane = pull_push(volume.colours(number), (state[number] != ABSENT).astype(np.float32)).astype(np.float32)
+            size, how = hidden.shape[:0:-1], cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+            moved = cv2.warpAffine(plane, maps[number][:2], size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+            return np.clip(moved / 255, 0, 1)
+
+        return shown
+
+    return filled_with_patches(frames, hole, complete, name="newson", patch="5 pixels and frames")
 
 
 def completed(colours: UInt8[np.ndarray, "T h w 3"], state: UInt8[np.ndarray, "T h w"], *, seed: int = 0) -> Volume:
@@ -76,36 +82,33 @@ def completed(colours: UInt8[np.ndarray, "T h w 3"], state: UInt8[np.ndarray, "T
         seed: of what is tried by chance.
 
     Raises:
-        ValueError: no patch is known whole, at any size.
+        NothingKnown: no patch is known whole, at any size.
     """
     pyramid = pyramid_of(colours, state)
     # As wide as a pixel of the coarsest level is at full size, and read there: textures are never halved.
     textures = textures_of(colours, state, 2 ** (len(pyramid) - 1))
-    level: Volume | None = None
-    for depth in reversed(range(len(pyramid))):
+
+    def level_at(depth: int) -> Volume:
         step = 2**depth
-        try:
-            finer = Volume(*pyramid[depth], textures[:, ::step, ::step], TEXTURE_WEIGHT, seed=seed)
-        except ValueError:
-            if depth == 0:
-                raise
-            continue  # so coarse, nothing is known whole
-        if level is None:
-            while finer.next_layer():
-                finer.search(SWEEPS)
-                finer.reconstruct()
-            finer.fill_all()
+        return Volume(*pyramid[depth], textures[:, ::step, ::step], TEXTURE_WEIGHT, seed=seed)
+
+    volume: Volume | None = None
+    for volume, coarser in coarse_to_fine(len(pyramid), level_at):
+        if coarser is None:
+            while volume.next_layer():
+                volume.search(SWEEPS)
+                volume.reconstruct()
+            volume.fill_all()
         else:
-            finer.begin_with(level)
-            finer.reconstruct()
+            volume.begin_with(coarser)
+            volume.reconstruct()
         for _ in range(MOST_REPEATS):
-            finer.search(SWEEPS)
-            if finer.reconstruct() < LEAST_CHANGE:
+            volume.search(SWEEPS)
+            if volume.reconstruct() < LEAST_CHANGE:
                 break
-        level = finer
-    assert level is not None
-    level.reconstruct(decided=True)
-    return level
+    assert volume is not None
+    volume.reconstruct(decided=True)
+    return volume
 
 
 def to_the_middle(pictures: UInt8[np.ndarray, "T H W 3"], hidden: Bool[np.ndarray, "T H W"]) -> list[Map]:

@@ -32,10 +32,10 @@ BASELINES: dict[str, Filler] = {
 """By name. What lies in the hole is never looked at."""
 
 
-def filler(name: str, painter: UnseenConfig, device: str, seed: int) -> Filler:
+def filler(name: str, unseen: UnseenConfig, device: str, seed: int) -> Filler:
     """The method of that name; `yu` is given its network and where to run it, those that try by chance their seed."""
     if name == "yu":
-        return partial(yu, painter=painter, device=device)
+        return partial(yu, unseen=unseen, device=device)
     by_chance = {"newson": newson, "huang": huang}
     return partial(by_chance[name], seed=seed) if name in by_chance else BASELINES[name]
 

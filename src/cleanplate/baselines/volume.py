@@ -7,28 +7,19 @@ from typing import no_type_check
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int16, Int64, Integer, Shaped, UInt8
+from jaxtyping import Bool, Int16, Int64, Integer, Shaped, UInt8
 
+from cleanplate.baselines.pyramid import ABSENT, HOLE, KNOWN, Colours, Features, NothingKnown, States
 from cleanplate.carry.shapes import square
-from cleanplate.imaging.pull_push import pull_push
 from cleanplate.runtime.chance import drawn, seeded
 from cleanplate.runtime.compiled import compiled
 
-KNOWN, HOLE, ABSENT = 0, 1, 2
-"""States of a voxel: seen; to be filled; in no frame."""
 RADIUS = 2
 """Of patches, in pixels, and in frames if nothing else is said: 5 x 5 x 5."""
 # Patches count exp(-d / 2s), d their squared distance, and s that of three quarters of those over a pixel.
 QUANTILE = 0.75
-# Before pictures are halved.
-BLUR_SIDE, BLUR_PX = 3, 1.5
 FARTHEST = 1 << 60
-COARSEST_DEPTH_PX, LEAST_PX = 5.0, 16
 
-Colours = UInt8[np.ndarray, "t h w 3"]
-States = UInt8[np.ndarray, "t h w"]
-Hidden = Bool[np.ndarray, "t h w"]
-Features = Float32[np.ndarray, "t h w 2"]
 Steps = Int16[np.ndarray, "t h w 2 2"]
 
 
@@ -56,7 +47,7 @@ class Volume:
             reach_frames: of a patch, before its middle frame and after it.
 
         Raises:
-            ValueError: no patch is known whole.
+            NothingKnown: no patch is known whole.
         """
         # A rim that is in no frame: no patch leaves the arrays. A clip shorter than a patch has shorter ones.
         self.radii = (min(reach_frames, (len(state) - 1) // 2), RADIUS, RADIUS)
@@ -72,7 +63,7 @@ class Volume:
         self.able = ~self._any_near(self.state != KNOWN)
         self.known = np.argwhere(self.able).astype(np.int32)
         if not len(self.known):
-            raise ValueError("no patch is known whole")
+            raise NothingKnown
         self.places = np.argwhere(self._any_near(self.state == HOLE) & (self.state != ABSENT)).astype(np.int32)
         """The middles of all patches that touch the hole, in order."""
         self.number = np.full(self.state.shape, -1, np.int32)
@@ -196,65 +187,6 @@ def _near(voxels: Bool[np.ndarray, "t h w"], radii: tuple[int, int, int]) -> Boo
         out[step:] |= flat[:-step]
         out[:-step] |= flat[step:]
     return out
-
-
-def halved(colours: Colours, state: States) -> tuple[UInt8[np.ndarray, "t i j 3"], UInt8[np.ndarray, "t i j"]]:
-    """Every second pixel of blurred frames; known is only what was known whole, and frames are as many as before."""
-    height, width = ((size + 1) // 2 for size in state.shape[1:])
-    out, states = np.empty((len(state), height, width, 3), np.uint8), np.empty((len(state), height, width), np.uint8)
-    blur = {"ksize": (BLUR_SIDE, BLUR_SIDE), "sigmaX": BLUR_PX, "borderType": cv2.BORDER_REPLICATE}
-    for number, (frame, one) in enumerate(zip(colours, state, strict=True)):
-        known = (one == KNOWN).astype(np.float32)
-        share = cv2.GaussianBlur(known, **blur)[::2, ::2, None]
-        total = cv2.GaussianBlur(frame * known[..., None], **blur)[::2, ::2]
-        out[number] = np.rint(total / np.maximum(share, 1e-6))
-        four = cv2.copyMakeBorder(one, 0, 2 * height - one.shape[0], 0, 2 * width - one.shape[1], cv2.BORDER_REPLICATE)
-        four = four.reshape(height, 2, width, 2).transpose(0, 2, 1, 3).reshape(height, width, 4)
-        hole, absent = (four == HOLE).any(-1), (four == ABSENT).any(-1)
-        states[number] = np.where(hole, HOLE, np.where(absent, ABSENT, KNOWN))
-    return out, states
-
-
-def pyramid_of(
-    colours: Colours, state: States
-) -> list[tuple[UInt8[np.ndarray, "t _ _ 3"], UInt8[np.ndarray, "t _ _"]]]:
-    """The clip at its size, and halved as often as it takes for the hole to be no deeper than a patch is wide."""
-    pyramid = [(colours, state)]
-    while min(pyramid[-1][1].shape[1:]) >= 2 * LEAST_PX and depth_px(pyramid[-1][1]) > COARSEST_DEPTH_PX:
-        pyramid.append(halved(*pyramid[-1]))
-    return pyramid
-
-
-def painted_greys(colours: Colours, hidden: Hidden) -> list[UInt8[np.ndarray, "h w"]]:
-    """The frames in grey, their hole painted over from its surroundings: what flow may be estimated on."""
-    seen = [pull_push(frame, (~hole).astype(np.float32)) for frame, hole in zip(colours, hidden, strict=True)]
-    return [cv2.cvtColor(np.rint(picture).astype(np.uint8), cv2.COLOR_RGB2GRAY) for picture in seen]
-
-
-def textures_of(colours: Colours, state: States, side: int) -> Features:
-    """How steep grey is around each pixel, to the right and downwards: means over a square of that side.
-
-    They tell ripples from what they average to, which colours of a coarse level do not.
-    """
-    out = np.zeros((*state.shape, 2), np.float32)
-    for number, (frame, one) in enumerate(zip(colours, state, strict=True)):
-        grey, known = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32), one == KNOWN
-        for axis in (0, 1):
-            both, steep = np.zeros(known.shape, np.float32), np.zeros(known.shape, np.float32)
-            first = (slice(None),) * (1 - axis) + (slice(None, -1),)
-            both[first] = known[first] & np.roll(known, -1, 1 - axis)[first]
-            steep[first] = np.abs(np.diff(grey, axis=1 - axis))
-            share, total = (cv2.blur(each, (side, side)) for each in (both, steep * both))
-            out[number, ..., axis] = total / np.maximum(share, 1e-6)
-    return out
-
-
-def depth_px(state: States) -> float:
-    """How far the innermost pixel of the hole is from its border; frames that are all hole do not count."""
-    return max(
-        float(cv2.distanceTransform((one == HOLE).view(np.uint8), cv2.DIST_L2, 5).max()) if (one != HOLE).any() else 0.0
-        for one in state
-    )
 
 
 @compiled

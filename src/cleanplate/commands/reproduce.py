@@ -65,7 +65,7 @@ class Reproduce:
                 clips=self.clips,
                 metrics=self.metrics,
                 external=self.external,
-                painter=UnseenConfig(
+                unseen=UnseenConfig(
                     painter=None if self.painter is None else str(self.painter.absolute()),
                     painter_kind=self.painter_kind,
                 ),

@@ -36,7 +36,7 @@ def make(cell: Cell, composed: Composed, out: Path, device: str) -> Made:
     if cell.external is not None:
         return Made(read_external(Path(cell.external), cell.clip, composed))
     if cell.method in BASELINES:
-        fill = filler(cell.method, cell.painter, device, cell.seed)
+        fill = filler(cell.method, cell.unseen, device, cell.seed)
         started = time.perf_counter()
         frames = fill(clip.frames, clip.hole)
         return Made(frames, seconds=time.perf_counter() - started)

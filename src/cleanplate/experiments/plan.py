@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from cleanplate.baselines import NAMES as BASELINES
+from cleanplate.baselines import NO_NETWORK
 from cleanplate.config import METHODS, Method, UnseenConfig
 from cleanplate.errors import InputError
 from cleanplate.paper.schedule import n_steps
@@ -18,13 +19,9 @@ ScaleName = Literal["tiny", "small", "medium", "paper"]
 Experiment = Literal["table1", "table2", "fig5", "fig7", "fig8", "fig9", "fig10"]
 
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
-FAST = "dip-vid-flow-fast"
-OURS = (FAST, "carry", "carry-learn")
-FASTER = 10
-"""`FAST` has so many times fewer updates than the paper's methods, and no more than by itself."""
+OURS = ("dip-vid-flow-fast", "carry", "carry-learn")
 RIVALS = ("yu", "huang")
 """Of the baselines those that are in Table 1 too."""
-NO_PAINTER = UnseenConfig()
 
 
 @dataclass(frozen=True)
@@ -102,8 +99,8 @@ class Cell:
     """Compare features of the trained network (Sec. 5.1)."""
     external: str | None = None
     """Folder of results made elsewhere."""
-    painter: UnseenConfig = NO_PAINTER
-    """Names the user's network, for the method that is nothing without one."""
+    unseen: UnseenConfig = NO_NETWORK
+    """Its `painter` is the user's network, for the method that is nothing without one."""
 
     @property
     def budget(self) -> Scale:
@@ -139,10 +136,10 @@ class Cell:
         updates = self.budget.updates
         if updates is None or self.method not in METHODS or not METHODS[self.method].learns:
             return None
-        if self.method == FAST:
-            return max(1, min(updates // FASTER, n_steps(n_frames, METHODS[FAST].schedule)))
-        alone = METHODS[self.method].schedule.each_frame_alone
-        return n_frames * frames_alone(updates, n_frames) if alone else updates
+        schedule = METHODS[self.method].schedule
+        if schedule.each_frame_alone:
+            return n_frames * frames_alone(updates, n_frames)
+        return min(updates, n_steps(n_frames, schedule))
 
 
 def method_at(name: str, scale: Scale, n_frames: int, evaluations: int = 0) -> Method:
@@ -157,11 +154,11 @@ def method_at(name: str, scale: Scale, n_frames: int, evaluations: int = 0) -> M
         schedule = replace(schedule, steps_per_batch=updates)
         fit = replace(fit, eval_every=max(1, updates // 50))  # 50 evaluations, as the paper's 5,000 steps have
     else:
-        if name != FAST:
-            schedule = replace(schedule, steps_per_batch=scale.steps_per_batch)
-        schedule = replace(schedule, passes=scale.updates)
+        own = n_steps(n_frames, schedule)
+        if own > scale.updates:
+            schedule = replace(schedule, steps_per_batch=scale.steps_per_batch, passes=scale.updates)
         if evaluations:
-            fit = replace(fit, eval_every=max(1, scale.updates // evaluations))
+            fit = replace(fit, eval_every=max(1, min(own, scale.updates) // evaluations))
     if loss.perceptual and scale.perceptual_frames is not None:
         off = scale.perceptual_frames == 0
         loss = replace(loss, perceptual=0.0) if off else replace(loss, perceptual_frames=scale.perceptual_frames)
@@ -193,7 +190,7 @@ def plan(
     seeds: Sequence[int] = (0,),
     methods: Sequence[str] = (),
     external: dict[str, str] | None = None,
-    painter: UnseenConfig = NO_PAINTER,
+    unseen: UnseenConfig = NO_NETWORK,
     lengths: dict[str, int] | None = None,
 ) -> list[Cell]:
     """The cells of an experiment.
@@ -206,7 +203,7 @@ def plan(
         seeds: repeat everything with each.
         methods: these only, all if none.
         external: folders of results made elsewhere, by name.
-        painter: names the user's network. Where none is named, what is nothing without one has no cells.
+        unseen: its `painter` is the user's network. Without it, what is nothing without one has no cells.
         lengths: of the clips in frames, for Fig. 10. A window longer than its clip is the clip.
 
     Raises:
@@ -221,7 +218,7 @@ def plan(
         given, needed = f"{experiment} has no method '{unknown[0]}'", f"it has {', '.join(rows)}"
         raise InputError(given, needed, "name some of these with --methods, or leave it out for all")
     rows = [name for name in rows if not methods or name in methods]
-    if painter.painter is None:
+    if unseen.painter is None:
         rows = [name for name in rows if name not in METHODS or not METHODS[name].needs_painter]
     if experiment in ("fig5", "fig8", "fig9"):
         clips = clips[:1]
@@ -237,16 +234,16 @@ def plan(
                 length = min(scale.n_frames, (lengths or {}).get(clip, scale.n_frames))
                 extra = [{"window": k, "evaluations": 1} for k in sorted({min(k, length) for k in WINDOWS})]
             cells += [
-                Cell(clip, name, seed, scale_name, external=external.get(name), **_painter_of(name, painter), **more)
+                Cell(clip, name, seed, scale_name, external=external.get(name), **_network_of(name, unseen), **more)
                 for more in extra
                 for name in rows
             ]
     return cells
 
 
-def _painter_of(name: str, painter: UnseenConfig) -> dict[str, UnseenConfig]:
-    """The cell's `painter`, where the method is nothing without one."""
-    return {"painter": painter} if name in METHODS and METHODS[name].needs_painter else {}
+def _network_of(name: str, unseen: UnseenConfig) -> dict[str, UnseenConfig]:
+    """The cell's `unseen`, where the method is nothing without a network of the user's."""
+    return {"unseen": unseen} if name in METHODS and METHODS[name].needs_painter else {}
 
 
 def methods_of(experiment: str, external: dict[str, str] | None = None) -> list[str]:

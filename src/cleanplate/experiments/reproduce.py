@@ -11,7 +11,7 @@ from cleanplate.config import METHODS, UnseenConfig
 from cleanplate.data.compose import read_composed, resized
 from cleanplate.data.pairs import choose, is_name, length_of, read_pairs
 from cleanplate.errors import InputError
-from cleanplate.experiments.plan import NO_PAINTER, SCALES, Cell, methods_of, plan
+from cleanplate.experiments.plan import NO_NETWORK, SCALES, Cell, methods_of, plan
 from cleanplate.experiments.report import measured, table1, table2, write_table
 from cleanplate.experiments.results import Line, load_plate, plate_path
 from cleanplate.experiments.run import run
@@ -33,7 +33,7 @@ def reproduce(
     clips: Sequence[str] = (),
     metrics: Sequence[str] = (),
     external: Sequence[str] = (),
-    painter: UnseenConfig = NO_PAINTER,
+    unseen: UnseenConfig = NO_NETWORK,
     on: str = "local",
     workers: int = 1,
     device: str = "auto",
@@ -51,7 +51,7 @@ def reproduce(
         clips: these pairs only.
         metrics: these only; all that can be had here if none.
         external: NAME=DIR, results made elsewhere, DIR/CLIP a folder of images or a video.
-        painter: its `painter` is the network of `yu`, which is a row without numbers otherwise.
+        unseen: its `painter` is the network of `yu`, which is a row without numbers otherwise.
         on: "local" or "ray".
         workers: cells at a time.
         device: for every cell.
@@ -67,11 +67,11 @@ def reproduce(
     _check(experiment, seeds, clips, workers)
     folders = read_external_names(external)
     asked = [name for name in methods if name in METHODS and METHODS[name].needs_painter]
-    check_painter(painter, needed_by=asked[0] if asked else None)
+    check_painter(unseen, needed_by=asked[0] if asked else None)
     wanted, absent = choose_metrics(metrics, SHOWN.get(experiment, ()))
     pairs = choose(read_pairs(data), clips)
     lengths = {pair["name"]: length_of(data, pair) for pair in pairs}
-    chosen = {"named": bool(clips), "seeds": seeds, "methods": methods, "external": folders, "painter": painter}
+    chosen = {"named": bool(clips), "seeds": seeds, "methods": methods, "external": folders, "unseen": unseen}
     cells = plan(experiment, scale, list(lengths), lengths=lengths, **chosen)
     options: dict[str, Any] = {"plates": experiment in ONE_CLIP, "on": on, "workers": workers, "device": device}
     lines = run(cells, data, out, wanted, on_step=on_step, **options)

@@ -122,11 +122,11 @@ def settings_of(cell: Cell, pair: Pair, n_frames: int) -> dict[str, Any]:
     out = cell.settings(n_frames) | {"pair": pair}
     if cell.external is not None:
         return out | {"external": sha256_of_clip(external_path(Path(cell.external), cell.clip))}
-    if cell.painter.painter is not None:
+    if cell.unseen.painter is not None:
         out["painter"] = {
-            "file": Path(cell.painter.painter).name,
-            "md5": check_painter(cell.painter),
-            "kind": cell.painter.painter_kind,
+            "file": Path(cell.unseen.painter).name,
+            "md5": check_painter(cell.unseen),
+            "kind": cell.unseen.painter_kind,
         }
     return out | {"code": code_digest(cell.method, features=cell.features)}
 
