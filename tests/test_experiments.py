@@ -165,6 +165,16 @@ def test_no_method_has_more_updates_than_by_itself() -> None:
     cell = Cell("blackswan+breakdance", MOVES, 0, "medium")
     assert cell.updates(30) == n_steps(30, METHODS[MOVES].schedule) == 300
     assert method_at(MOVES, cell.budget, 30) == METHODS[MOVES]
+    said = caption(
+        "x",
+        [
+            {**line(name, cell.clip), "scale": "medium", "updates": of}
+            for name, of in ((MOVES, 300), ("dip-vid", 10_000))
+        ],
+    )
+    assert "10000 updates" in said
+    assert "moves with the picture (ours): 300, its whole schedule" in said
+    assert "DIP-Vid:" not in said
     few = replace(SCALES["medium"], updates=40, steps_per_batch=2)
     assert n_steps(30, method_at(MOVES, few, 30).schedule) >= 40
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cleanplate.baselines.fillers import telea
 from cleanplate.baselines.newson import affine_step, aligned, completed, newson, to_the_middle
-from cleanplate.baselines.pyramid import ABSENT, HOLE, KNOWN, halved, textures_of
+from cleanplate.baselines.pyramid import ABSENT, HOLE, KNOWN, NothingKnown, coarse_to_fine, halved, textures_of
 from cleanplate.baselines.volume import Volume
 from cleanplate.errors import InputError
 
@@ -228,3 +228,18 @@ def test_what_was_found_at_half_the_size_is_gone_on_from() -> None:
             assert to.tolist() == wanted.tolist()
             kept += 1
     assert kept > 0.5 * len(fine.places)
+
+
+@pytest.mark.parametrize(
+    ("known", "done"), [((3, 2, 1, 0), ["3", "2 after 3", "1 after 2", "0 after 1"]), ((0, 1), ["1", "0 after 1"])]
+)
+def test_a_level_so_coarse_that_nothing_is_known_is_left_out(known: tuple[int, ...], done: list[str]) -> None:
+    def level_at(depth: int) -> int:
+        if depth not in known:
+            raise NothingKnown
+        return depth
+
+    levels = coarse_to_fine(4, level_at)
+    assert [f"{one}" if coarser is None else f"{one} after {coarser}" for one, coarser in levels] == done
+    with pytest.raises(NothingKnown):
+        list(coarse_to_fine(4, lambda depth: level_at(depth - 4)))

@@ -244,6 +244,10 @@ def caption(what: str, lines: Sequence[Line], more: Sequence[str] = ()) -> str:
         )
         longer = {key: updates for key, updates in scale.longer.items() if key in of}
         budget += "".join(f", {TITLES[method]} on {clip}: {updates}" for (method, clip), updates in longer.items())
+        given = {line["method"]: line.get("updates") for line in lines if not _carries(line["method"])}
+        for method, updates in given.items():
+            if updates is not None and updates < scale.updates:
+                budget += f", {TITLES.get(method, method)}: {updates}, its whole schedule, with batches of its own"
         if scale.perceptual_frames == 0:
             budget += ", no perceptual term"
         elif scale.perceptual_frames:
@@ -259,6 +263,10 @@ def caption(what: str, lines: Sequence[Line], more: Sequence[str] = ()) -> str:
         *more,
     ]
     return " ".join(said)
+
+
+def _carries(method: str) -> bool:
+    return method in METHODS and METHODS[method].carries
 
 
 def _each(lines: Sequence[Line], name: str) -> str:
