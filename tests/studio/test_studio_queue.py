@@ -31,6 +31,10 @@ def wait(pid_file: Path, *, on_step: OnStep) -> None:
     time.sleep(60)
 
 
+def niceness(*, on_step: OnStep) -> int:
+    return os.nice(0)
+
+
 def end(how: str, *, on_step: OnStep) -> None:
     if how == "refused":
         raise InputError("given", "needed", "fix")
@@ -41,7 +45,7 @@ def end(how: str, *, on_step: OnStep) -> None:
     raise ValueError("a mistake")
 
 
-TASKS = {"count": count, "wait": wait, "end": end}
+TASKS = {"count": count, "wait": wait, "end": end, "niceness": niceness}
 WEIGHTS = {"count": 1.0, "wait": 1.0}
 
 
@@ -76,6 +80,13 @@ def test_a_job_tells_how_far_it_is_and_what_it_made(queue: JobQueue) -> None:
     assert job.ended.wait(30)
     assert (job.state, job.result, job.stage, job.shares) == ("done", 3, "count", {"count": 1.0})
     assert job.share == 0.5  # the other stage is half of the whole
+
+
+def test_the_page_comes_before_the_work(queue: JobQueue) -> None:
+    """Or a button is pressed and nothing happens, while a job takes every core."""
+    job = submit(queue, "niceness")
+    assert job.ended.wait(30)
+    assert job.result == min(19, os.nice(0) + queue_module.NICENESS)
 
 
 @pytest.mark.parametrize(

@@ -48,12 +48,13 @@ class Worker:
     Args:
         work: called with a `Send` in the process; can be pickled.
         method: how the process is started: "spawn", or "forkserver" (from a process that has loaded everything).
+        niceness: how far it steps back for other processes, 0 to 19, where the system knows of that.
     """
 
-    def __init__(self, work: Callable[[Send], Any], method: str = "spawn"):
+    def __init__(self, work: Callable[[Send], Any], method: str = "spawn", niceness: int = 0):
         context: Any = multiprocessing.get_context(method)
         self.pipe, theirs = context.Pipe(duplex=False)
-        self.process = context.Process(target=_run, args=(theirs, work))
+        self.process = context.Process(target=_run, args=(theirs, work, niceness))
         with _interrupts_held():
             self.process.start()
         theirs.close()
@@ -85,8 +86,10 @@ def _cause(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _run(pipe: Connection, work: Callable[[Send], Any]) -> None:
+def _run(pipe: Connection, work: Callable[[Send], Any], niceness: int) -> None:
     """All that the process does."""
+    if hasattr(os, "nice"):  # Windows has no such call
+        os.nice(niceness)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -25,6 +25,7 @@ TELL_S = 0.1  # how often a process tells of its progress
 PATIENCE_S = 0.5  # from being asked to end until being made to
 MOST_SOCKET_PATH = 100  # bytes; systems take 103 or more
 LEAST_SHARE, LEAST_S = 0.02, 2.0  # of a job, before its end is estimated
+NICENESS = 5  # of a job's process: the page answers at once beside one that takes all cores
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -141,7 +142,7 @@ class JobQueue:
     def _run(self, job: Job) -> State:
         """Run it in a process, and look after that."""
         job.state, job.started_s = "running", time.monotonic()
-        worker = Worker(partial(_do, self.tasks[job.task], job.arguments), self._method)
+        worker = Worker(partial(_do, self.tasks[job.task], job.arguments), self._method, NICENESS)
         try:
             while not job.unwanted.is_set():
                 if not worker.pipe.poll(POLL_S):
