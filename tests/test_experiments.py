@@ -36,7 +36,7 @@ from cleanplate.experiments.make import share_of
 from cleanplate.experiments.plan import PAPERS, SCALES, Cell, method_at, methods_of, plan
 from cleanplate.experiments.report import TITLES, caption, mean, partition, table1, table2, write_table
 from cleanplate.experiments.reproduce import reproduce
-from cleanplate.experiments.results import added, find_line, load_plate, read_results, save_plate
+from cleanplate.experiments.results import added, find_line, load_plate, plate_path, read_results, save_plate
 from cleanplate.experiments.sources import DEFINED_IN, PACKAGE, code_digest, measuring_digest, reached_from
 from cleanplate.metrics import METRICS, psnr_db
 from cleanplate.paper.model import Model
@@ -474,19 +474,30 @@ def test_a_figure_makes_again_what_is_lost(shots: Path, tmp_path: Path) -> None:
         assert load_plate(plate, settings)[0] is not None
 
 
+LOOKED_INTO = Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", evaluations=20, features=True)
+
+
 @pytest.mark.usefixtures("on_one_thread")
 @pytest.mark.parametrize(
     ("cell", "ended"),
     [
         (Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=5, evaluations=1), "before its plate is saved"),
         (Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", window=5, evaluations=1), "before its first fit is done"),
-        (Cell("empty-a+ball-b", "dip-vid-flow", 0, "tiny", evaluations=20), "before its plate is saved"),
         (Cell("empty-a+ball-b", "dip", 0, "tiny"), "before its first fit is done"),
+        (LOOKED_INTO, "before its plate is saved"),
+        (LOOKED_INTO, "before its first fit is done"),
     ],
 )
 def test_a_cell_ended_between_its_last_step_and_its_line(
-    cell: Cell, ended: str, shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cell: Cell,
+    ended: str,
+    shots: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
+    if cell.features:
+        request.getfixturevalue("weights")
     options: dict[str, Any] = {"data": shots, "metrics": FAST, "device": "cpu"}
     (tmp_path / "alone").mkdir()
     (tmp_path / "ended").mkdir()
@@ -510,6 +521,11 @@ def test_a_cell_ended_between_its_last_step_and_its_line(
     again = run_cell(cell, out=tmp_path / "ended", **options)
     assert again["metrics"] == alone["metrics"]
     assert again["updates"] == alone["updates"] is not None
+    plates = [plate_path(tmp_path / folder, cell) for folder in ("alone", "ended")]
+    with np.load(plates[0]) as one, np.load(plates[1]) as other:
+        arrays = [name for name in one.files if name not in ("settings", "record")]
+        assert len(arrays) == (8 if cell.features else 3 if cell.window else 2)
+        assert all(np.array_equal(one[name], other[name]) for name in arrays)
     left = [path for path in (tmp_path / "ended").rglob("work/*/*") if path.name != "steps.jsonl"]
     assert left == []
 
@@ -884,7 +900,7 @@ def test_the_caption_says_what_the_budget_was() -> None:
 
 
 @pytest.mark.usefixtures("in_this_process")
-@pytest.mark.parametrize("figure", ["fig5", "fig7", "fig8", "fig10"])
+@pytest.mark.parametrize("figure", ["fig5", "fig7", "fig10"])
 def test_figures(figure: str, shots: Path, tmp_path: Path) -> None:
     methods = {"fig5": ["dip", "carry"], "fig7": ["telea", "carry"]}.get(figure, [])
     written = reproduce(figure, shots, tmp_path, scale="tiny", methods=methods, metrics=FAST)
@@ -894,18 +910,19 @@ def test_figures(figure: str, shots: Path, tmp_path: Path) -> None:
         assert windows == [1, 3, 5, 8]
         known = [line["metrics"]["generated_known_psnr_db"] for line in read_results(tmp_path / "results.jsonl")]
         assert all(5 < value < 40 for value in known)
-    if figure == "fig8":
-        with np.load(next((tmp_path / "plates").iterdir())) as plate:
-            assert plate["evaluation_updates"].tolist() == [1, 2, 3, 4]
-            assert plate["evaluation_frames"].shape == (4, 48, 96, 3)
-            assert plate["evaluation_flows"].shape == (4, 2, 48, 96)
 
 
 @pytest.mark.usefixtures("in_this_process", "weights")
-def test_figure_9(shots: Path, tmp_path: Path) -> None:
-    written = reproduce("fig9", shots, tmp_path, scale="tiny", metrics=FAST)
-    _check_figure("fig9", written)
-    with np.load(next((tmp_path / "plates").iterdir())) as plate:
+def test_figures_8_and_9_look_into_one_run(shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _check_figure("fig8", reproduce("fig8", shots, tmp_path, scale="tiny", metrics=FAST))
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "make", None)  # it has been
+        _check_figure("fig9", reproduce("fig9", shots, tmp_path, scale="tiny", metrics=FAST))
+    (path,) = (tmp_path / "plates").iterdir()
+    with np.load(path) as plate:
+        assert plate["evaluation_updates"].tolist() == [1, 2, 3, 4]
+        assert plate["evaluation_frames"].shape == (4, 48, 96, 3)
+        assert plate["evaluation_flows"].shape == (4, 2, 48, 96)
         row, column, patch_px = plate["reference"].tolist()
         assert patch_px == 8
         for name in ("similarity_ours", "similarity_vgg16"):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def make(cell: Cell, composed: Composed, out: Path, device: str) -> Made:
         frames = fill(clip.frames, clip.hole)
         return Made(frames, seconds=time.perf_counter() - started)
     if cell.features:
-        return _compare(cell, clip, device)
+        return _look_into(cell, clip, out, device)
     return _in_windows(cell, clip, out, device)
 
 
@@ -51,7 +52,7 @@ def _in_windows(cell: Cell, clip: Clip, out: Path, device: str) -> Made:
     size = cell.window or count
     frames, provenance = clip.frames.clone(), torch.zeros_like(clip.hole, dtype=torch.uint8)
     generated = None if cell.window is None else clip.frames.clone()
-    seconds, updates, evaluations = 0.0, 0, []
+    seconds, updates = 0.0, 0
     for first in range(0, count, size):
         part = slice(first, min(first + size, count))
         if not bool(clip.hole[part].any()):
@@ -63,13 +64,8 @@ def _in_windows(cell: Cell, clip: Clip, out: Path, device: str) -> Made:
         def listen(step: Step, last: dict[str, Step] = last) -> None:
             if step.update:
                 last[step.fit] = step
-            if step.frames is not None and cell.evaluations > 1:
-                evaluations.append(step)
 
-        # What was seen on the way is not saved: a run that is to show it begins anew.
-        # Nor does one go on with what other sources have begun.
-        name = f"{cell.name}-{code_digest(cell.method)[:8]}-{first}"
-        work = WorkDir() if cell.evaluations > 1 else _work(out / "work" / name)
+        work = _work(out, cell, str(first))
         budget = share_of(cell.updates(count), method, len(piece.frames), count)
         plate = inpaint(piece, method, seed=cell.seed, device=device, max_steps=budget, work_dir=work, on_step=listen)
         frames[part], provenance[part] = plate.frames, plate.provenance
@@ -77,28 +73,48 @@ def _in_windows(cell: Cell, clip: Clip, out: Path, device: str) -> Made:
         if generated is not None:
             (only,) = last.values()  # one network made the piece, and was looked at when it was done
             generated[part] = only.frames.cpu()
-    shown = evaluation_arrays(evaluations) if evaluations else {}
-    return Made(frames, provenance, seconds, updates or None, generated, shown)
+    return Made(frames, provenance, seconds, updates or None, generated)
 
 
-def _work(folder: Path) -> WorkDir:
+def _work(out: Path, cell: Cell, part: str) -> WorkDir:
+    """Where a cell that is ended goes on; not with what other sources have begun."""
+    folder = out / "work" / f"{cell.name}-{code_digest(cell.method, features=cell.features)[:8]}-{part}"
     with writing(folder.parent):
         folder.parent.mkdir(exist_ok=True)
     return WorkDir(folder, resume=True, overwrite=True)
 
 
-def _compare(cell: Cell, clip: Clip, device: str) -> Made:
-    """Train the network, and compare its features with those of VGG16 (Sec. 5.1)."""
-    method = method_at(cell.method, cell.budget, len(clip.frames))
-    place, started = find_device(device), time.perf_counter()
+Look = tuple[int, np.ndarray, np.ndarray]
+"""Updates so far, the middle frame, (H, W, 3) bytes, and its flow to the next, (2, H, W) pixels."""
+
+
+def _look_into(cell: Cell, clip: Clip, out: Path, device: str) -> Made:
+    """Train a network on the whole clip, keep what it makes on the way, and compare its features (Figs. 8 and 9)."""
+    place, middle = find_device(device), len(clip.frames) // 2
+    method = method_at(cell.method, cell.budget, len(clip.frames), cell.evaluations)
     frames, hole = clip.frames.to(place), clip.hole.to(place)
     flows = known_flows(frames, hole, method)
-    fitted = fit(frames, ~hole, flows, method, RunOptions(cell.seed, device, cell.updates(len(frames))))
-    assert fitted.model is not None  # there is no work folder that it could have been found in
+    work = _work(out, cell, "looks")
+    work.begin({"cell": cell.name})
+    looks: list[Look] = [(update, frame, flow) for update, frame, flow in work.load("looks") or []]
+
+    def listen(step: Step) -> None:
+        if step.frames is not None and step.flows:  # of one that was found finished there is no flow, and it is here
+            frame = all_samples(step.frames[middle : middle + 1])[0]
+            # Of a run that goes on from before its last look, that one is taken again.
+            looks[:] = [one for one in looks if one[0] < step.update]
+            looks.append((step.update, frame, step.flows[1, 1][middle].cpu().numpy()))
+            work.save("looks", looks)
+
+    options = RunOptions(cell.seed, device, cell.updates(len(frames)), work_dir=work, on_step=listen)
+    fitted = fit(frames, ~hole, flows, method, options)
+    if fitted.model is None:  # ended between its last step and its line: the frames were saved, the network was not
+        fitted = fit(frames, ~hole, flows, method, replace(options, work_dir=WorkDir()))
+    assert fitted.model is not None
     made = torch.where(hole, fitted.frames, frames).cpu()
-    arrays = similarities(fitted.model, frames, hole)
+    arrays = evaluation_arrays(looks) | similarities(fitted.model, frames, hole)
     provenance = torch.where(clip.hole, MADE_UP, KNOWN).to(torch.uint8)
-    return Made(made, provenance, time.perf_counter() - started, fitted.steps, arrays=arrays)
+    return Made(made, provenance, fitted.elapsed_s, fitted.steps, arrays=arrays)
 
 
 def share_of(updates: int | None, method: Method, n_frames: int, of_frames: int) -> int | None:
@@ -109,13 +125,13 @@ def share_of(updates: int | None, method: Method, n_frames: int, of_frames: int)
     return max(1, round(updates * n_frames / of_frames * size / min(size, n_frames)))
 
 
-def evaluation_arrays(evaluations: Sequence[Step]) -> dict[str, np.ndarray]:
+def evaluation_arrays(looks: Sequence[Look]) -> dict[str, np.ndarray]:
     """What the network made of the middle frame on the way, (L, H, W, 3) bytes, and its flow to the next, in pixels."""
-    middle = len(evaluations[0].frames) // 2
+    updates, frames, flows = zip(*looks, strict=True)
     return {
-        "evaluation_updates": np.array([step.update for step in evaluations]),
-        "evaluation_frames": np.concatenate([all_samples(step.frames[middle : middle + 1]) for step in evaluations]),
-        "evaluation_flows": np.stack([step.flows[1, 1][middle].cpu().numpy() for step in evaluations]),
+        "evaluation_updates": np.array(updates),
+        "evaluation_frames": np.stack(frames),
+        "evaluation_flows": np.stack(flows),
     }
 
 

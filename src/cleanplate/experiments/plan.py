@@ -94,7 +94,7 @@ class Cell:
     window: int | None = None
     """Length k of the pieces that the clip is cut into (Sec. 5.2)."""
     evaluations: int = 0
-    """Times that the network makes all frames on the way; more than one are kept, to be shown."""
+    """Times that the network makes all frames on the way; kept, to be shown, with `features`."""
     features: bool = False
     """Compare features of the trained network (Sec. 5.1)."""
     external: str | None = None
@@ -113,8 +113,8 @@ class Cell:
     @property
     def name(self) -> str:
         """Of its files."""
-        more = [f"k{self.window}"] * (self.window is not None) + ["evaluations"] * (self.evaluations > 1)
-        return "_".join([self.scale, self.clip, self.method, f"seed{self.seed}", *more, *["features"] * self.features])
+        more = [f"k{self.window}"] * (self.window is not None) + ["features"] * self.features
+        return "_".join([self.scale, self.clip, self.method, f"seed{self.seed}", *more])
 
     def settings(self, n_frames: int) -> dict[str, Any]:
         """All that the result depends on, but for the clip's pixels and the version, as JSON has it.
@@ -224,9 +224,9 @@ def plan(
         clips = clips[:1]
     elif experiment == "fig10" and not named:
         clips = sorted(random.Random(0).sample(clips, min(len(clips), scale.n_window_clips)))
-    extra: list[dict[str, Any]] = {"fig8": [{"evaluations": EVALUATIONS}], "fig9": [{"features": True}]}.get(
-        experiment, [{}]
-    )
+    # One run has what both of them show.
+    looked_into = {"evaluations": EVALUATIONS, "features": True}
+    extra: list[dict[str, Any]] = [looked_into if experiment in ("fig8", "fig9") else {}]
     cells = []
     for seed in seeds:
         for clip in clips:

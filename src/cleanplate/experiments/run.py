@@ -1,8 +1,7 @@
 """Run cells that have no line yet, each in a process of its own, here or wherever Ray puts it.
 
 What a cell makes is kept beside the results, for figures and for other eyes. A cell that was ended while it learned
-goes on where it was, from `work/NAME`; one whose evaluations are to be shown (Fig. 8) or whose features are compared
-(Fig. 9) begins anew.
+goes on where it was, from `work/NAME`.
 """
 
 import logging
