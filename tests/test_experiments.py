@@ -524,7 +524,7 @@ def test_a_cell_ended_between_its_last_step_and_its_line(
     plates = [plate_path(tmp_path / folder, cell) for folder in ("alone", "ended")]
     with np.load(plates[0]) as one, np.load(plates[1]) as other:
         arrays = [name for name in one.files if name not in ("settings", "record")]
-        assert len(arrays) == (8 if cell.features else 3 if cell.window else 2)
+        assert len(arrays) == (9 if cell.features else 3 if cell.window else 2)
         assert all(np.array_equal(one[name], other[name]) for name in arrays)
     left = [path for path in (tmp_path / "ended").rglob("work/*/*") if path.name != "steps.jsonl"]
     assert left == []
