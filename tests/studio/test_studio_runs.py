@@ -100,12 +100,49 @@ def compare(page: Any) -> None:
     assert [name.partition("?")[0].rpartition("/")[2] for name in names] == ["00003.jpg"] * 2
     assert "frames/" in names[0]
     assert "after/" in names[1]
+    divide(page)
     page.locator("#compare .tint-switch").check()
     page.wait_for_function("document.querySelectorAll('#compare .tint')[1].naturalWidth > 0")
     shares = page.inner_text("#shares")
     carried, made_up = (float(number) for number in re.findall(r"([\d.]+)% (?:carried|made)", shares))
     assert carried + made_up == pytest.approx(100, abs=0.2)
     assert carried > 50
+
+
+OVER = """([x, y]) => [...document.querySelectorAll('#compare figure')]
+  .indexOf(document.elementFromPoint(x, y).closest('figure'))"""
+ZOOMS = (
+    "[...document.querySelectorAll('#compare .view')].map((one) => new DOMMatrix(getComputedStyle(one).transform).a)"
+)
+
+
+def divide(page: Any) -> None:
+    """The line between before and after is where it is dragged to, both are zoomed alike, and lie side by side."""
+    page.locator("#compare .stage").first.scroll_into_view_if_needed()
+    place = page.locator("#compare .stage").first.bounding_box()
+
+    def at(share: float) -> list[float]:
+        return [place["x"] + share * place["width"], place["y"] + 0.3 * place["height"]]
+
+    assert [page.evaluate(OVER, at(share)) for share in (0.4, 0.6)] == [0, 1]
+    page.mouse.move(*at(0.5))
+    page.mouse.down()  # on the line
+    page.mouse.move(*at(0.25))
+    page.mouse.up()
+    assert [page.evaluate(OVER, at(share)) for share in (0.2, 0.3)] == [0, 1]
+    assert page.locator("#compare .share").input_value() == "25"
+    page.locator("#compare .share").fill("75")
+    assert [page.evaluate(OVER, at(share)) for share in (0.7, 0.8)] == [0, 1]
+    page.mouse.move(*at(0.6))
+    page.mouse.wheel(0, -400)
+    page.wait_for_function(f"{ZOOMS}.every((zoom) => Math.abs(zoom - Math.E) < 0.01)")
+    page.locator("#compare .whole").click()
+    assert page.evaluate(ZOOMS) == [1, 1]
+    page.locator("#compare .beside").check()
+    left, right = (page.locator("#compare .stage").nth(index).bounding_box() for index in (0, 1))
+    assert left["x"] + left["width"] < right["x"]
+    assert left["y"] == right["y"]
+    page.locator("#compare .beside").uncheck()
 
 
 def keep(page: Any, shot: Shot, folder: Path) -> np.ndarray:
@@ -129,18 +166,27 @@ def keep(page: Any, shot: Shot, folder: Path) -> np.ndarray:
 def cancel_a_second_run(page: Any, server: Server) -> None:
     """Of the paper's method: it ends at once."""
     before = set(children(server.process.pid))
-    clean(page, "Paper")
+    choose(page, "Paper")
+    begun_ms = waited_ms(page, "#clean", "visible")
     page.get_by_text("perceptual term is switched off").wait_for()
     page.wait_for_selector("#working img.preview")
     page.locator("#progress", has_text="Learning").wait_for()
     assert set(children(server.process.pid)) - before
-    page.evaluate(
-        "document.querySelector('#cancel').addEventListener('click', () => { window.pressed = performance.now(); })"
-    )
-    page.click("#cancel")
-    page.wait_for_selector("#working", state="hidden")
-    assert page.evaluate("performance.now() - window.pressed") < 2000
+    # A job's process has half a second to end by itself; on a busy machine each way of a click takes longer.
+    assert waited_ms(page, "#cancel", "hidden") < 1000 + 2 * begun_ms
     assert set(children(server.process.pid)) <= before  # the process is gone, and with it its memory
+
+
+def waited_ms(page: Any, button: str, state: str) -> float:
+    """From the click until the bar of progress is there, or gone, as the user sees it."""
+    page.evaluate(
+        "(button) => document.querySelector(button)"
+        ".addEventListener('click', () => { window.pressed = performance.now(); }, { once: true })",
+        button,
+    )
+    page.click(button)
+    page.wait_for_selector("#working", state=state)
+    return page.evaluate("performance.now() - window.pressed")
 
 
 def test_a_lost_page_finds_its_run_and_its_result_again(opened: Opened, tracked: str) -> None:

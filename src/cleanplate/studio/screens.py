@@ -3,7 +3,7 @@
 from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"
-MADE_WITH = {"marker": ("zoom", "onion", "brush", "keys", "controls", "layers", "lists")}
+MADE_WITH = {"marker": ("zoom", "onion", "brush", "keys", "controls", "layers", "lists"), "compare": ("zoom",)}
 SCREEN = "<div class='screen'></div>"
 
 
