@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -43,6 +43,10 @@ class Cleaned:
     effects_left: float
     """Of what was found of that, the share that was left as it is, because nothing could be put there."""
     elapsed_s: float
+    doubtful: float = 0.0
+    """Share of the hidden ones that were carried, and the frames before and after show different things there."""
+    look_at: tuple[int, ...] = ()
+    """Frames of the result with most that is doubtful or made up; none where that is little."""
 
 
 def clean(
@@ -84,6 +88,8 @@ def clean(
             yield frame
 
     counts, pixels, effects, left, number = np.zeros(3, int), 0, 0, 0, 0
+    doubtful: list[int] = []
+    unsure: list[float] = []
     with enough_memory(), ExitStack() as stack:
         like = {"like": shot.video, "span": shot.span, "fps": shot.fps}
         out = stack.enter_context(open_writer(output, encoding=encoding, **like))
@@ -100,7 +106,10 @@ def clean(
             if found:
                 found.write(_as_picture(changed * np.uint8(255)))
             masked = kind if whole.effects is None else np.where(changed, KNOWN, kind)
-            counts += [np.count_nonzero(masked == one) for one in (CARRIED, MADE_UP, PAINTED)]
+            of_each = [np.count_nonzero(masked == one) for one in (CARRIED, MADE_UP, PAINTED)]
+            counts += of_each
+            doubtful.append(whole.doubtful)
+            unsure.append((whole.doubtful + of_each[1]) / kind.size)
             pixels += kind.size
             effects += np.count_nonzero(changed)
             left += 0 if whole.effects is None else whole.effects.left
@@ -120,7 +129,30 @@ def clean(
         effects=effects / pixels,
         effects_left=left / max(1, effects + left),
         elapsed_s=elapsed_s,
+        doubtful=min(1.0, sum(doubtful) / max(1, hidden)),
+        look_at=worth_a_look(unsure),
     )
+
+
+def worth_a_look(unsure: Sequence[float]) -> tuple[int, ...]:
+    """The frames that are worst of all near them, the first of them first.
+
+    Args:
+        unsure: of each frame, the share of its pixels that is doubtful or made up.
+    """
+    chosen: list[int] = []
+    for index in sorted(range(len(unsure)), key=lambda index: -unsure[index]):
+        if unsure[index] < LEAST_UNSURE or len(chosen) == MOST_NAMED:
+            break
+        if all(abs(index - other) >= APART_FRAMES for other in chosen):
+            chosen.append(index)
+    return tuple(sorted(chosen))
+
+
+LEAST_UNSURE = 0.005
+"""Of a frame: less is hardly seen."""
+MOST_NAMED, APART_FRAMES = 5, 12
+"""Frames that are named, and how far from each other: neighbours look alike."""
 
 
 def _as_picture(grey: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W 3"]:

@@ -131,7 +131,7 @@ def clean(project: Project) -> Path:
     return project.job.arguments[0].output.parent
 
 
-MADE = Result("clean.mkv", N_FRAMES, 0, SIZE, 0.1, 0.8, 0.2, 0.0, 1.5)
+MADE = Result("clean.mkv", N_FRAMES, 0, SIZE, 0.1, 0.8, 0.2, 0.0, 1.5, 0.02, (3, 9))
 
 
 def test_from_a_video_to_a_result(begin: Callable[..., Project], quick: Turns, long: Turns) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool
 
+from cleanplate.carry.doubt import count_doubtful
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.squares import Squares, in_squares
 from cleanplate.carry.torn import forget_torn
@@ -70,6 +71,7 @@ def fuse(
     config: CarryConfig,
     *,
     sharp: bool = True,
+    doubts: bool = False,
 ) -> list[Pixels]:
     """Fill what is wanted of the frames of a block with colours from the window.
 
@@ -80,6 +82,7 @@ def fuse(
         wanted: what to fill of each.
         config: see CarryConfig.
         sharp: see `gather`.
+        doubts: count for each frame of how many pixels past and future show different things.
 
     Returns:
         the pixels of each that were reached, counted row by row.
@@ -88,7 +91,10 @@ def fuse(
 
     def find(job: tuple[LinkedFrame, Followed, Mask]) -> tuple[Pixels, np.ndarray]:
         one, leading, mine = job
-        reached, colours = gather(pictures, leading.trajectories, mine.reshape(-1)[one.boundary], config, sharp=sharp)
+        asked, apart = mine.reshape(-1)[one.boundary], np.empty(len(one.boundary), np.float32) if doubts else None
+        reached, colours = gather(pictures, leading.trajectories, asked, config, sharp=sharp, apart=apart)
+        if apart is not None:
+            one.frame.doubtful = count_doubtful(one.frame, one.boundary, apart)
         return one.boundary[reached], colours
 
     # All colours first: sources lie beside holes, and must not change meanwhile.

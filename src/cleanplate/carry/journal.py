@@ -141,6 +141,7 @@ def pack(frame: Frame) -> dict[str, Any]:
     """What its hole holds; where it is hole beside its mask."""
     hole = frame.hole
     kept: dict[str, Any] = {"colours": frame.picture[hole], "provenance": frame.provenance[hole]}
+    kept["doubtful"] = frame.doubtful
     if frame.effects is not None:
         kept |= {"hole": np.packbits(hole), "effects": np.packbits(frame.effects.where), "left": frame.effects.left}
     return kept
@@ -156,6 +157,7 @@ def unpack(frame: Frame, fill: dict[str, Any]) -> None:
             frame.effects = Effects(where, nothing, nothing.astype(np.float16), fill["left"])
         frame.provenance[:] = KNOWN
     frame.picture[hole], frame.provenance[hole] = fill["colours"], fill["provenance"]
+    frame.doubtful = fill["doubtful"]
 
 
 def mask_of(packed: UInt8[np.ndarray, " b"], size: Sequence[int]) -> Bool[np.ndarray, "H W"]:

@@ -214,7 +214,7 @@ class Round:
         block, self.waiting = window[len(earlier) :][:count], self.waiting[count:]
         followed = both_ways(window, len(earlier) + count, sources)[len(earlier) :]
         hidden = [one.frame.hole for one in block]
-        reached = fuse(window, block, followed, hidden, self.config, sharp=self.last)
+        reached = fuse(window, block, followed, hidden, self.config, sharp=self.last, doubts=self.last)
         for one, pixels in zip(block, reached, strict=True):
             one.frame.set_provenance(pixels, CARRIED)
         second_choice(window, range(len(earlier), len(earlier) + count), self.config)

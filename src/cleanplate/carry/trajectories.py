@@ -34,6 +34,8 @@ NODE_PX = 8
 
 # OpenCV reads pictures along maps of less than 32767 columns.
 MAP_WIDTH = 256
+# Of two ways, one that weighs less than this share of the other says nothing.
+LEAST_WEIGHT = np.float32(1e-3)
 
 HALF = np.float32(0.5)
 
@@ -151,6 +153,7 @@ def gather(
     config: CarryConfig,
     *,
     sharp: bool = True,
+    apart: Float32[np.ndarray, " n"] | None = None,
 ) -> tuple[Bool[np.ndarray, " n"], Float32[np.ndarray, "m 3"]]:
     """Colours from the ends of the trajectories, weighted.
 
@@ -160,12 +163,17 @@ def gather(
         wanted: which of the pixels.
         config: see CarryConfig.
         sharp: read between the pixels by cubic convolution; or bilinearly, which is faster, what is not for eyes.
+        apart: is told how different what the two ways show is, in the colour that differs most, 0..1; NaN where only
+            one of them counts.
 
     Returns:
         which pixels were reached, and their colours, 0..1.
     """
     total, weights = np.zeros((len(wanted), 3), np.float32), np.zeros(len(wanted), np.float32)
+    of_first = None
     for trajectory in trajectories:
+        if apart is not None:
+            of_first = total.copy(), weights.copy()
         weight = trajectory.weight(config)
         weight *= wanted
         first, starts, by_source = _by_source(trajectory.rows, weight)
@@ -177,6 +185,8 @@ def gather(
             scale = np.float32(1 / 255 if colours.dtype == np.uint8 else 1)
             _add_colours(colours, scale, trajectory.rows, some, weight, total)
         weights += weight
+    if apart is not None and of_first is not None:
+        _apart(*of_first, total, weights, apart)
     reached = weights > 0
     return reached, _means(total, weights)
 
@@ -246,6 +256,21 @@ def _by_source(rows, weight):
             pixels[free[source]] = index
             free[source] += 1
     return first, starts, pixels
+
+
+@compiled
+@no_type_check
+def _apart(first, first_weights, total, weights, apart):
+    """How different two means are; nothing where one of them has hardly any weight, and would be rounding."""
+    for index in range(len(weights)):
+        one, other = first_weights[index], weights[index] - first_weights[index]
+        apart[index] = np.nan
+        if min(one, other) > LEAST_WEIGHT * max(one, other):
+            most = np.float32(0)
+            for channel in range(3):
+                mean = first[index, channel] / one
+                most = max(most, abs(mean - (total[index, channel] - first[index, channel]) / other))
+            apart[index] = most
 
 
 @compiled

@@ -221,7 +221,24 @@ def summary(done: "Cleaned", looked_for: WhichEffects) -> str:
         said.append(f"{done.effects:.1%} more went with it ({them}, and what the mask missed)")
     if done.effects_left:
         said.append(f"of what was found {done.effects_left:.1%} was left: no frame shows what is behind it")
-    return "; ".join([*said, f"{done.elapsed_s:.1f} s"])
+    return "; ".join([*said, f"{done.elapsed_s:.1f} s"]) + advice(done)
+
+
+def advice(done: "Cleaned") -> str:
+    """What to look at, and what to do if it shows, in a line of its own; nothing where all is well."""
+    if not done.look_at or not done.carried:  # a network that learns all of it makes all of it up
+        return ""
+    frames = ", ".join(map(str, done.look_at))
+    why = [f"what is made up ({done.made_up:.1%} of what was hidden)"] if done.made_up >= LEAST_TOLD else []
+    if done.doubtful >= LEAST_TOLD:
+        why.append(f"what the frames before and after do not agree about ({done.doubtful:.1%})")
+    return (
+        f"\nlook at frame{'s' * (len(done.look_at) > 1)} {frames} of it, for {' and '.join(why) or 'what is unsure'}; "
+        "if it shows: a wider mask (--dilate-px), or one of these frames painted by you (--reference)"
+    )
+
+
+LEAST_TOLD = 0.001
 
 
 @contextlib.contextmanager

@@ -62,6 +62,8 @@ class Frame:
     """What an artist has painted, in the hole and beyond it: it is known, and was not so in the video."""
     effects: Effects | None = None
     """What the thing does outside its mask; None if nothing, or if nobody has looked."""
+    doubtful: int = 0
+    """Of how many pixels that were carried the frames before and after show different things."""
 
     @property
     def hole(self) -> Bool[np.ndarray, "H W"]:
@@ -98,6 +100,7 @@ class Frame:
             where = np.zeros(self.canvas.size, bool)
             where[inside] = self.effects.where
             self.canvas.effects = replace(self.effects, where=where)
+        self.canvas.doubtful = self.doubtful
         return self.canvas.pasted()
 
     def crop(self, rows: slice = ALL, columns: slice = ALL) -> Picture:

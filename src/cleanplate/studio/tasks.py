@@ -98,6 +98,8 @@ class Result:
     made_up: float
     painted: float
     elapsed_s: float
+    doubtful: float
+    look_at: tuple[int, ...]
 
 
 def clean_shot(options: Inpaint, saved: Path, info: ShotInfo, drawn: Drawn | None = None, *, on_step: OnStep) -> Result:
@@ -136,6 +138,8 @@ def clean_shot(options: Inpaint, saved: Path, info: ShotInfo, drawn: Drawn | Non
         done.made_up,
         done.painted,
         done.elapsed_s,
+        done.doubtful,
+        done.look_at,
     )
 
 

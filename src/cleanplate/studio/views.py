@@ -8,6 +8,7 @@ from cleanplate.imaging.frame import CARRIED, MADE_UP, PAINTED
 from cleanplate.imaging.visualise import TINTS
 from cleanplate.studio.players import address_of
 from cleanplate.studio.project import Project
+from cleanplate.studio.tasks import Result
 from cleanplate.studio.thumbnails import EFFECTS_TINT, OVERLAY_TINT, Colour
 
 DOING = {
@@ -153,8 +154,22 @@ def shares(project: Project) -> str:
         f"<span>{_swatch(TINTS[MADE_UP])}{result.made_up:.1%} made up</span>"
         f"{painted}"
         f"<span>It took {in_words(result.elapsed_s)}.</span></div>"
+        f"{_doubts(result)}"
         "<p class='facts'>Something left of it? Mark that under 2 on a frame that shows it, track again and remove "
         "again. Of its shadow? Paint that under 2 on the frames that show it, and remove again.</p>"
+    )
+
+
+def _doubts(result: Result) -> str:
+    """Which frames of the result to look at."""
+    if not result.look_at:
+        return ""
+    frames = ", ".join(map(str, result.look_at))
+    differs = f", or the frames before and after do not agree about it ({result.doubtful:.1%} of what was hidden)"
+    return (
+        f"<p class='facts'><b>Look at frame{'s' * (len(result.look_at) > 1)} {frames}</b>: most is made up there"
+        f"{differs if result.doubtful >= 0.001 else ''}. If it shows, paint one of them yourself: Painted by you, "
+        "under 3.</p>"
     )
 
 
