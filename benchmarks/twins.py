@@ -99,6 +99,7 @@ def best_candidates(truth: Float[Tensor, "T 3 H W"]) -> Iterator[Float[Tensor, "
         config: CarryConfig,
         *,
         sharp: bool,
+        doubts: bool,
     ) -> list[np.ndarray]:
         pictures = {one.frame.index: one.frame.picture for one in window}
         for one, leading, mine in zip(block, followed, wanted, strict=True):
@@ -111,7 +112,7 @@ def best_candidates(truth: Float[Tensor, "T 3 H W"]) -> Iterator[Float[Tensor, "
                 at = np.flatnonzero(reached)[better]
                 error[at], nearest[at] = apart[better], colours[better]
             best[one.frame.index].view(3, -1)[:, one.boundary] = torch.from_numpy(nearest.T.copy())
-        return fuse(window, block, followed, wanted, config, sharp=sharp)
+        return fuse(window, block, followed, wanted, config, sharp=sharp, doubts=doubts)
 
     with mock.patch.object(rounds, "fuse", look):
         yield best
