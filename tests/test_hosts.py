@@ -76,4 +76,4 @@ def test_the_hosts_own_python_can_read_it(path: str) -> None:
     tree = ast.parse(text, feature_version=(3, 7))
     assert "from __future__ import annotations" in text
     imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
-    assert imported <= {"os", "re", "shlex", "subprocess", "tempfile", "time"}
+    assert imported <= {"os", "re", "shlex", "shutil", "subprocess", "tempfile", "time"}

@@ -144,6 +144,24 @@ def test_async_it_ends_soon_whether_it_is_closed_or_its_task_cancelled_while_it_
     assert asyncio.run(ended(True)) < 30
 
 
+def test_async_a_thread_that_computes_stops_at_its_next_step() -> None:
+    steps: list[Step] = []
+
+    def slow(step: Step) -> None:
+        steps.append(step)
+        time.sleep(0.02)
+
+    async def ended() -> None:
+        plates = stream(FRAMES, MASKS, "carry", on_step=slow)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(plates), 0.1)
+        before = len(steps)
+        await plates.aclose()
+        assert len(steps) <= before + 1
+
+    asyncio.run(ended())
+
+
 def test_async_frames_need_an_async_loop() -> None:
     with pytest.raises(InputError, match="asynchronous"):
         next(stream(given(FRAMES), MASKS, "carry"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from importlib import import_module
 from pathlib import Path
@@ -72,7 +73,8 @@ def remove(*options: str) -> None:
     folder = Path(nuke.script_directory()) / f"cleanplate_{plate.name()}"
     grey = nuke.nodes.Shuffle(inputs=[mask], red="alpha", green="alpha", blue="alpha")
     for node, name, suffix in ((plate, PLATE, "exr"), (grey, MASK, "png")):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder / name, ignore_errors=True)  # of a render before
+        (folder / name).mkdir(parents=True)
         write = nuke.nodes.Write(inputs=[node], file=f"{(folder / name).as_posix()}/{name}.%04d.{suffix}", raw=True)
         write["file_type"].setValue(suffix)
         nuke.execute(write, first, last)
