@@ -22,6 +22,7 @@ from cleanplate.version import __version__
 if TYPE_CHECKING:
     from cleanplate.clip import Clip, read_clip
     from cleanplate.plate import Plate, inpaint
+    from cleanplate.streaming import PlateFrame, stream
     from cleanplate.video.writer import write_video
 
 __all__ = [
@@ -32,10 +33,12 @@ __all__ = [
     "InputError",
     "Method",
     "Plate",
+    "PlateFrame",
     "Step",
     "__version__",
     "inpaint",
     "read_clip",
+    "stream",
     "write_video",
 ]
 
@@ -49,6 +52,8 @@ _LAZY = {
     "read_clip": "clip",
     "Plate": "plate",
     "inpaint": "plate",
+    "PlateFrame": "streaming",
+    "stream": "streaming",
     "write_video": "video.writer",
 }
 

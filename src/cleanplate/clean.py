@@ -21,6 +21,7 @@ from cleanplate.progress import tell
 from cleanplate.runtime.files import sha256
 from cleanplate.runtime.options import DEFAULT_RUN, RunOptions
 from cleanplate.video.images import image_files
+from cleanplate.video.pipes import PIPE, open_pipe
 from cleanplate.video.shot import Shot
 from cleanplate.video.writer import open_writer
 
@@ -64,7 +65,7 @@ def clean(
 
     Args:
         shot: what to read.
-        output: what to write; see `video.writer.open_writer`.
+        output: what to write; see `video.writer.open_writer`. PIPE is standard output (`video.pipes.open_pipe`).
         method: as `plate.inpaint` takes it.
         run: seed, device, budget, work folder, and who is told of every step.
         provenance: where to write where each pixel comes from: black known, grey carried (64 outside the mask, as an
@@ -91,8 +92,11 @@ def clean(
     doubtful: list[int] = []
     unsure: list[float] = []
     with enough_memory(), ExitStack() as stack:
-        like = {"like": shot.video, "span": shot.span, "fps": shot.fps}
-        out = stack.enter_context(open_writer(output, encoding=encoding, **like))
+        like = {"like": None if shot.piped else shot.video, "span": shot.span, "fps": shot.fps}
+        if output == PIPE:
+            out = stack.enter_context(open_pipe(piped=shot.piped, **like))
+        else:
+            out = stack.enter_context(open_writer(output, encoding=encoding, piped=shot.piped, **like))
         beside = partial(open_writer, keep_source=False, **like)
         kinds, found = (path and stack.enter_context(beside(path)) for path in (provenance, effects_mask))
         for number, frame in enumerate(fill(frames(), method, run, total=shot.total), 1):

@@ -1,7 +1,7 @@
 """The command line: results on stdout, progress and one-line errors on stderr.
 
-Exit 0 done, 1 some jobs of a batch failed, 2 bad input, 130 interrupted. Only what a command needs is imported, when it
-is needed.
+Exit 0 done, 1 some jobs of a batch failed, 2 bad input, 130 interrupted, 141 nobody reads what is written to a pipe.
+Only what a command needs is imported, when it is needed.
 """
 
 import contextlib
@@ -25,13 +25,13 @@ from cleanplate.commands.parse import parse_as, parse_inpaint
 from cleanplate.commands.renamed import current_words
 from cleanplate.commands.repeated import joined_words
 from cleanplate.commands.reproduce import Reproduce
-from cleanplate.errors import Cancelled, InputError
+from cleanplate.errors import Cancelled, InputError, Unread
 from cleanplate.runtime.devices import no_torch
 from cleanplate.runtime.interrupts import termination_interrupts
 from cleanplate.studio.command import Studio
 from cleanplate.version import __version__
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, INTERRUPTED, UNREAD = 2, 130, 141
 DESCRIPTION = (
     "Remove things from video: what a mask covers is filled with what the video shows elsewhere. "
     "cleanplate --version prints the version."
@@ -76,6 +76,8 @@ def run(argv: Sequence[str]) -> int:
             raise
         print(f"cleanplate: {no_torch('what you asked for')}", file=sys.stderr)
         return BAD_INPUT
+    except Unread:
+        return UNREAD
     except (Cancelled, KeyboardInterrupt) as stop:
         print(f"cleanplate: interrupted; {str(stop) or 'nothing was left half-written'}", file=sys.stderr)
         return INTERRUPTED

@@ -25,3 +25,7 @@ class Undefined(InputError):
 
 class Cancelled(Exception):
     """Raised by an `on_step` callback to end the run."""
+
+
+class Unread(Cancelled):
+    """Whoever was to read what is written to a pipe has gone."""

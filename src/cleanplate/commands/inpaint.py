@@ -33,13 +33,13 @@ class Inpaint:
     """Remove what the mask covers from a video."""
 
     video: Annotated[Positional[Path], arg(metavar="VIDEO")]
-    """A video, or a folder of images."""
+    """A video, or a folder of images; - is a YUV4MPEG2 stream from standard input."""
     mask: Annotated[Positional[Path], arg(metavar="MASK")]
     """A video, a folder of images, or one image for all frames; white marks what to remove. Or a file of areas and
     times (.toml), as mask --spans takes."""
     output: Output
     """.mp4 or .mov (H.264), .mkv (lossless), .webm (VP9), a name without a suffix (a folder of PNGs), or
-    the .png of a picture."""
+    the .png of a picture; - is a YUV4MPEG2 stream to standard output."""
     method: Annotated[Positional[str], arg(metavar="METHOD")] = DEFAULT_METHOD
     """carry-learn (default), carry, one of the paper's (dip, dip-vid, dip-vid-3dcn, dip-vid-flow), or
     dip-vid-flow-fast: one network for the clip, from an input that moves with the picture. Or a rival to compare with:
@@ -95,10 +95,13 @@ class Inpaint:
     def run(self) -> None:
         """Read, fill, write, and say what was done."""
         from cleanplate.commands.logs import each_of, logs
+        from cleanplate.commands.piped import has_pipe, run_piped
         from cleanplate.runtime.files import existing
         from cleanplate.runtime.work_dir import WorkDir
         from cleanplate.video.writer import check_output
 
+        if has_pipe(self):
+            return run_piped(self)
         beside = [path for path in (self.provenance, self.effects_mask) if path is not None]
         outputs = [path.absolute() for path in (self.output, *beside)]
         for path in outputs:

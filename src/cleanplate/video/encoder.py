@@ -66,6 +66,7 @@ class VideoWriter:
         fps: frame rate where there is no `like`.
         encoding: codec and quality.
         keep_source: see `writer.open_writer`.
+        piped: what the pictures come from instead of `like`, if that was no file: its frames, each once.
     """
 
     def __init__(
@@ -78,11 +79,12 @@ class VideoWriter:
         fps: float | None = None,
         encoding: Encoding | None = None,
         keep_source: bool = True,
+        piped: tuple[StreamFormat, Iterator[VideoFrame]] | None = None,
     ):
         self.path, self.like, self.keep_source = path, like, keep_source
         self.span, self.encoding = span or Span(), encoding or Encoding()
         self._sound_path, self._fps = sound, fps
-        self._sources: Iterator[VideoFrame] = iter(()) if like is None else decode(like, self.span, warn=False)
+        self._form, self._sources = piped or (None, iter(()) if like is None else decode(like, self.span, warn=False))
         self._stack = ExitStack()
         self._out: Any = None  # until the first picture comes
         self._video: Any = None
@@ -162,7 +164,7 @@ class VideoWriter:
         self._out = self._stack.enter_context(
             av.open(str(self.path), "w", options=dict(CONTAINERS[suffix].options)),
         )
-        self._format = StreamFormat.of(self.like, self._fps)
+        self._format = self._form or StreamFormat.of(self.like, self._fps)
         if source is not None:
             self._tags = {tag: getattr(source, tag) for tag in COLOUR_TAGS}
         self._video = self._add_stream(codec, pix_fmt, picture, source)

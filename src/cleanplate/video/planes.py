@@ -100,7 +100,7 @@ def to_codec(
 
 def _same_samples(source: VideoFrame, frame: VideoFrame) -> bool:
     """Whether samples of one can stand in the other: the same pixel format and range, turned or not."""
-    alike = _name(source) == _name(frame) and _full(source) == _full(frame) and _samples(frame) is not None
+    alike = _name(source) == _name(frame) and _full(source) == _full(frame) and samples(frame) is not None
     square = all(
         component.width * frame.height == component.height * frame.width for component in frame.format.components
     )  # a plane halved in one direction only cannot be turned
@@ -118,8 +118,8 @@ def _full(frame: VideoFrame) -> bool:
 
 def _restore(frame: VideoFrame, source: VideoFrame, quarter_turns: int, changed: Bool[np.ndarray, "H W"]) -> None:
     """Samples of the source where nothing was changed; its alpha everywhere."""
-    samples, originals = _samples(frame) or [], _samples(source) or []
-    for component, target, lying in zip(frame.format.components, samples, originals, strict=True):
+    targets, originals = samples(frame) or [], samples(source) or []
+    for component, target, lying in zip(frame.format.components, targets, originals, strict=True):
         original = np.rot90(lying, k=quarter_turns)
         if component.is_alpha:
             target[...] = original
@@ -138,7 +138,7 @@ def _subsampled(changed: Bool[np.ndarray, "H W"], size: tuple[int, ...]) -> Bool
     return np.any(padded.reshape(size[0], down, size[1], across), axis=(1, 3))
 
 
-def _samples(frame: VideoFrame) -> list[np.ndarray] | None:
+def samples(frame: VideoFrame) -> list[np.ndarray] | None:
     """The samples of each component, as views to be written to; None of formats that are packed in odd ways."""
     format_, out = frame.format, []
     planes = [component.plane for component in format_.components]

@@ -19,9 +19,11 @@ from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import stamp
 from cleanplate.video.images import is_image
 from cleanplate.video.masks import Mask
+from cleanplate.video.pipes import PipedVideo
 from cleanplate.video.reader import check_same_size, count_frames, peek, stream_frames
 from cleanplate.video.references import Painting, Reference, check_references
 from cleanplate.video.resize import check_size, resize_and_crop
+from cleanplate.video.spans import is_spans
 from cleanplate.video.timecode import Span
 
 WHOLE = Span()
@@ -49,6 +51,8 @@ class Shot:
     """How many frames there are, as far as the files say before they are read; 0 if they do not."""
     stamps: tuple[str, ...]
     """Of the files, when they were opened (`files.stamp`)."""
+    piped: PipedVideo | None = None
+    """What the video comes through, if it is no file; it is called as `video` says, and read once."""
 
     def frames(self, on_step: OnStep | None = None) -> Iterator[Frame]:
         """The frames to be filled; those of a region hold the whole ones that they are to be pasted into.
@@ -64,12 +68,13 @@ class Shot:
         always = [next(holes[mask]) for mask in masks if mask.is_still]
         moving = [mask for mask in masks if not mask.is_still]
         painted = {one.index: one for one in self.references}
-        together = zip_longest(stream_frames(self.video, self.span), *(holes[mask] for mask in moving))
+        pictures = self.piped.pictures(self.span) if self.piped else stream_frames(self.video, self.span)
+        together = zip_longest(pictures, *(holes[mask] for mask in moving))
         for index, (picture, *hidden) in enumerate(together):
             for mask, hole in zip(moving, hidden, strict=True):
                 if picture is None or hole is None:
                     self._check_unchanged()
-                    raise _unequal(mask.path, self.video, self.span)
+                    raise self._unequal(mask.path, index)
             reference = None
             if index in painted:
                 reference = painted[index].read(self.video_shape, picture.dtype, self.size).within(self.region)
@@ -80,6 +85,17 @@ class Shot:
             yield frame if self.region is None else frame.region(self.region)
             tell(on_step, "read", index + 1, max(self.total, index + 1))
         self._check_unchanged()
+
+    def _unequal(self, mask: Path, index: int) -> InputError:
+        """That the mask or the video has ended, and the other has not; of a pipe nobody knows how many would follow."""
+        if self.piped is None:
+            return _unequal(mask, self.video, self.span)
+        count = count_frames(mask, self.span)
+        more = f"{index} frames" if count > index else "more"
+        given = f"the mask {mask} has {count} frames and {self.video} has {more}"
+        return InputError(
+            given, "every frame needs its mask", "give one of the same length, or one image for all frames"
+        )
 
     def _check_unchanged(self) -> None:
         paths = self.video, *self.masks, *(one.path for one in self.references)
@@ -136,6 +152,39 @@ def open_shot(
     return Shot(
         video, masks, span, size, region, dilate_px, invert_mask, references,
         fps=fps, video_shape=video_shape, shape=shape, total=total, stamps=stamps,
+    )  # fmt: skip
+
+
+def open_piped(
+    piped: PipedVideo,
+    masks: tuple[Path, ...],
+    span: Span = WHOLE,
+    *,
+    size: tuple[int, int] | None = None,
+    region: Region | None = None,
+    dilate_px: int = DILATE_PX,
+    invert_mask: bool = False,
+) -> Shot:
+    """A shot whose video comes through a pipe; otherwise as `open_shot`.
+
+    Raises:
+        InputError: as there, and a file of areas: for its times the video would be read twice.
+    """
+    check_size(size)
+    video, shape = Path(piped.name), size or piped.shape
+    total = 0
+    for path in masks:
+        if is_spans(path):
+            fix = "write its mask first: cleanplate mask VIDEO --spans FILE -o mask.mkv"
+            raise InputError(f"{path} has areas in their times", f"a mask is needed for {video}", fix)
+        length = Mask(path, span, invert_mask).check(piped.shape, video)
+        total = total if is_image(path) else length
+    if region is not None:
+        _check_region(region, shape)
+    stamps = tuple(map(stamp, (video, *masks)))
+    return Shot(
+        video, masks, span, size, region, dilate_px, invert_mask, (),
+        fps=float(piped.header.fps), video_shape=piped.shape, shape=shape, total=total, stamps=stamps, piped=piped,
     )  # fmt: skip
 
 

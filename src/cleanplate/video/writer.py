@@ -16,6 +16,7 @@ from cleanplate.runtime.files import existing, partial_folder, whole, writing
 from cleanplate.video.codecs import VIDEO_SUFFIXES, find_codec
 from cleanplate.video.encoder import VideoWriter
 from cleanplate.video.images import PICTURE_SUFFIX, FolderWriter, PictureWriter, image_files, is_image, is_stills
+from cleanplate.video.pipes import PipedVideo
 from cleanplate.video.reader import peek
 from cleanplate.video.timecode import Span
 
@@ -48,6 +49,7 @@ def open_writers(
     sound: str | Path | None = None,
     encoding: Encoding | None = None,
     keep_source: bool = True,
+    piped: PipedVideo | None = None,
 ) -> Iterator[list[Writer]]:
     """What to write the pictures of several files or folders to; all appear when the block ends, or none.
 
@@ -61,6 +63,7 @@ def open_writers(
         encoding: codec and quality.
         keep_source: the pictures are those of `like`, changed in places: its samples, where they are not changed, its
             alpha, pixel format and sound are kept. False for pictures of something else, like a mask.
+        piped: what the pictures come from instead of `like`, if that was no file.
 
     Raises:
         InputError: a codec the container cannot hold, a file that is not there, or a disk that cannot be written.
@@ -76,7 +79,14 @@ def open_writers(
             yield PictureWriter(partial, sources[0] if sources else None)
         elif paths[0].suffix:
             with VideoWriter(
-                partial, like=video, span=span, sound=audio, fps=fps, encoding=encoding, keep_source=keep_source
+                partial,
+                like=video,
+                span=span,
+                sound=audio,
+                fps=fps,
+                encoding=encoding,
+                keep_source=keep_source,
+                piped=piped and (piped.format, piped.sources()),
             ) as writer:
                 yield writer
                 writer.finish()
