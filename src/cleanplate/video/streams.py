@@ -21,7 +21,10 @@ TAGS = ("language", "title", "handler_name", "creation_time", "comment")
 
 def kept_tags(stream: Any) -> dict[str, str]:
     """What to say of a copy of a stream."""
-    return {name: stream.metadata[name] for name in TAGS if name in stream.metadata}
+    said = {name: stream.metadata[name] for name in TAGS if name in stream.metadata}
+    if "name" in stream.metadata:  # what a track's title is called when it is read from .mp4 and .mov
+        said.setdefault("title", stream.metadata["name"])
+    return said
 
 
 class StreamCopier:
@@ -88,9 +91,10 @@ class StreamCopier:
         left = ["another picture"] * (len(self._source.streams.video) > 1)
         for stream in self._source.streams.subtitles:
             if stream.index not in self._routes:
-                left.append(
-                    f"{stream.codec_context.codec.canonical_name if stream.codec_context else 'unknown'} subtitles"
-                )
+                kind = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+                tags = kept_tags(stream)
+                called = ", ".join(tags[name] for name in ("language", "title") if name in tags)
+                left.append(f"{kind} subtitles{f' ({called})' if called else ''}")
         left += ["data"] * bool(self._source.streams.data)
         if self._out.format.name != "matroska":
             left += [f"the attachment {stream.name}" for stream in self._source.streams.attachments]
