@@ -16,4 +16,5 @@ def test_the_software_and_the_paper_are_cited() -> None:
     paper = held["preferred-citation"]
     assert set(paper) == PAPER
     assert paper["year"] == 2019
-    assert [author["family-names"] for author in paper["authors"]] == ["Zhang", "Mai", "Xu", "Wang", "Collomosse", "Jin"]
+    names = [author["family-names"] for author in paper["authors"]]
+    assert names == ["Zhang", "Mai", "Xu", "Wang", "Collomosse", "Jin"]
