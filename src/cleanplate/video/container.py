@@ -52,7 +52,9 @@ def open_video(path: Path) -> Iterator[Any]:
         if not container.streams.video:
             kinds = {stream.type for stream in container.streams}
             held = " and ".join(word for kind, word in (("audio", "sound"), ("subtitle", "subtitles")) if kind in kinds)
-            given = f"{path} has no picture{f', only {held}' if held else ''}"
+            if not held:
+                raise _not_a_video(path)
+            given = f"{path} has no picture, only {held}"
             raise InputError(given, "a video, or a folder of images, is needed", "name the file that has the pictures")
         yield container
 
