@@ -50,12 +50,9 @@ def checked_words(command: type, words: Sequence[str], prog: str, missing: Seque
     needed = [option for option in options if (option.is_required if missing is None else option.field in missing)]
     if lacking := [option for option in needed if option.field not in had]:
         verb = "are" if len(lacking) > 1 else "is"
-        given_last = next((one.values[0] for one in reversed(given) if one.option.is_positional), "")
-        beyond = sum(one.option.is_positional for one in given) > sum(
-            o.is_required and o.is_positional for o in options
-        )
-        fix = f"{_if_output(given_last)}see {prog} --help" if beyond else f"see {prog} --help"
-        raise InputError(f"{listed(map(_name, lacking))} {verb} missing", f"write {usage(options, prog)}", fix)
+        hint = next((_if_output(one.values[0]) for one in given if one.option.field == "method"), "")
+        needed_words = f"write {usage(options, prog)}"
+        raise InputError(f"{listed(map(_name, lacking))} {verb} missing", needed_words, f"{hint}see {prog} --help")
     places = [word for one in given if one.option.is_positional for word in one.values]
     named = [word for one in given if not one.option.is_positional for word in one.words()]
     return [*named, "--", *places] if places else named
