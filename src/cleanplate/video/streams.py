@@ -19,6 +19,10 @@ TAGS = ("language", "title", "handler_name", "creation_time", "comment")
 """What is said of a stream that is true of its copy too."""
 
 
+REFUSED = {"mov": ("opus",)}
+"""What a container is said to hold, and does not take."""
+
+
 def kept_tags(stream: Any) -> dict[str, str]:
     """What to say of a copy of a stream."""
     said = {name: stream.metadata[name] for name in TAGS if name in stream.metadata}
@@ -84,7 +88,8 @@ class StreamCopier:
 
     def _can_hold(self, stream: Any) -> bool:
         context = stream.codec_context
-        return context is not None and context.codec.canonical_name in self._out.supported_codecs
+        name = context.codec.canonical_name if context is not None else None
+        return name in self._out.supported_codecs and name not in REFUSED.get(self._out.format.name, ())
 
     def _not_kept(self) -> list[str]:
         """What is in the source and not in the copy, in words."""
