@@ -11,7 +11,7 @@ ifneq ($(wildcard ../shared/weights),)
 export CLEANPLATE_WEIGHTS ?= $(abspath ../shared/weights)
 endif
 
-.PHONY: demo test test-all lint layers types tests format benchmark clean
+.PHONY: demo test test-all lint layers types tests docs format benchmark clean
 
 demo: $(READY)  ## make a clip, clean it, print the figures, write the pictures
 	$(BIN)/cleanplate demo -o demo --overwrite
@@ -34,6 +34,9 @@ tests: $(READY)  ## one process a core, and one thread in each
 test-all: lint layers types $(READY)  ## with the tests that take minutes
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 
+docs: $(READY)  ## the pages, in site/; a warning is an error, and the tests build them too
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -47,4 +50,4 @@ $(READY): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo site .pytest_cache .ruff_cache

@@ -184,7 +184,7 @@ GOOD = "a.mp4,a-mask.mkv,"
         ((HEADER, f"{GOOD}x", "../out,black.mkv,y"), "is an input, and this batch writes there"),
         ((f"{HEADER},provenance", f"{GOOD}x,../y"), "../y is not in the batch's folder"),
         ((f"{HEADER},provenance", f"{GOOD}x,y", f"{GOOD}y,"), "row 3 of jobs.csv: y is also written by row 2"),
-        ((f"{HEADER},seed", f"{GOOD}x,one"), "row 2 of jobs.csv: value error; Error parsing"),
+        ((f"{HEADER},seed", f"{GOOD}x,one"), "row 2 of jobs.csv: --seed is 'one'; a whole number is needed"),
         ((f"{HEADER},seed", f"{GOOD}x,1 --provenance=/tmp/x"), "'1 --provenance=/tmp/x'"),
         ((f"{HEADER},size", f"{GOOD}x,48 96 --provenance=/tmp/x"), "row 2 of jobs.csv: size is"),
         ((f"{HEADER},method", f"{GOOD}x,--help"), "row 2 of jobs.csv: method is '--help'"),

@@ -316,7 +316,8 @@ def film(tmp_path: Path) -> Path:
     def before(out: Any) -> Any:
         sound = add_sound(out, "libopus", "dut")
         written = out.add_stream_from_template(subtitles.streams.subtitles[0])
-        written.metadata["language"] = "ice"
+        written.metadata.update({"language": "ice", "title": "Signs"})
+        sound.metadata["title"] = "Director"
         out.add_attachment("font.ttf", "font/ttf", b"letters" * 100)
         out.set_chapters(CHAPTERS)
         out.metadata["title"] = "The film"
@@ -368,12 +369,20 @@ def test_a_part_has_its_part_of_the_subtitles(film: Path, tmp_path: Path) -> Non
 def test_what_cannot_be_kept_is_said(film: Path, tmp_path: Path, caplog: Any) -> None:
     result = cleaned(film, tmp_path / "out.mp4")
     assert [record.getMessage() for record in caplog.records] == [
-        f"{film} also has subrip subtitles, the attachment font.ttf, which mp4 does not keep"
+        f"{film} also has subrip subtitles (ice, Signs), the attachment font.ttf, which mp4 does not keep"
     ]
     with opened(result) as container:
         assert not container.streams.subtitles
         assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["One", "Two"]
         assert container.streams.audio[0].codec_context.name == "opus"
+
+
+def test_titles_of_tracks_are_kept_from_container_to_container(film: Path, tmp_path: Path) -> None:
+    for name in ("one.mp4", "two.mov", "three.mkv", "four.mp4"):
+        film = cleaned(film, tmp_path / name, encoding=Encoding(codec="h264"))
+        with opened(film) as container:
+            tags = container.streams.audio[0].metadata
+            assert tags.get("title", tags.get("name")) == "Director"
 
 
 # Time

@@ -307,9 +307,9 @@ def test_every_metric_that_needs_no_weights_by_name() -> None:
 
 def test_bad_input() -> None:
     truth = panning(3)
-    with pytest.raises(InputError, match=r"\(2, 3, 64, 96\)"):
+    with pytest.raises(InputError, match="the result has 2 frames of 96x64"):
         psnr_db(truth[:2], truth)
-    with pytest.raises(InputError, match="mask has the shape"):
+    with pytest.raises(InputError, match="the mask has 2 frames of 96x64"):
         psnr_db(truth, truth, walking_hole(2))
     with pytest.raises(Undefined, match="mask is empty"):
         ssim(truth, truth, torch.zeros(3, 1, 64, 96, dtype=torch.bool))
@@ -321,5 +321,5 @@ def test_bad_input() -> None:
         patch_consistency(truth[:1], walking_hole(1), patch_px=9)
     with pytest.raises(Undefined, match="one frame"):
         complexity(truth[:1])
-    with pytest.raises(InputError, match="mask has the shape"):
+    with pytest.raises(InputError, match="the mask has 2 frames of 96x64"):
         patch_consistency(truth, walking_hole(2))

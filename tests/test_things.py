@@ -85,7 +85,7 @@ BAD = {
     "--thing a --box 1 1 9 9 --thing b": "b: nothing is marked; --box, --polygon or --paint is needed",
     "--thing a --box 1 1 9 9 --thing b --box 1 1 999 9": "b: the box 1 1 999 9 is not in the picture",
     "--thing a --box 1 1 9 9 --thing b --frame 0 --box 9 9 9 9 --frame 9 --box 9 9 9 9": "b: frame 9 is marked",
-    "--thing a --box 1 1 9 9 --thing b --box x": "Error parsing --box: Could not find valid parse for arguments: ['x']",
+    "--thing a --box 1 1 9 9 --thing b --box x": "--box is 'x'; a whole number is needed",
     "--thing a --box 1 1 9 9 --start 1": "frame 0 is marked; --start and --end take frames 1 to 3",
     "--thing a --box 1 1 9 9 --each --effects all": "--each is given with --effects all",
     "--thing a --box 1 1 9 9 --find overlays": "--find is given with --thing",

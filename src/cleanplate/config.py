@@ -291,12 +291,13 @@ class Encoding:
     """How a video is written (video/encoder.py)."""
 
     codec: Literal["auto", "h264", "h265", "prores", "ffv1", "vp9", "av1"] = "auto"
-    """auto: h264 in .mp4 and .mov (prores in .mov where there is an alpha channel), ffv1 (lossless, of RGB) in .mkv,
-    vp9 in .webm."""
+    """auto: that of the video, if the container can hold it; else h264 in .mp4 and .mov (h265 of more than 8 bits and
+    with --lossless, prores in .mov of an alpha channel), vp9 in .webm. In .mkv it is ffv1, which loses nothing."""
     quality: float | None = None
     """Constant rate factor of h264, h265, vp9 or av1: lower is better and larger."""
     lossless: bool = False
-    """Every untouched sample of the video comes out as it was, in the video's own format."""
+    """Every untouched sample of the video comes out as it was, in the video's own format. Without it that is so in .mkv
+    and in folders of images only."""
 
     def __post_init__(self) -> None:
         good = self.quality is None or 0 <= self.quality <= 63

@@ -28,7 +28,10 @@ class Evaluate:
     """What inpaint --provenance wrote: carried pixels (the thing's effects outside the mask too) and learned ones are
     measured apart too."""
     metrics: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
-    """Which ones; if none are named, all that need no weights. fid, frechet_vgg16, lpips and hole_lpips need some."""
+    """Which ones; if none are named, those that are quick: PSNR and SSIM in the hole (hole_psnr_db, hole_ssim) and on
+    the full frame (psnr_db, ssim), and with --provenance carried_psnr_db and made_up_psnr_db. By name only:
+    hole_warp_error and warp_error; consistency_psnr_db and consistency_ssim, a second a frame; and fid, frechet_vgg16,
+    lpips and hole_lpips, which need weights."""
     seed: int = 0
     """Of the patches (50x50 px, looked for within 20 px) that the consistency metric samples."""
     json: bool = False
@@ -38,11 +41,11 @@ class Evaluate:
         """Print the figures."""
         from cleanplate.clip import read_clip
         from cleanplate.imaging.tensors import to_tensors
-        from cleanplate.metrics import METRICS, NEEDS, OF_PROVENANCE, Comparison, find_metrics, measure
+        from cleanplate.metrics import OF_PROVENANCE, QUICK, Comparison, find_metrics, measure
         from cleanplate.runtime.files import existing
         from cleanplate.video.reader import read_frames, read_masks
 
-        names = find_metrics(self.metrics) or tuple(name for name in METRICS if name not in NEEDS)
+        names = find_metrics(self.metrics) or QUICK
         for path in (self.result, self.truth, self.mask, self.provenance):
             if path is not None:
                 existing(path)

@@ -54,8 +54,8 @@ class Mask:
     find: Literal["overlays"] | None = None
     """overlays: find what lies over a shot that moves (logos, text, captions, bars, dead pixels), without a mark."""
     spans: Annotated[Path | None, arg(metavar="FILE")] = None
-    """A file of boxes and times, of logos and captions, without a mark (TOML; see the README). --find overlays -o
-    FILE.toml writes what it finds so."""
+    """A file of boxes and times, of logos and captions, without a mark (TOML; see docs/how-to/logo.md). --find overlays
+    -o FILE.toml writes what it finds so."""
     start: Start = "0"
     """Where to begin: a frame (120), a time (2.5s, 1:05) or a timecode (00:01:05:12)."""
     end: End = None

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -14,11 +15,11 @@ from cleanplate.commands.inpaint import Inpaint
 from cleanplate.commands.options import to_words
 from cleanplate.commands.renamed import current_words
 from cleanplate.commands.settings import Value, read_settings, settings_path
+from cleanplate.commands.words import checked_words
 from cleanplate.config import DEFAULT_METHOD, find_method
 from cleanplate.errors import InputError
 
 PROG = "cleanplate inpaint"
-HELP = ("-h", "--help")
 PLACES = ("video", "mask", "output")
 """What must be given to `inpaint`."""
 
@@ -31,27 +32,17 @@ def parse_inpaint(words: Sequence[str]) -> Inpaint:
 
     Raises:
         InputError: words that make no command.
-        SystemExit: help was asked for and printed.
     """
     words = current_words(words)
-    plain = [word for word in words if word not in HELP]
-    asks_help = len(plain) < len(words)
     default = _default(DEFAULT_METHOD)
-    try:
-        path = settings_path(plain)
-        held = {} if path is None else read_settings(path)
-        default = _with_settings(str(held.get("method", DEFAULT_METHOD)), held, path)
-        read = parse_as(Inpaint, plain, prog=PROG, default=default)
-        if read.method != default.method:
-            find_method(read.method)
-            default = _with_settings(read.method, held, path)
-            read = default if asks_help else parse_as(Inpaint, plain, prog=PROG, default=default)
-        if not asks_help:
-            return read
-    except InputError:
-        if not asks_help:
-            raise
-    return parse_as(Inpaint, words, prog=PROG, default=default)
+    path = settings_path(words)
+    held = {} if path is None else read_settings(path)
+    default = _with_settings(str(held.get("method", DEFAULT_METHOD)), held, path)
+    read = parse_as(Inpaint, words, prog=PROG, default=default)
+    if read.method == default.method:
+        return read
+    find_method(read.method)
+    return parse_as(Inpaint, words, prog=PROG, default=_with_settings(read.method, held, path))
 
 
 def _default(method: str, fields: Mapping[str, Any] = MappingProxyType({})) -> Inpaint:
@@ -78,43 +69,29 @@ def _with_settings(method: str, held: Mapping[str, Value], path: Path | None) ->
         raise InputError(said, needed, "change that line, or remove it") from None
 
 
-def parse_as(
-    command: Any, words: Sequence[str], *, prog: str, description: str | None = None, default: Any = None
-) -> Any:
-    """The command, or one of a union of them, that these words ask for.
+def parse_as(command: type, words: Sequence[str], *, prog: str, default: Any = None) -> Any:
+    """The command that these words ask for.
 
     Args:
-        command: a dataclass, or a union of them.
+        command: a dataclass of options.
         words: of the command line.
         prog: what stands before them.
-        description: what --help says first.
         default: a command whose values are taken where no word says otherwise; None for those of its class.
 
     Raises:
         InputError: words that make no command.
-        SystemExit: help was asked for and printed.
     """
+    missing = None if default is None else [name for name, value in vars(default).items() if value is tyro.MISSING]
+    words = checked_words(command, words, prog, missing)
     said, defaults = io.StringIO(), {} if default is None else {"default": default}
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(command, prog=prog, args=list(words), description=description, **defaults)
-    except SystemExit as stop:
-        if not stop.code:
-            raise
+            return tyro.cli(command, prog=prog, args=words, add_help=False, **defaults)
+    except SystemExit:
         raise _in_one_line(said.getvalue(), prog) from None
 
 
 def _in_one_line(box: str, prog: str) -> InputError:
-    """What tyro says in a box with a title and sections between rules, as one line."""
-    sections = [""]
-    for line in box.splitlines():
-        if "\u2500\u2500" in line or "-----" in line:
-            sections += [line.strip(RULES), ""]
-        else:
-            sections[-1] += " " + line.strip(" \u2502")
-    title, *said = [" ".join(section.split()) for section in sections if section.strip()]
-    said = [part.removesuffix(":") for part in said if not part.startswith(("Argument helptext", "For full helptext"))]
-    return InputError(title.lower(), "; ".join(said), f"see {prog} --help")
-
-
-RULES = " -\u2500\u2502\u256d\u256e\u2570\u256f"
+    """What tyro says in a box, as one line: of what `checked_words` has let pass, so that nothing is lost."""
+    text = " ".join(re.sub(r"[\u2500-\u257f]+|-{5,}", " ", box).split())
+    return InputError("these words make no command", text, f"see {prog} --help")

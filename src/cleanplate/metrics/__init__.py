@@ -21,6 +21,7 @@ from cleanplate.weights import find_weights
 __all__ = [
     "EXACT_DB",
     "METRICS",
+    "QUICK",
     "Comparison",
     "Complexity",
     "Consistency",
@@ -113,6 +114,10 @@ METRICS: tuple[str, ...] = tuple(MODULES)
 
 NEEDS = {"frechet_vgg16": "vgg16", "fid": "inception", "hole_lpips": "alexnet", "lpips": "alexnet"}
 """The weights that a metric needs."""
+
+QUICK = ("hole_psnr_db", "psnr_db", "hole_ssim", "ssim", *OF_PROVENANCE)
+"""Those that take less time than reading the videos, or little more; the next, warp error, takes as long again, and
+patch consistency twenty times that."""
 
 LIBRARIES = {"fid": "torch_fidelity", "hole_lpips": "lpips", "lpips": "lpips"}
 """The package of the extra `metrics` that a metric needs."""

@@ -97,13 +97,20 @@ def rounded(frames: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return (frames.detach().cpu().float() * 255).round().clamp(0, 255) / 255
 
 
+def _said(frames: Tensor) -> str:
+    """How many frames there are, and of what size; of other tensors their shape."""
+    if frames.ndim != 4:
+        return f"the shape {tuple(frames.shape)}"
+    return f"{len(frames)} frame{'s' * (len(frames) != 1)} of {frames.shape[3]}x{frames.shape[2]}"
+
+
 def check(result: Tensor, truth: Tensor, where: Tensor | None) -> None:
     """Refuse what cannot be compared."""
     if result.shape != truth.shape:
-        given = f"the result has the shape {tuple(result.shape)} and the truth has {tuple(truth.shape)}"
+        given = f"the result has {_said(result)} and the truth has {_said(truth)}"
         raise InputError(given, "they must have the same frames and size", "cut or resize one")
     if where is not None and where.shape != (len(truth), 1, *truth.shape[2:]):
-        given = f"the mask has the shape {tuple(where.shape)} and the frames have {tuple(truth.shape)}"
+        given = f"the mask has {_said(where)} and the truth has {_said(truth)}"
         raise InputError(given, "one mask for each frame, of its size, is needed", "cut or resize it")
     if where is not None and not bool(where.any()):
         raise Undefined("the mask is empty", "at least one pixel must count", "give the mask of the hole")

@@ -126,5 +126,7 @@ def partial_folder(path: Path) -> Iterator[Path]:
 
 def remove_forsaken(folder: Path) -> None:
     """Remove a partial folder, unless a run that is going on holds it."""
-    with contextlib.suppress(Timeout, OSError, NotImplementedError), FileLock(folder / LOCK, blocking=False):
-        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(Timeout, OSError, NotImplementedError):
+        with FileLock(folder / LOCK, blocking=False):
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)  # Windows removes no file that is open, as the lock was

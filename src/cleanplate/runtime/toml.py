@@ -26,7 +26,9 @@ def read_toml(path: Path, called: str, needed: str, fix: str) -> dict[str, Any]:
     except OSError as error:
         given = f"the {called} {path} cannot be read ({error.strerror})"
         raise InputError(given, "a TOML file is needed", "name one that is there and may be read") from None
-    except ValueError as error:  # of TOML, or of UTF-8
+    except UnicodeDecodeError:
+        raise InputError(f"the {called} {path} is not text", "a TOML file is needed", fix) from None
+    except ValueError as error:
         raise InputError(f"the {called} {path} is not TOML ({error})", needed, fix) from None
 
 

@@ -37,7 +37,7 @@ class Studio:
         if self.host not in LOOPBACK and not password:
             given = f"--host {self.host} opens the page to other computers"
             raise InputError(given, "a password is needed then", "add --password, or set $CLEANPLATE_PASSWORD")
-        if self.max_upload_mb < 1 or self.keep_minutes <= 0:
+        if self.max_upload_mb < 1 or not 0 < self.keep_minutes < float("inf"):
             given = f"--max-upload-mb {self.max_upload_mb} --keep-minutes {self.keep_minutes}"
             raise InputError(given, "numbers above 0 are needed", "leave them out for 500 MB and 60 minutes")
         if not 0 <= self.port < 2**16:

@@ -105,4 +105,5 @@ def _sweep(parent: Path) -> None:
             if (root / LOCK).is_file():
                 with FileLock(root / LOCK, timeout=0):
                     shutil.rmtree(root, ignore_errors=True)
+                shutil.rmtree(root, ignore_errors=True)  # Windows removes no file that is open, as the lock was
                 log.info("removed %s, which an earlier studio had left", root)

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import forkserver
 from typing import Any, Literal
 
 from cleanplate.errors import InputError
@@ -85,6 +84,8 @@ class JobQueue:
         # Forked from a process that has loaded everything and done nothing: quick to start, and safe.
         self._method = "forkserver" if _has_forkserver() else "spawn"
         if self._method == "forkserver":
+            from multiprocessing import forkserver  # not everywhere
+
             multiprocessing.set_forkserver_preload([__name__])
             forkserver.ensure_running()  # it loads while the page is being opened
         self._thread = threading.Thread(target=self._work, daemon=True, name="studio queue")

@@ -26,6 +26,8 @@ from cleanplate.studio.views import KEEP
 
 ASSETS = Path(__file__).parent / "assets"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# On Windows SO_REUSEADDR takes a port that another program listens on.
+ALONE = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -168,7 +170,7 @@ def _free(host: str, port: int) -> int:
     """The port, if it can be listened on; one that can for 0."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tried.setsockopt(socket.SOL_SOCKET, ALONE, 1)
         try:
             tried.bind((host, port))
         except OSError as error:

@@ -4,7 +4,7 @@ A codec is a row of `CODECS` and its name in `config.Encoding`; a container is a
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import av
 from av.codec import Codec as Encoder
@@ -33,6 +33,8 @@ class Codec:
     """The pixel format in which it holds RGB of 8 bits as it is; None if it has none."""
     profiles: tuple[tuple[str, str], ...] = ()
     """A word in the pixel format, and the profile that it needs; the first that fits."""
+    without_alpha: bool = False
+    """Its encoder names pixel formats with alpha, and does not take them."""
     tag: str | None = None
     """What it is called in .mp4 and .mov, if not as FFmpeg would call it."""
 
@@ -44,6 +46,12 @@ class Container:
     codec: str
     alpha_codec: str | None = None
     """Of pictures with an alpha channel; None for the same."""
+    deep_codec: str | None = None
+    """Of pictures of more than 8 bits, which players do not take of the other."""
+    lossless_codec: str | None = None
+    """With --lossless. Of H.264 that is a profile that few players know; of H.265 it is the usual one."""
+    keeps_codec: bool = True
+    """Whether a video keeps the codec of its source, if it can."""
     options: tuple[tuple[str, str], ...] = ()
 
 
@@ -66,6 +74,7 @@ CODECS = {
         quality=("crf", 14),
         options=(("preset", "fast"), ("x265-params", "log-level=none")),
         lossless=(("x265-params", "lossless=1:log-level=none"),),
+        without_alpha=True,
         tag="hvc1",  # what players of Apple's look for
     ),
     "prores": Codec("prores_ks", (".mov", ".mkv"), options=(("vendor", "apl0"),), profiles=(("444", "4"), ("", "3"))),
@@ -92,25 +101,37 @@ CODECS = {
 }
 # The index before the pictures, so that a player on the web need not load all of it first.
 WEB = (("movflags", "+faststart"),)
+OF_MP4 = Container("h264", deep_codec="h265", lossless_codec="h265", options=WEB)
 CONTAINERS = {
-    ".mp4": Container("h264", options=WEB),
-    ".mov": Container("h264", alpha_codec="prores", options=WEB),
-    ".m4v": Container("h264", options=WEB),
-    ".mkv": Container("ffv1"),
+    ".mp4": OF_MP4,
+    ".mov": replace(OF_MP4, alpha_codec="prores"),
+    ".m4v": OF_MP4,
+    ".mkv": Container("ffv1", keeps_codec=False),  # nothing is lost in it
     ".webm": Container("vp9"),
 }
 VIDEO_SUFFIXES = tuple(CONTAINERS)
 
 
-def find_codec(suffix: str, encoding: Encoding, *, alpha: bool = False) -> Codec:
+FAMILIES = {"h264": "h264", "hevc": "h265", "av1": "av1", "vp9": "vp9", "prores": "prores"}
+"""Of our codecs: what FFmpeg calls what they write."""
+
+
+def find_codec(
+    suffix: str, encoding: Encoding, *, alpha: bool = False, deep: bool = False, like: str | None = None
+) -> Codec:
     """The codec of a file with that suffix.
+
+    Args:
+        suffix: of the container.
+        encoding: what is asked for.
+        alpha: there is an alpha channel.
+        deep: there are more than 8 bits.
+        like: what FFmpeg calls the codec of the source.
 
     Raises:
         InputError: a codec that the container cannot hold, or that cannot do what is asked of it.
     """
-    container = CONTAINERS[suffix]
-    by_default = (alpha and not encoding.lossless and container.alpha_codec) or container.codec
-    name = by_default if encoding.codec == "auto" else encoding.codec
+    name = _by_default(suffix, encoding, alpha, deep, like) if encoding.codec == "auto" else encoding.codec
     codec = CODECS[name]
     if suffix not in codec.suffixes:
         holds = ", ".join(other for other, one in CODECS.items() if suffix in one.suffixes)
@@ -127,6 +148,50 @@ def find_codec(suffix: str, encoding: Encoding, *, alpha: bool = False) -> Codec
     return codec
 
 
+def _by_default(suffix: str, encoding: Encoding, alpha: bool, deep: bool, like: str | None) -> str:
+    """That of the source if the container can hold it, or else what plays everywhere."""
+    container, family = CONTAINERS[suffix], FAMILIES.get(like or "")
+    if encoding.lossless:
+        return container.lossless_codec or container.codec
+    if alpha and container.alpha_codec:
+        return container.alpha_codec
+    can = family is not None and container.keeps_codec and suffix in CODECS[family].suffixes
+    if family is not None and can and (encoding.quality is None or CODECS[family].quality is not None):
+        return family
+    return (deep and container.deep_codec) or container.codec
+
+
+def is_kept(codec: Codec, like: str | None) -> bool:
+    """Whether it is the codec that the source has."""
+    return CODECS.get(FAMILIES.get(like or "", "")) is codec
+
+
+def what_changes(codec: Codec, pixel_format: str, like: str, source: av.VideoFormat, suffix: str) -> str:
+    """What a video has other or less of than its source, in words; nothing if that is not worth a word.
+
+    Args:
+        codec: of the video.
+        pixel_format: of the video.
+        like: what FFmpeg calls the codec of the source.
+        source: its pixel format.
+        suffix: of the video: whoever names .webm or .mkv has named its codec too.
+    """
+    if is_kept(codec, like):
+        return ""
+    said, after = [], av.VideoFormat(pixel_format)
+    if like in FAMILIES and CONTAINERS[suffix].deep_codec is not None:
+        name = next(name for name, one in CODECS.items() if one is codec)
+        said.append(f"{name} instead of {FAMILIES[like]}")
+    if bit_depth(after) < bit_depth(source):
+        said.append(f"{bit_depth(after)} bits instead of {bit_depth(source)}")
+    pairs = zip(has_subsampled_chroma(source), has_subsampled_chroma(after), strict=True)
+    if len(source.components) >= 3 and any(new > old for old, new in pairs):
+        said.append(
+            "colour at half its width and height" if has_subsampled_chroma(after)[1] else "colour at half its width"
+        )
+    return ", ".join(said)
+
+
 def encoder_options(codec: Codec, encoding: Encoding, pixel_format: str) -> dict[str, str]:
     """What to tell the encoder."""
     options = dict(codec.options)
@@ -139,7 +204,9 @@ def encoder_options(codec: Codec, encoding: Encoding, pixel_format: str) -> dict
     return options | ({"profile": fitting[0]} if fitting else {})
 
 
-def choose_pixel_format(codec: Codec, source: VideoFrame | None, size: tuple[int, int], *, deep: bool) -> str:
+def choose_pixel_format(
+    codec: Codec, source: VideoFrame | None, size: tuple[int, int], *, deep: bool, plain: bool = False
+) -> str:
     """The pixel format of the source, or of those the encoder knows the one that loses least.
 
     Args:
@@ -147,12 +214,15 @@ def choose_pixel_format(codec: Codec, source: VideoFrame | None, size: tuple[int
         source: a frame to be written in its own pixel format; None for pictures in RGB.
         size: height and width.
         deep: RGB is of 16 bits, not of 8.
+        plain: colour of half the width and height, as every player takes it.
     """
     known = Encoder(codec.encoder, "w").video_formats or []
     if source is None:
         wanted = av.VideoFormat("gbrp10le" if deep else codec.exact_rgb or "yuv420p")
     else:
         wanted = av.VideoFormat(source.format.name)
+    if plain and len(wanted.components) >= 3 and has_subsampled_chroma(wanted) != (True, True):
+        wanted = av.VideoFormat("yuv420p10le" if bit_depth(wanted) > 8 else "yuv420p")
     bits, alpha = bit_depth(wanted), has_alpha(wanted)
     halved = has_subsampled_chroma(wanted)
 
@@ -174,4 +244,5 @@ def choose_pixel_format(codec: Codec, source: VideoFrame | None, size: tuple[int
             has_alpha(one) and not alpha,
         )
 
-    return min((one.name for one in known if not one.has_palette), key=loss)
+    usable = (one for one in known if not one.has_palette and not (codec.without_alpha and has_alpha(one)))
+    return min((one.name for one in usable), key=loss)

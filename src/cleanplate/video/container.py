@@ -50,7 +50,12 @@ def open_video(path: Path) -> Iterator[Any]:
     """An open container that has pictures in it."""
     with open_container(path) as container:
         if not container.streams.video:
-            raise _not_a_video(path)
+            kinds = {stream.type for stream in container.streams}
+            held = " and ".join(word for kind, word in (("audio", "sound"), ("subtitle", "subtitles")) if kind in kinds)
+            if not held:
+                raise _not_a_video(path)
+            given = f"{path} has no picture, only {held}"
+            raise InputError(given, "a video, or a folder of images, is needed", "name the file that has the pictures")
         yield container
 
 

@@ -16,7 +16,15 @@ from jaxtyping import Bool, Shaped
 from cleanplate.config import Encoding
 from cleanplate.errors import InputError
 from cleanplate.runtime.threads import ordinary_priority
-from cleanplate.video.codecs import CONTAINERS, Codec, choose_pixel_format, encoder_options, find_codec
+from cleanplate.video.codecs import (
+    CONTAINERS,
+    Codec,
+    choose_pixel_format,
+    encoder_options,
+    find_codec,
+    is_kept,
+    what_changes,
+)
 from cleanplate.video.container import as_rate, decode, frame_rate, open_video
 from cleanplate.video.planes import UNSPECIFIED, has_alpha, to_codec, upright_size
 from cleanplate.video.streams import StreamCopier, kept_tags
@@ -52,6 +60,12 @@ class StreamFormat:
     def frame_duration(self) -> int:
         """How long a frame is shown, in units of the time base."""
         return max(1, round(1 / (self.rate * self.time_base)))
+
+
+def codec_of(video: Path) -> str:
+    """What FFmpeg calls the codec of a video."""
+    with open_video(video) as container:
+        return container.streams.video[0].codec_context.codec.canonical_name
 
 
 class VideoWriter:
@@ -152,15 +166,20 @@ class VideoWriter:
     def _open(self, picture: np.ndarray, source: VideoFrame | None) -> None:
         """Open the file, and the encoder for pictures like the first one."""
         suffix, deep = self.path.suffix.lower(), picture.dtype == np.uint16
-        alpha = self.keep_source and source is not None and has_alpha(source.format)
-        codec = find_codec(suffix, self.encoding, alpha=alpha)
-        # Where a codec holds the RGB we have made exactly, it does; with --lossless, and beyond 8 bits, what the source
-        # holds.
-        as_rgb = codec.exact_rgb is not None and not self.encoding.lossless and not deep and not alpha
-        like = source if self.keep_source and not as_rgb else None
-        pix_fmt = choose_pixel_format(codec, like, (picture.shape[0], picture.shape[1]), deep=deep)
+        like = source if self.keep_source else None
+        alpha = like is not None and has_alpha(like.format)
+        before = codec_of(self.like) if self.like is not None and like is not None else None
+        codec = find_codec(suffix, self.encoding, alpha=alpha, deep=deep, like=before)
+        # What is chosen here, and is not what the source has, is to play everywhere. Without loss, and where a codec
+        # was asked for, all is held that the source holds.
+        chosen = self.encoding.codec == "auto" and not self.encoding.lossless
+        plain = chosen and codec.lossless != () and not is_kept(codec, before) and codec.profiles == ()
+        pix_fmt = choose_pixel_format(codec, like, (picture.shape[0], picture.shape[1]), deep=deep, plain=plain)
         if alpha and not has_alpha(av.VideoFormat(pix_fmt)):
             log.warning("%s has an alpha channel, which %s does not keep; .mov or .mkv do", self.like, self.path.name)
+        changes = what_changes(codec, pix_fmt, before, like.format, suffix) if like and before and chosen else ""
+        if changes:
+            log.warning("%s has %s: what players take; --codec and --lossless say otherwise", self.path.name, changes)
         self._out = self._stack.enter_context(
             av.open(str(self.path), "w", options=dict(CONTAINERS[suffix].options)),
         )

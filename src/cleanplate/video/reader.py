@@ -126,7 +126,7 @@ def read_frames(
         pictures.append(picture)
         tell(on_step, "read", len(pictures), max(total, len(pictures)))
     if not pictures[rest]:
-        raise no_frames(path, "" if frames is None else f" among {frames}")
+        raise no_frames(path, "" if frames is None else " in the part that is asked for")
     return np.stack(pictures[rest]), fps
 
 

@@ -109,7 +109,7 @@ def write_spans(path: Path, tables: Sequence[Mapping[str, Any]], comment: str) -
 
 def _tables(path: Path) -> list[Mapping[str, Any]]:
     """The [[span]] tables of a file, with no other keys than are known."""
-    needed, fix = "[[span]] with a box, a polygon or an image is needed", "see the README, under Logos and captions"
+    needed, fix = "[[span]] with a box, a polygon or an image is needed", "see docs/how-to/logo.md, A logo or a caption"
     held = read_toml(path, "spans file", needed, "put times in quotes")
     if others := sorted(held.keys() - {"span"}):
         raise InputError(f"{path} has {', '.join(others)} outside of a span", needed, fix)

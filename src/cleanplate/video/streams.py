@@ -19,9 +19,16 @@ TAGS = ("language", "title", "handler_name", "creation_time", "comment")
 """What is said of a stream that is true of its copy too."""
 
 
+REFUSED = {"mov": ("opus",)}
+"""What a container is said to hold, and does not take."""
+
+
 def kept_tags(stream: Any) -> dict[str, str]:
     """What to say of a copy of a stream."""
-    return {name: stream.metadata[name] for name in TAGS if name in stream.metadata}
+    said = {name: stream.metadata[name] for name in TAGS if name in stream.metadata}
+    if "name" in stream.metadata:  # what a track's title is called when it is read from .mp4 and .mov
+        said.setdefault("title", stream.metadata["name"])
+    return said
 
 
 class StreamCopier:
@@ -81,16 +88,18 @@ class StreamCopier:
 
     def _can_hold(self, stream: Any) -> bool:
         context = stream.codec_context
-        return context is not None and context.codec.canonical_name in self._out.supported_codecs
+        name = context.codec.canonical_name if context is not None else None
+        return name in self._out.supported_codecs and name not in REFUSED.get(self._out.format.name, ())
 
     def _not_kept(self) -> list[str]:
         """What is in the source and not in the copy, in words."""
         left = ["another picture"] * (len(self._source.streams.video) > 1)
         for stream in self._source.streams.subtitles:
             if stream.index not in self._routes:
-                left.append(
-                    f"{stream.codec_context.codec.canonical_name if stream.codec_context else 'unknown'} subtitles"
-                )
+                kind = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+                tags = kept_tags(stream)
+                called = ", ".join(tags[name] for name in ("language", "title") if name in tags)
+                left.append(f"{kind} subtitles{f' ({called})' if called else ''}")
         left += ["data"] * bool(self._source.streams.data)
         if self._out.format.name != "matroska":
             left += [f"the attachment {stream.name}" for stream in self._source.streams.attachments]

@@ -114,8 +114,9 @@ def write_video(
 ) -> None:
     """Write frames as a video or as a folder of PNGs.
 
-    `.mp4`, `.mov` and `.m4v` are H.264 at a quality where the loss is hard to see, `.mkv` is lossless (FFV1), `.webm`
-    is VP9; a name without a suffix is a folder of PNGs, lossless too and silent, and `.png` is the one of a still.
+    `.mp4`, `.mov` and `.m4v` are coded as `like` is, or H.264, at a quality where the loss is hard to see, `.mkv` is
+    lossless (FFV1) in the pixel format of `like`, `.webm` is VP9; a name without a suffix is a folder of PNGs, lossless
+    too and silent, and `.png` is the one of a still.
 
     Args:
         path: what to write.
