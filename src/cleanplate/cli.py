@@ -25,6 +25,7 @@ from cleanplate.commands.parse import parse_as, parse_inpaint
 from cleanplate.commands.renamed import current_words
 from cleanplate.commands.repeated import joined_words
 from cleanplate.commands.reproduce import Reproduce
+from cleanplate.commands.train import Train
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.runtime.devices import no_torch
 from cleanplate.runtime.interrupts import termination_interrupts
@@ -37,7 +38,7 @@ DESCRIPTION = (
     "cleanplate --version prints the version."
 )
 
-COMMANDS = (Inpaint, Demo, Mask, Evaluate, Compose, Reproduce, Batch, Studio)
+COMMANDS = (Inpaint, Demo, Mask, Evaluate, Compose, Reproduce, Train, Batch, Studio)
 """A dataclass of options with a `run` each; its name in small letters is the command's."""
 
 
