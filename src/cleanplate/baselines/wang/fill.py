@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cleanplate.baselines import NO_NETWORK
-from cleanplate.baselines.wang.network import next_frame
+from cleanplate.baselines.wang.network import next_frame, painted_over
 from cleanplate.baselines.wang.weights import load_weights
 from cleanplate.config import UnseenConfig
 from cleanplate.runtime.devices import find_device
@@ -37,12 +37,12 @@ def wang(
     """
     trained, place = load_weights(unseen.painter), find_device(device)
     size = _halved((frames.shape[2], frames.shape[3]), MOST_TIMES * trained.size[0] * trained.size[1])
-    small, hidden = frames, hole
+    small, hidden = torch.where(hole, 0.0, frames), hole
     if size != tuple(frames.shape[2:]):
-        small = F.interpolate(torch.where(hole, 0.0, frames), size, mode="area")
+        small = F.interpolate(small, size, mode="area")
         hidden = F.adaptive_max_pool2d(hole.float(), size) > 0
     generator = trained.generator().to(place)
-    small, hidden = small.unsqueeze(0).to(place), hidden.unsqueeze(0).to(place)
+    small, hidden = painted_over(small[None], hidden[None]).to(place), hidden[None].to(place)
     results: list[Tensor] = []
     out = frames.clone()
     with torch.inference_mode():

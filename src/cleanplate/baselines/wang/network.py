@@ -8,8 +8,9 @@ with w the flow from the frame to the one before it, previous what was made of t
 soft mask, 0 where the previous frame shows what is to be seen. Here the labels are frames with a hole and its mask, and
 outside the hole the frame itself is the result. As theirs it looks at no later frame.
 
-One thing is not theirs: the network is told how well each place of the frame fits each place near it in the previous
-result (the correlation of FlowNet, Dosovitskiy et al. 2015), from which flow is learned in hours instead of days.
+Two things are not theirs, and make of days of training hours. What is hidden is painted over smoothly before anything
+looks at it, and h is that with something added. And the network is told how well each place of the frame fits each
+place near it in the previous result (the correlation of FlowNet, Dosovitskiy et al. 2015), to learn flow from.
 
 Letters: B clips at once, N frames of a window (a frame and those before it). Flow is in pixels.
 """
@@ -23,6 +24,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from cleanplate.imaging.smooth import paint
 from cleanplate.imaging.warp import warp
 
 LEAKY_SLOPE = 0.2
@@ -39,7 +41,7 @@ class Generated:
     made: Float[Tensor, "B 3 H W"]
     """The mixture, everywhere."""
     hallucinated: Float[Tensor, "B 3 H W"]
-    """The picture branch, 0..1."""
+    """Of the picture branch."""
     flow: Float[Tensor, "B 2 H W"]
     """To the previous frame."""
     mask: Float[Tensor, "B 1 H W"]
@@ -78,21 +80,21 @@ class Generator(nn.Module):
         """Make the last frame of each window.
 
         Args:
-            frames: in order; what is hidden is never looked at.
+            frames: in order, painted over where they are hidden.
             hole: what is hidden.
             results: of the M = N - 1 frames before the last.
             there: whether these are frames at all: before the first there are none.
         """
         height, width = frames.shape[3:]
         is_there = there.to(frames.dtype).view(1, -1, 1, 1, 1).expand(len(frames), -1, 1, height, width)
-        shown = torch.cat((torch.where(hole, 0.0, frames - MIDDLE), (~hole).to(frames.dtype)), 2)
+        shown = torch.cat((frames - MIDDLE, (~hole).to(frames.dtype)), 2)
         shown = torch.cat((shown[:, :-1] * is_there, shown[:, -1:]), 1)
         made_before = torch.cat(((results - MIDDLE) * is_there, is_there), 2)
         shown, made_before = self._padded(shown), self._padded(made_before)
         fits = self.of_fits(fit(*(self.describe(F.pixel_unshuffle(x[:, -1], PLACE_PX)) for x in (shown, made_before))))
         pairs = zip(self.of_frames(_cut(shown)), self.of_results(_cut(made_before), fits), strict=True)
         added = [of_frames + of_results for of_frames, of_results in pairs]
-        hallucinated = F.pixel_shuffle(self.picture(added), 2)[..., :height, :width].float().sigmoid()
+        hallucinated = frames[:, -1] + F.pixel_shuffle(self.picture(added), 2)[..., :height, :width].float()
         motion = F.interpolate(self.motion(added).float(), scale_factor=2, mode="bilinear")[..., :height, :width]
         flow, mask = motion[:, :2] * FLOW_UNIT_PX, motion[:, 2:].sigmoid()
         if not there[-1]:
@@ -121,6 +123,12 @@ def fit(here: Float[Tensor, "B C h w"], there: Float[Tensor, "B C h w"]) -> Floa
     return torch.stack([(here * there[..., r : r + height, c : c + width]).sum(1) for r, c in shifts], 1)
 
 
+def painted_over(frames: Float[Tensor, "B T 3 H W"], hole: Bool[Tensor, "B T 1 H W"]) -> Float[Tensor, "B T 3 H W"]:
+    """The frames as the generator takes them: what is hidden is never seen."""
+    seen = torch.where(hole, 0.0, frames).flatten(0, 1)
+    return paint(seen, hole.flatten(0, 1)).unflatten(0, frames.shape[:2])
+
+
 def next_frame(
     generator: Generator,
     frames: Float[Tensor, "B T 3 H W"],
@@ -131,7 +139,7 @@ def next_frame(
 
     Args:
         generator: what makes it.
-        frames: of the clips; what is hidden is never looked at.
+        frames: of the clips, painted over where they are hidden.
         hole: what is hidden.
         results: of the frames before it, none for the first. Of as many as the window has, the last are enough if the
             frames before them are left out too.
@@ -190,12 +198,12 @@ def _block(c_in: int, c_out: int, stride: int = 1) -> nn.Module:
 
 
 def _initialise(network: Generator, generator: torch.Generator | None) -> None:
-    """He et al. 2015; heads near zero, so that at first nothing moves and what is hallucinated is grey."""
+    """He et al. 2015; heads near zero, so that at first nothing moves and nothing is added."""
     gain = (2 / (1 + LEAKY_SLOPE**2)) ** 0.5
     heads = (network.picture.head, network.motion.head)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             assert module.bias is not None
-            deviation = gain * module.weight[0].numel() ** -0.5 * (0.1 if module in heads else 1.0)
+            deviation = gain * module.weight[0].numel() ** -0.5 * (0.02 if module in heads else 1.0)
             nn.init.normal_(module.weight, std=deviation, generator=generator)
             nn.init.zeros_(module.bias)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cleanplate.baselines.wang.network import Generated, Generator, next_frame
+from cleanplate.baselines.wang.network import Generated, Generator, next_frame, painted_over
 from cleanplate.baselines.wang.samples import Footage, Sample, draw
 from cleanplate.baselines.wang.settings import TrainConfig, TrainLoss
 from cleanplate.baselines.wang.weights import Trained
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 Scalar = Float[Tensor, ""]
 
 NAME = "wang"
-MEAN_OVER = 1000  # steps that the kept parameters are a mean over, of those that were made when there are fewer
+MEAN_OVER = 0.2, 1000  # the kept parameters are a mean over this share of the steps, the last, at most so many
 LARGEST_GRADIENT = 1.0
 PATCH_PX = 64  # side of what the perceptual term looks at
 
@@ -123,13 +123,14 @@ class Training:
                 frames=lead + config.frames,
             )
         sample = Sample(*(part.to(self.device) for part in vars(sample).values()))
+        painted = painted_over(sample.truth, sample.hole)
         self.optimiser.zero_grad()
         results: list[Tensor] = []
         sums: dict[str, float] = {}
         for index in range(lead + config.frames):
             # No gradient goes back to the frame before, as in theirs.
             with torch.set_grad_enabled(index >= lead), self._autocast():
-                made = next_frame(self.network, sample.truth, sample.hole, results)
+                made = next_frame(self.network, painted, sample.hole, results)
             if index >= lead:
                 terms = loss_terms(made, sample, index, results, config.loss)
                 if self.trunk is not None and index == lead:
@@ -137,10 +138,10 @@ class Training:
                 (weighted_sum(terms, vars(config.loss)) / config.frames).backward()
                 for name, value in terms.items():
                     sums[name] = sums.get(name, 0.0) + value.item() / config.frames
-            results.append(torch.where(sample.hole[:, index], made.made.detach(), sample.truth[:, index]))
+            results.append(torch.where(sample.hole[:, index], made.made.detach().clamp(0, 1), painted[:, index]))
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
         self.optimiser.step()
-        share = 1 / min(MEAN_OVER, step + 1)
+        share = 1 / min(1 + int(MEAN_OVER[0] * step), MEAN_OVER[1])
         for name, value in self.network.state_dict().items():
             self.mean[name].lerp_(value, share)
         return sums
