@@ -45,6 +45,7 @@ from cleanplate.runtime.processes import Report
 from cleanplate.runtime.work_dir import WorkDir
 from tests.conftest import panning, refused, walking_hole
 from tests.test_painters import Lama, saved
+from tests.test_wang import saved as saved_wang
 
 FAST = ("psnr_db", "ssim", "hole_psnr_db", "consistency_psnr_db", "consistency_ssim", "carried_psnr_db")
 
@@ -136,9 +137,9 @@ def test_medium_is_the_papers_methods_on_three_clips_for_ten_thousand_updates() 
 def test_cells_of_the_experiments() -> None:
     clips = ["a", "b", "c"]
     assert [cell.method for cell in plan("table1", "paper", clips)[:8]] == [
-        name for name in methods_of("table1") if name != "yu"
+        name for name in methods_of("table1") if name not in ("yu", "wang")
     ]
-    assert len(plan("table2", "paper", clips, seeds=(0, 1), external={"wang": "x"})) == 3 * 2 * 10
+    assert len(plan("table2", "paper", clips, seeds=(0, 1), external={"theirs": "x"})) == 3 * 2 * 10
     assert set(plan("fig7", "small", clips)) == set(plan("table2", "small", clips))
     windows = plan("fig10", "paper", clips, lengths=dict.fromkeys(clips, 37))
     assert {cell.window for cell in windows} == {1, 3, 5, 10, 15, 25, 37}
@@ -332,13 +333,15 @@ OURS, FILLERS = {"carry", LEARNS, MOVES}, {"telea", "navier-stokes", "temporal-m
         ("paper/network.py", {*PAPERS, LEARNS, MOVES}),
         ("paper/places.py", {MOVES}),
         ("unseen/shifts.py", {LEARNS}),
-        ("imaging/warp.py", {*PAPERS, *OURS}),
+        ("imaging/warp.py", {*PAPERS, *OURS, "wang"}),
         ("imaging/homography.py", OURS | {"huang"}),
         ("imaging/visualise.py", set()),
         ("baselines/fillers.py", FILLERS),
         ("baselines/volume.py", {"newson", "huang"}),
         ("baselines/newson.py", {"newson"}),
         ("baselines/yu.py", {"yu"}),
+        ("baselines/wang/network.py", {"wang"}),
+        ("baselines/wang/train.py", set()),
         ("unseen/painters.py", {"yu", LEARNS}),
         ("experiments/features.py", {"dip-vid-flow with features"}),
         *((path, {*PAPERS, *OURS, *BASELINES}) for path in ("experiments/make.py", "data/compose.py")),
@@ -618,20 +621,21 @@ def test_results_made_elsewhere_are_a_row(shots: Path, tmp_path: Path) -> None:
         spoilt = torch.where(composed.clip.hole, (composed.truth + 10 / 255).clamp(0, 1), 0.0)
         write_video(theirs / name, spoilt)
     options: dict[str, Any] = {"scale": "tiny", "metrics": ["psnr_db", "hole_psnr_db", "ssim"]}
-    written = reproduce("table2", shots, tmp_path, methods=["wang"], external=[f"wang={theirs}"], **options)
-    row = next(row for row in _csv(written[2]) if row[0] == TITLES["wang"])
+    written = reproduce("table2", shots, tmp_path, methods=["theirs"], external=[f"theirs={theirs}"], **options)
+    row = next(row for row in _csv(written[2]) if row[0] == "theirs")
     header = _csv(written[2])[0]
     expected = [
         psnr_db(torch.where(c.clip.hole, ((c.truth * 255 + 10).clamp(0, 255).round()) / 255, c.clip.frames), c.truth)
         for c in truths.values()
     ]
     assert float(row[header.index("all: PSNR")]) == pytest.approx(statistics.fmean(expected), abs=0.02)
-    assert float(row[header.index("paper, all: PSNR")]) == 26.0
+    papers = next(row for row in _csv(written[2]) if row[0] == TITLES["wang"])
+    assert float(papers[header.index("paper, all: PSNR")]) == 26.0
     # Other files under the same name are measured again.
     for name, composed in truths.items():
         write_video(theirs / name, composed.truth)
-    written = reproduce("table2", shots, tmp_path, methods=["wang"], external=[f"wang={theirs}"], **options)
-    row = next(row for row in _csv(written[2]) if row[0] == TITLES["wang"])
+    written = reproduce("table2", shots, tmp_path, methods=["theirs"], external=[f"theirs={theirs}"], **options)
+    row = next(row for row in _csv(written[2]) if row[0] == "theirs")
     assert float(row[header.index("all: PSNR")]) > 45
 
 
@@ -678,6 +682,9 @@ def test_without_a_network_it_is_a_row_without_numbers() -> None:
     [
         ("table1 --scale tiny --data {shots} --methods yu", "yu is given no network"),
         ("table1 --scale tiny --data {shots} --unseen.painter none.pt", "none.pt"),
+        ("table1 --scale tiny --data {shots} --methods wang", "wang is given no network"),
+        ("table1 --scale tiny --data {shots} --wang none.pt", "none.pt"),
+        ("table1 --scale tiny --data {shots} --external wang=.", "a name of its own"),
         ("table1 --scale tiny --data nowhere", "there is no folder nowhere"),
         ("table1 --scale tiny --data .", "there is no file composed.json"),
         ("table1 --scale tiny --data {shots} --metrics psnr", "did you mean 'psnr_db'"),
@@ -685,10 +692,10 @@ def test_without_a_network_it_is_a_row_without_numbers() -> None:
         ("table1 --scale tiny --data {shots} --methods telea", "table1 has no method 'telea'"),
         ("table1 --scale tiny --data {shots} --clips none", "no pair is named none"),
         ("table1 --scale tiny --data {shots} --workers 0", "workers 0"),
-        ("table1 --scale tiny --data {shots} --external wang", "NAME=DIR is needed"),
-        ("table1 --scale tiny --data {shots} --external wang=nowhere", "there is no folder nowhere"),
+        ("table1 --scale tiny --data {shots} --external theirs", "NAME=DIR is needed"),
+        ("table1 --scale tiny --data {shots} --external theirs=nowhere", "there is no folder nowhere"),
         ("table1 --scale tiny --data {shots} --external carry=.", "a name of its own"),
-        ("table2 --scale tiny --data {shots} --external wang=. --methods wang", "has no empty-a+ball-b"),
+        ("table2 --scale tiny --data {shots} --external theirs=. --methods theirs", "has no empty-a+ball-b"),
         ("table1 --scale tiny --data {shots} --output cut", "line 2 of cut/results.jsonl is broken"),
         ("table1 --scale tiny --data {shots} --output other", "line 2 of other/results.jsonl is broken"),
         ("table1 --scale tiny --data {shots} --output odd", "seed is 'x'"),
@@ -959,7 +966,12 @@ def test_every_baseline_has_its_row() -> None:
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_baselines_keep_the_known_and_never_see_the_hidden(name: str, tmp_path: Path) -> None:
-    fill = filler(name, UnseenConfig(painter=saved(tmp_path, Lama()), painter_kind="lama"), "cpu", 0)
+    of = (
+        saved_wang(tmp_path / "w.pt")
+        if name == "wang"
+        else UnseenConfig(painter=saved(tmp_path, Lama()), painter_kind="lama")
+    )
+    fill = filler(name, of, "cpu", 0)
     frames, hole = panning(6), walking_hole(6)
     filled = fill(frames, hole)
     assert torch.equal(filled[~hole.expand_as(frames)], frames[~hole.expand_as(frames)])

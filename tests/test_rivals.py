@@ -32,7 +32,7 @@ def test_every_rival_is_a_method() -> None:
     for name in BASELINES:
         method = METHODS[name]
         assert (method.baseline, method.carries, method.learns, method.effects) == (name, False, False, NO_EFFECTS)
-        assert method.needs_painter == (name == "yu") == method.has_networks
+        assert method.needs_painter == (name in ("yu", "wang")) == method.has_networks
 
 
 @pytest.mark.parametrize("name", ["temporal-median", "huang"])

@@ -26,6 +26,7 @@ from cleanplate.commands.parse import parse_as, parse_inpaint
 from cleanplate.commands.renamed import current_words
 from cleanplate.commands.repeated import joined_words
 from cleanplate.commands.reproduce import Reproduce
+from cleanplate.commands.train import Train
 from cleanplate.config import DEFAULT_METHOD, METHODS
 from cleanplate.errors import Cancelled, InputError, Unread
 from cleanplate.runtime.devices import no_torch
@@ -34,7 +35,7 @@ from cleanplate.studio.command import Studio
 from cleanplate.version import __version__
 
 BAD_INPUT, INTERRUPTED, UNREAD = 2, 130, 141
-COMMANDS = (Inpaint, Demo, Mask, Evaluate, Compose, Reproduce, Batch, Studio)
+COMMANDS = (Inpaint, Demo, Mask, Evaluate, Compose, Reproduce, Train, Batch, Studio)
 """A dataclass of options with a `run` each; its name in small letters is the command's."""
 NAMED = {command.__name__.lower(): command for command in COMMANDS}
 FILMS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".mxf", ".m4v", ".gif", ".png", ".jpg", ".exr")

@@ -21,7 +21,7 @@ Estimator = Literal["dis", "raft_small", "raft_large"]
 Tracker = Literal["flow", "sam2", "efficienttam"]
 RoughMask = Literal["shrunk", "shifted", "limb", "any"]
 WhichEffects = Literal["shadows", "all", "off"]
-Baseline = Literal["telea", "navier-stokes", "temporal-median", "yu", "newson", "huang"]
+Baseline = Literal["telea", "navier-stokes", "temporal-median", "yu", "wang", "newson", "huang"]
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,8 @@ class UnseenConfig:
     left after that stays smooth. So the work is bounded, whatever the shot."""
     painter: str | None = None
     """Who paints instead: a TorchScript file of yours (big-lama.pt, migan_traced.pt or another that takes and gives the
-    same). It paints a few frames, what is painted is carried to the others (unseen/painters.py)."""
+    same). It paints a few frames, what is painted is carried to the others (unseen/painters.py). Of the method wang,
+    the file that cleanplate train has made."""
     painter_kind: Literal["auto", "lama", "migan"] = "auto"
     """What it takes and gives; auto knows the two files by what is in them."""
     painted_frames: int = 8
@@ -339,7 +340,7 @@ class Method:
     @property
     def needs_painter(self) -> bool:
         """Whether it is nothing without a network of the user's."""
-        return self.baseline == "yu"
+        return self.baseline in ("yu", "wang")
 
     @property
     def needs_flow(self) -> bool:

@@ -95,8 +95,8 @@ def begin(method: Method, run: RunOptions, digest: Callable[[], str]) -> None:
         digest: what the result depends on beside these; only asked for if something is kept.
 
     Raises:
-        InputError: torch is needed and not installed, the device is not there, a painter cannot be used, or the folder
-            holds another run.
+        InputError: torch is needed and not installed, the device is not there, a network of the user's cannot be used,
+            or the folder holds another run.
     """
     check_name(run.device)
     place = run.device
@@ -107,10 +107,14 @@ def begin(method: Method, run: RunOptions, digest: Callable[[], str]) -> None:
         if not method.carries or run.device not in ("auto", "cpu"):  # else torch is loaded once there is work for it
             place = str(find_device(run.device))
     painter = ""
-    if method.has_networks and (method.unseen.painter is not None or method.needs_painter):
+    if method.baseline is not None and method.needs_painter:
+        from cleanplate.baselines.rivals import check_network  # torch
+
+        painter = check_network(method.baseline, method.unseen)
+    elif method.has_networks and method.unseen.painter is not None:
         from cleanplate.unseen.painters import check_painter  # torch
 
-        painter = check_painter(method.unseen, needed_by=method.baseline)
+        painter = check_painter(method.unseen)
     if run.work_dir.folder is not None:
         run.work_dir.begin(describe(f"{digest()} {painter}".strip(), method, run, place))
 

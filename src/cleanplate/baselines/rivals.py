@@ -10,6 +10,8 @@ from torch import Tensor
 from cleanplate.baselines.fillers import navier_stokes, telea, temporal_median
 from cleanplate.baselines.huang import huang
 from cleanplate.baselines.newson import newson
+from cleanplate.baselines.wang.fill import wang
+from cleanplate.baselines.wang.weights import check_weights
 from cleanplate.baselines.yu import yu
 from cleanplate.config import Method, UnseenConfig
 from cleanplate.imaging.frame import Frame
@@ -17,6 +19,7 @@ from cleanplate.imaging.pixels import channels_last
 from cleanplate.imaging.tensors import to_tensor
 from cleanplate.progress import tell
 from cleanplate.runtime.options import RunOptions
+from cleanplate.unseen.painters import check_painter
 
 Filler = Callable[[Tensor, Tensor], Tensor]
 """Frames (T, 3, H, W) and hole (T, 1, H, W) to frames."""
@@ -26,6 +29,7 @@ BASELINES: dict[str, Filler] = {
     "navier-stokes": navier_stokes,
     "temporal-median": temporal_median,
     "yu": yu,
+    "wang": wang,
     "newson": newson,
     "huang": huang,
 }
@@ -33,11 +37,21 @@ BASELINES: dict[str, Filler] = {
 
 
 def filler(name: str, unseen: UnseenConfig, device: str, seed: int) -> Filler:
-    """The method of that name; `yu` is given its network and where to run it, those that try by chance their seed."""
-    if name == "yu":
-        return partial(yu, unseen=unseen, device=device)
+    """The method of that name; with its network and where to run it, or its seed, if it has one."""
+    networks = {"yu": yu, "wang": wang}
+    if name in networks:
+        return partial(networks[name], unseen=unseen, device=device)
     by_chance = {"newson": newson, "huang": huang}
     return partial(by_chance[name], seed=seed) if name in by_chance else BASELINES[name]
+
+
+def check_network(name: str, unseen: UnseenConfig) -> str:
+    """A hash of the network that the method of that name is nothing without; it can be loaded.
+
+    Raises:
+        InputError: no file, or none that can be used.
+    """
+    return check_weights(unseen.painter) if name == "wang" else check_painter(unseen, needed_by=name)
 
 
 def fill_all(frames: Iterable[Frame], method: Method, run: RunOptions) -> Iterator[Frame]:

@@ -52,6 +52,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("cleanplate reproduce table1 --scale small --data data --output results --workers 2", "Table 1, in hours."),
         ("cleanplate reproduce fig5 --scale tiny --data data", "Whether figure 5 can be made, in seconds."),
     ),
+    "train": (
+        ("cleanplate train data -o wang.pt --steps 10000", "The network of the method wang, on the clips of a folder."),
+        ("cleanplate train data -o wang.pt --steps 20000 --resume", "Ended, and gone on with, for longer."),
+    ),
     "batch": (
         ("cleanplate batch jobs.csv -o done --workers 2", "The rows of a table, two at a time."),
         ('cleanplate batch shots -o done --options "carry --dilate-px 8"', "The shots of a folder, each as said."),

@@ -1,9 +1,8 @@
 """The command `inpaint`: from files to files."""
 
 import contextlib
-import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import End, Output, Start, progress, span_of
+from cleanplate.commands.kept import kept
 from cleanplate.config import DEFAULT_METHOD, DILATE_PX, METHODS, Encoding, Method, WhichEffects
-from cleanplate.errors import Cancelled, InputError
+from cleanplate.errors import InputError
 from cleanplate.progress import OnStep
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from cleanplate.video.references import Reference
     from cleanplate.video.shot import Shot
     from cleanplate.video.timecode import Span
-
-log = logging.getLogger(__name__)
 
 ENCODING = Encoding()
 
@@ -43,7 +41,7 @@ class Inpaint:
     method: Annotated[Positional[str], arg(metavar="METHOD")] = DEFAULT_METHOD
     """carry-learn (default), carry, one of the paper's (dip, dip-vid, dip-vid-3dcn, dip-vid-flow), or
     dip-vid-flow-fast: one network for the clip, from an input that moves with the picture. Or a rival to compare with:
-    telea, navier-stokes, temporal-median, yu (with --unseen.painter), newson, huang."""
+    telea, navier-stokes, temporal-median, yu and wang (with --unseen.painter), newson, huang."""
     seed: int = 0
     """The same clip, method, seed and machine give the same result."""
     start: Start = "0"
@@ -117,7 +115,7 @@ class Inpaint:
             check_output(path, overwrite=self.overwrite, sources=sources)
         folder = self.output.with_name(f"{self.output.name}.work")
         work_dir = WorkDir(folder, resume=self.resume, overwrite=self.overwrite, every_s=self.save_every_s)
-        with progress() as bar, logs(self.log_dir, self.pictures) as records, _kept(work_dir):
+        with progress() as bar, logs(self.log_dir, self.pictures) as records, kept(work_dir):
             done = self.clean(work_dir, each_of(bar, *records))
         work_dir.finish(losses=self.log_dir and self.log_dir / "steps.jsonl")
         print(f"{self.output}: {summary(done, self.settings.effects.find)}")
@@ -242,22 +240,3 @@ def advice(done: "Cleaned") -> str:
 
 
 LEAST_TOLD = 0.001
-
-
-@contextlib.contextmanager
-def _kept(work_dir: "WorkDir") -> Iterator[None]:
-    """However a run ends before it is done: say where what it has done is, or leave nothing."""
-    try:
-        yield
-    except BaseException as error:
-        if not work_dir.resumable:
-            work_dir.discard()
-            raise
-        where = f"what is done is in {work_dir.folder}"
-        if isinstance(error, Cancelled | KeyboardInterrupt):
-            raise Cancelled(f"{where}; the same command with --resume goes on") from None
-        if isinstance(error, InputError):
-            fix = f"{error.fix}; {where}, and the same command with --resume goes on from it"
-            raise InputError(error.given, error.needed, fix) from error
-        log.warning("%s; the same command with --resume goes on from it", where)  # a defect: its traceback follows
-        raise

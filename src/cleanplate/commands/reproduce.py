@@ -42,6 +42,8 @@ class Reproduce:
     """The network of the row yu, a TorchScript file of yours (see inpaint); without it that row has no numbers."""
     painter_kind: Annotated[Literal["auto", "lama", "migan"], arg(name="unseen.painter-kind")] = "auto"
     """What it takes and gives; auto knows the files that were published by what is in them."""
+    wang: Annotated[Path | None, arg(metavar="FILE")] = None
+    """The network of the row wang, which cleanplate train has made; without it that row has no numbers."""
     on: Literal["local", "ray"] = "local"
     """Where to run: here, or on a Ray cluster (RAY_ADDRESS; one is started here if there is none)."""
     workers: int = 1
@@ -65,10 +67,8 @@ class Reproduce:
                 clips=self.clips,
                 metrics=self.metrics,
                 external=self.external,
-                unseen=UnseenConfig(
-                    painter=None if self.painter is None else str(self.painter.absolute()),
-                    painter_kind=self.painter_kind,
-                ),
+                unseen=_network(self.painter, self.painter_kind),
+                wang=_network(self.wang),
                 on=self.on,
                 workers=self.workers,
                 device=self.device,
@@ -78,3 +78,7 @@ class Reproduce:
             if path.suffix == ".md":
                 print(path.read_text())
         print(f"written: {', '.join(map(str, written))}")
+
+
+def _network(path: Path | None, kind: Literal["auto", "lama", "migan"] = "auto") -> UnseenConfig:
+    return UnseenConfig(painter=None if path is None else str(path.absolute()), painter_kind=kind)

@@ -20,7 +20,7 @@ Experiment = Literal["table1", "table2", "fig5", "fig7", "fig8", "fig9", "fig10"
 
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
 OURS = ("dip-vid-flow-fast", "carry", "carry-learn")
-RIVALS = ("yu", "huang")
+RIVALS = ("yu", "wang", "huang")
 """Of the baselines those that are in Table 1 too."""
 
 
@@ -100,7 +100,7 @@ class Cell:
     external: str | None = None
     """Folder of results made elsewhere."""
     unseen: UnseenConfig = NO_NETWORK
-    """Its `painter` is the user's network, for the method that is nothing without one."""
+    """Its `painter` is the user's network, for a method that is nothing without one."""
 
     @property
     def budget(self) -> Scale:
@@ -191,6 +191,7 @@ def plan(
     methods: Sequence[str] = (),
     external: dict[str, str] | None = None,
     unseen: UnseenConfig = NO_NETWORK,
+    wang: UnseenConfig = NO_NETWORK,
     lengths: dict[str, int] | None = None,
 ) -> list[Cell]:
     """The cells of an experiment.
@@ -203,7 +204,8 @@ def plan(
         seeds: repeat everything with each.
         methods: these only, all if none.
         external: folders of results made elsewhere, by name.
-        unseen: its `painter` is the user's network. Without it, what is nothing without one has no cells.
+        unseen: its `painter` is the network of `yu`. Without it that has no cells.
+        wang: the same of `wang`.
         lengths: of the clips in frames, for Fig. 10. A window longer than its clip is the clip.
 
     Raises:
@@ -218,8 +220,8 @@ def plan(
         given, needed = f"{experiment} has no method '{unknown[0]}'", f"it has {', '.join(rows)}"
         raise InputError(given, needed, "name some of these with --methods, or leave it out for all")
     rows = [name for name in rows if not methods or name in methods]
-    if unseen.painter is None:
-        rows = [name for name in rows if name not in METHODS or not METHODS[name].needs_painter]
+    networks = {"yu": unseen, "wang": wang}
+    rows = [name for name in rows if name not in networks or networks[name].painter is not None]
     if experiment in ("fig5", "fig8", "fig9"):
         clips = clips[:1]
     elif experiment == "fig10" and not named:
@@ -234,16 +236,19 @@ def plan(
                 length = min(scale.n_frames, (lengths or {}).get(clip, scale.n_frames))
                 extra = [{"window": k, "evaluations": 1} for k in sorted({min(k, length) for k in WINDOWS})]
             cells += [
-                Cell(clip, name, seed, scale_name, external=external.get(name), **_network_of(name, unseen), **more)
+                Cell(
+                    clip,
+                    name,
+                    seed,
+                    scale_name,
+                    external=external.get(name),
+                    unseen=networks.get(name, NO_NETWORK),
+                    **more,
+                )
                 for more in extra
                 for name in rows
             ]
     return cells
-
-
-def _network_of(name: str, unseen: UnseenConfig) -> dict[str, UnseenConfig]:
-    """The cell's `unseen`, where the method is nothing without a network of the user's."""
-    return {"unseen": unseen} if name in METHODS and METHODS[name].needs_painter else {}
 
 
 def methods_of(experiment: str, external: dict[str, str] | None = None) -> list[str]:

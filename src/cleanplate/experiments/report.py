@@ -7,9 +7,10 @@ seed, plus or minus their standard deviation.
 import csv
 import io
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cleanplate.config import METHODS
 from cleanplate.experiments.plan import SCALES
@@ -28,7 +29,7 @@ TITLES = {
     "carry": "carry (ours)",
     "carry-learn": "carry-learn (ours)",
     "yu": "Yu et al. [48]",
-    "wang": "Wang et al. [42]",
+    "wang": "Wang et al. [42], as read here",
     "newson": "Newson et al. [33], as read here",
     "huang": "Huang et al. [16], as read here",
 }
@@ -122,8 +123,14 @@ def title_of(method: str, lines: Sequence[Line]) -> str:
     if method not in METHODS or not METHODS[method].needs_painter:
         return title
     painters = [line["settings"]["painter"] for line in lines if line["method"] == method]
-    named = sorted({f"{painter['file']} (md5 {painter['md5'][:8]})" for painter in painters})
-    return f"{title}, with the user's {', '.join(named)}" if named else f"{title}: no weights were given"
+    named = sorted({_named(painter) for painter in painters})
+    return f"{title}, with {', '.join(named)}" if named else f"{title}: no weights were given"
+
+
+def _named(painter: Mapping[str, Any]) -> str:
+    if "steps" in painter:  # one that cleanplate train has made
+        return f"{painter['file']} ({painter['steps']} steps on {', '.join(painter['clips'])})"
+    return f"the user's {painter['file']} (md5 {painter['md5'][:8]})"
 
 
 def write_table(table: Table, folder: Path) -> list[Path]:

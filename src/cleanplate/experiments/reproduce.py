@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.config import METHODS, UnseenConfig
+from cleanplate.baselines.rivals import check_network
+from cleanplate.config import UnseenConfig
 from cleanplate.data.compose import read_composed, resized
 from cleanplate.data.pairs import choose, is_name, length_of, read_pairs
 from cleanplate.errors import InputError
@@ -19,7 +20,6 @@ from cleanplate.imaging.tensors import all_samples
 from cleanplate.metrics import METRICS, find_metrics, missing
 from cleanplate.progress import OnStep
 from cleanplate.runtime.options import RunOptions
-from cleanplate.unseen.painters import check_painter
 
 
 def reproduce(
@@ -34,6 +34,7 @@ def reproduce(
     metrics: Sequence[str] = (),
     external: Sequence[str] = (),
     unseen: UnseenConfig = NO_NETWORK,
+    wang: UnseenConfig = NO_NETWORK,
     on: str = "local",
     workers: int = 1,
     device: str = "auto",
@@ -52,6 +53,7 @@ def reproduce(
         metrics: these only; all that can be had here if none.
         external: NAME=DIR, results made elsewhere, DIR/CLIP a folder of images or a video.
         unseen: its `painter` is the network of `yu`, which is a row without numbers otherwise.
+        wang: the same of `wang`.
         on: "local" or "ray".
         workers: cells at a time.
         device: for every cell.
@@ -66,13 +68,14 @@ def reproduce(
     seeds = tuple(dict.fromkeys(seeds))
     _check(experiment, seeds, clips, workers)
     folders = read_external_names(external)
-    asked = [name for name in methods if name in METHODS and METHODS[name].needs_painter]
-    check_painter(unseen, needed_by=asked[0] if asked else None)
+    for name, network in (("yu", unseen), ("wang", wang)):
+        if name in methods or network.painter is not None:
+            check_network(name, network)
     wanted, absent = choose_metrics(metrics, SHOWN.get(experiment, ()))
     pairs = choose(read_pairs(data), clips)
     lengths = {pair["name"]: length_of(data, pair) for pair in pairs}
-    chosen = {"named": bool(clips), "seeds": seeds, "methods": methods, "external": folders, "unseen": unseen}
-    cells = plan(experiment, scale, list(lengths), lengths=lengths, **chosen)
+    chosen = {"named": bool(clips), "seeds": seeds, "methods": methods, "external": folders}
+    cells = plan(experiment, scale, list(lengths), lengths=lengths, unseen=unseen, wang=wang, **chosen)
     options: dict[str, Any] = {"plates": experiment in ONE_CLIP, "on": on, "workers": workers, "device": device}
     lines = run(cells, data, out, wanted, on_step=on_step, **options)
     rows = [name for name in methods_of(experiment, folders) if not methods or name in methods]
@@ -165,7 +168,9 @@ def read_external_names(external: Sequence[str]) -> dict[str, str]:
     for text in external:
         name, equals, folder = text.partition("=")
         if not (name and equals and folder):
-            raise InputError(f"--external {text}", "NAME=DIR is needed", "write it so, for example wang=results/wang")
+            raise InputError(
+                f"--external {text}", "NAME=DIR is needed", "write it so, for example theirs=results/theirs"
+            )
         if not is_name(name) or name in taken or name in out:
             raise InputError(f"--external names '{name}'", "a name of its own is needed", "choose another")
         if not Path(folder).is_dir():

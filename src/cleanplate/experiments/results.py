@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cleanplate.baselines.wang.weights import load_weights
 from cleanplate.data.pairs import Pair, sha256_of_clip
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import Cell
@@ -123,12 +124,16 @@ def settings_of(cell: Cell, pair: Pair, n_frames: int) -> dict[str, Any]:
     if cell.external is not None:
         return out | {"external": sha256_of_clip(external_path(Path(cell.external), cell.clip))}
     if cell.unseen.painter is not None:
-        out["painter"] = {
-            "file": Path(cell.unseen.painter).name,
-            "md5": check_painter(cell.unseen),
-            "kind": cell.unseen.painter_kind,
-        }
+        out["painter"] = {"file": Path(cell.unseen.painter).name, **_network_of(cell)}
     return out | {"code": code_digest(cell.method, features=cell.features)}
+
+
+def _network_of(cell: Cell) -> dict[str, Any]:
+    """What is known of the network that it was given."""
+    if cell.method != "wang":
+        return {"md5": check_painter(cell.unseen), "kind": cell.unseen.painter_kind}
+    trained = load_weights(cell.unseen.painter)
+    return {"sha256": trained.sha256, "steps": trained.about["steps"], "clips": trained.about["clips"]}
 
 
 def external_path(folder: Path, clip: str) -> Path:
