@@ -20,7 +20,7 @@ IO = "inpaint a.mp4 m.png"
 OUT = f"{IO} -o o.mp4"
 SEE = "see cleanplate {} --help"
 USAGE = "write cleanplate inpaint VIDEO MASK [METHOD] -o PATH"
-COMMANDS = "known are inpaint, demo, mask, evaluate, compose, reproduce, batch, studio"
+COMMANDS = "known are inpaint, demo, mask, evaluate, compose, reproduce, train, batch, studio"
 BAD: dict[str, tuple[str, ...]] = {
     "inpaint": (
         "VIDEO, MASK and -o PATH are missing",
