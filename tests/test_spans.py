@@ -251,7 +251,7 @@ def test_the_command_makes_one_mask_of_them(rotos: Path, capsys: pytest.CaptureF
         ('path = "roto"', "mask 1: the mask roto has 1004-1007, and this span of the video (1001-1010) has 1001-1010"),
         (
             'path = "roto.mkv"\nstart = 1005',
-            "mask 1: roto.mkv has 4 frames, its span 6 and the video 10; it needs a frame",
+            "mask 1: roto.mkv has 4 frames, its span 6 and the video 10; it needs",
         ),
         ('path = "none.mkv"', "mask 1: there is no file none.mkv"),
         ('path = "roto/none.####.png"', "mask 1: there is no image roto/none.####.png"),

@@ -4,14 +4,14 @@ import contextlib
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import End, Output, Start, progress, span_of
-from cleanplate.config import DEFAULT_METHOD, DILATE_PX, METHODS, Encoding, Method, WhichEffects
+from cleanplate.config import DEFAULT_METHOD, DILATE_PX, METHODS, EffectsConfig, Encoding, Method, WhichEffects
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.progress import OnStep
 
@@ -109,7 +109,7 @@ class Inpaint:
         for path in outputs:
             if outputs.count(path) > 1:
                 raise InputError(f"{path.name} is named twice", "each output goes to a file of its own", "rename one")
-        if self.effects_mask is not None and self.settings.effects.find == "off":
+        if self.effects_mask is not None and self._method().effects.find == "off":
             given = "--effects-mask is given, and effects are off"
             raise InputError(given, "it is for what is found of them", "leave it out, or see --effects")
         painted = [path for _, path in named_frames(self.reference)]
@@ -135,7 +135,7 @@ class Inpaint:
         return clean(
             self.shot(),
             self.output,
-            self.settings,
+            self._method(),
             run,
             provenance=self.provenance,
             effects_mask=self.effects_mask,
@@ -159,6 +159,10 @@ class Inpaint:
             gaps=self.gaps,
             fill_borders=self.fill_borders,
         )
+
+    def _method(self) -> Method:
+        """What is done: where only borders are filled there is no thing, and nothing goes with it."""
+        return self.settings if self.masks() else replace(self.settings, effects=EffectsConfig("off"))
 
     def masks(self) -> tuple[Path, ...]:
         """All masks."""
