@@ -232,6 +232,10 @@ def test_outputs_have_the_numbers_of_the_shot(here: Path) -> None:
 
 
 def test_a_mask_meets_the_frames_by_number(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mask(Path("roto/roto.0999.png"), shift=9)  # more than the shot has
+    clip = read_clip("plates", "roto", dilate_px=0)
+    assert [int(hole[0].any(dim=0).nonzero()[0]) for hole in clip.hole] == [20, 21, 22, 23, 24, 25]
+    Path("roto/roto.0999.png").unlink()
     Path("roto/roto.1001.png").rename("roto/roto.0901.png")
     shot = open_shot(Path("plates"), (Path("roto"),), Span(1, 3), dilate_px=0)
     assert [int(np.flatnonzero(frame.hole.any(axis=0))[0]) for frame in shot.frames()] == [21, 22]

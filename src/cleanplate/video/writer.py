@@ -55,7 +55,8 @@ def open_writers(
     """What to write the pictures of several files or folders to; all appear when the block ends, or none.
 
     Args:
-        paths: of each a video, a folder of PNGs if it has no suffix, a pattern of PNGs, or a PNG of the only picture.
+        paths: videos, folders of PNGs if the first one has no suffix, patterns of PNGs, or each a PNG of the only
+            picture.
         like: what the pictures come from: a video's format, sound, timestamps and colour tags are kept, the alpha of
             images too.
         span: which part of `like` they are.
@@ -75,13 +76,15 @@ def open_writers(
     stills = like is not None and is_stills(like) and keep_source
     sources = find_stills(like).within(span).files if like is not None and stills else ()
 
+    several = pattern_of(paths[0]) is not None or not paths[0].suffix
+
     @contextlib.contextmanager
     def written(path: Path, partial: Path) -> Iterator[Writer]:
-        if pattern_of(path) is not None or not path.suffix:
+        if several:
             partial.mkdir(exist_ok=True)
             names = output_names(path, like, span, PICTURE_SUFFIX)
             yield FolderWriter(partial, names, sources, show_changed=show_changed)
-        elif path.suffix.lower() == PICTURE_SUFFIX:
+        elif paths[0].suffix.lower() == PICTURE_SUFFIX:
             yield PictureWriter(partial, sources[0] if sources else None)
         else:
             with VideoWriter(
