@@ -26,8 +26,9 @@ from cleanplate.track.marks import Mark
 from cleanplate.track.tracked import Tracked, small_size
 from cleanplate.track.tracker import track
 from cleanplate.video.areas import WHITE
-from cleanplate.video.images import image_files, read_image
+from cleanplate.video.images import read_image
 from cleanplate.video.masks import grow
+from cleanplate.video.sequences import image_files
 
 KINDS = ("known", "tracked", "known-4x", "tracked-4x", "pasted-4x")
 CHOSEN_ON = 4

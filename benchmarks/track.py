@@ -18,8 +18,9 @@ from cleanplate.track.outline import NEIGHBOUR_OFFSETS
 from cleanplate.track.tracked import REVIEW_BELOW
 from cleanplate.track.tracker import track
 from cleanplate.video.areas import WHITE, box_area
-from cleanplate.video.images import image_files, read_image
+from cleanplate.video.images import read_image
 from cleanplate.video.masks import grow
+from cleanplate.video.sequences import image_files
 
 KINDS = ("one", "two", "box", "click")
 WIDTHS = {"shot": 16, "marks": 7, "frames": 7, "IoU": 8, "worst": 8, "F": 8, "recall": 8, "sure": 8, "frames/s": 10}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cleanplate import cli, read_clip, write_video
+from cleanplate.clean import digest
 from cleanplate.commands.unmarked import boxes_of, write_boxes
 from cleanplate.errors import InputError
 from cleanplate.track.overlays import overlay_of
@@ -16,6 +17,7 @@ from cleanplate.video.reader import read_masks
 from cleanplate.video.shot import open_shot
 from cleanplate.video.spans import masks_of_spans, read_spans, write_spans
 from cleanplate.video.timecode import Span, moment
+from cleanplate.video.writer import write_grey
 from tests.conftest import panning, refused
 
 SIZE, FPS, LENGTH = (64, 96), 25, 20
@@ -76,9 +78,9 @@ BAD = {
     "": "has no [[span]]; [[span]] with a box, a polygon or an image is needed",
     "span = 3": "has no [[span]]",
     "colour = 3\n[[span]]\nbox = [1, 1, 9, 9]": "has colour outside of a span",
-    "[[span]]\nbox = [1, 1, 9, 9]\n[[span]]": "span 2: it has no area; one of box, polygon, image is needed",
+    "[[span]]\nbox = [1, 1, 9, 9]\n[[span]]": "span 2: it has no area; one of box, polygon, image, path is needed",
     '[[span]]\nbox = [1, 1, 9, 9]\nimage = "a.png"': "span 1: it has box and image; one of",
-    "[[span]]\nbox = [1, 1, 9, 9]\nframe = 3": "span 1: there is no frame; a span has box, polygon, image, start, end",
+    "[[span]]\nbox = [1, 1, 9, 9]\nframe = 3": "span 1: there is no frame; a span has box, polygon, image, path, start",
     "[[span]]\nbox = [1, 1, 9]": "span 1: its box is [1, 1, 9]; [left, top, width, height] in pixels is needed",
     "[[span]]\nbox = [1, 1, 9.5, 9]": "span 1: its box is [1, 1, 9.5, 9]",
     "[[span]]\nbox = [1, 1, 999, 9]": "span 1: the box 1 1 999 9 is not in the picture; frames are 96x64; give 1 1 95",
@@ -190,3 +192,85 @@ def test_words_with_quotes_are_written_as_they_are(tmp_path: Path) -> None:
     table = {"name": 'the "é" logo\\', "box": [1, 2, 3, 4], "start": 1}
     write_spans(tmp_path / "a.toml", [table], "two\nlines")
     assert tomllib.loads((tmp_path / "a.toml").read_text(encoding="utf-8")) == {"span": [table]}
+
+
+@pytest.fixture
+def rotos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """plates/shot.1001.png to 1010; a dot that moves, of frames 1004 to 1007, numbered and as a video; a still dot."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("plates", "roto"):
+        Path(folder).mkdir()
+    for index in range(10):
+        cv2.imwrite(f"plates/shot.{1001 + index}.png", np.full((*SIZE, 3), 100, np.uint8))
+    for index in range(3, 7):
+        cv2.imwrite(f"roto/roto.{1001 + index}.png", dot(index).astype(np.uint8) * 255)
+    write_grey("roto.mkv", np.stack([dot(index) for index in range(3, 7)])[:, None])
+    write_grey("whole.mkv", np.stack([dot(index) for index in range(10)])[:, None])
+    cv2.imwrite("dot.png", dot(0).astype(np.uint8) * 255)
+    return tmp_path
+
+
+def dot(index: int) -> np.ndarray:
+    return box_area((4 + 5 * index, 20, 6, 6), SIZE)
+
+
+def masks_toml(*tables: str) -> Path:
+    Path("masks.toml").write_text("".join(f"[[mask]]\n{table}\n" for table in tables))
+    return Path("masks.toml")
+
+
+@pytest.mark.parametrize("path", ["roto", "roto/roto.####.png", "roto.mkv", "whole.mkv"])
+@pytest.mark.parametrize("shot", ["plates", "plates/shot.%04d.png"])
+def test_several_masks_have_spans_of_their_own(path: str, shot: str, rotos: Path) -> None:
+    masks = masks_toml(
+        f'path = "{path}"\nstart = 1004\nend = 1008\nname = "passer-by"',
+        "box = [60, 4, 20, 10]\nstart = 1006",
+        'path = "dot.png"\nend = 1003',
+    )
+    for part, first in ((Span(), 0), (Span(4, 8), 4)):
+        frames = list(open_shot(Path(shot), (masks,), part, dilate_px=0).frames())
+        for index, frame in enumerate(frames, first):
+            expected = np.zeros(SIZE, bool)
+            for area, span in ((dot(index), range(3, 7)), (box_area(LOGO, SIZE), range(5, 10)), (dot(0), range(2))):
+                expected |= area & (index in span)
+            np.testing.assert_array_equal(frame.hole > 0, expected, err_msg=str(index))
+
+
+def test_the_command_makes_one_mask_of_them(rotos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    masks_toml('path = "roto"\nstart = 1004\nend = 1008\nname = "passer-by"')
+    assert cli.run(["mask", "plates", "--spans", "masks.toml", "--start", "1005", "-o", "out.####.png"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("passer-by: frames 1005 to 1007\n")
+    assert "frames 1005 to 1007 are masked" in out
+    assert np.array_equal(read_masks("out.####.png") > 127, [dot(i) & (4 <= i < 7) for i in range(10)])
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('path = "roto"', "mask 1: the mask roto has 1004-1007, and this span of the video (1001-1010) has 1001-1010"),
+        (
+            'path = "roto.mkv"\nstart = 1005',
+            "mask 1: roto.mkv has 4 frames, its span 6 and the video 10; it needs",
+        ),
+        ('path = "none.mkv"', "mask 1: there is no file none.mkv"),
+        ('path = "roto/none.####.png"', "mask 1: there is no image roto/none.####.png"),
+        ("path = 3", "mask 1: its path is 3; a file is needed"),
+        ('path = "masks.toml"', "mask 1: its path is masks.toml; a mask or an image is needed"),
+        ('path = "small.mkv"', "mask 1: small.mkv is 48x32; frames are 96x64; make it in the size of the video"),
+        ("box = [1, 1, 9, 9]\nstart = 20", "mask 1: no frame"),
+        ("box = [1, 1, 9, 9]\nstart = 1011", "mask 1: no frame is numbered 1011 or more; the video has 1001-1010"),
+    ],
+)
+def test_a_mistake_in_a_file_of_masks(table: str, said: str, rotos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_grey("small.mkv", np.ones((10, 1, 32, 48)))
+    masks_toml(table if "20" not in table else table.replace("20", "20\nend = 30"))
+    refused("inpaint plates masks.toml carry -o out", said, capsys)
+    assert not Path("out").exists()
+
+
+def test_another_mask_in_the_file_is_another_run(rotos: Path) -> None:
+    masks = masks_toml('path = "roto.mkv"\nstart = 1004\nend = 1008')
+    before = digest(open_shot(Path("plates"), (masks,)))
+    write_grey("roto.mkv", np.stack([dot(index + 1) for index in range(3, 7)])[:, None])
+    assert digest(open_shot(Path("plates"), (masks,))) != before

@@ -20,9 +20,10 @@ from cleanplate.pipeline import begin, enough_memory, fill
 from cleanplate.progress import tell
 from cleanplate.runtime.files import sha256
 from cleanplate.runtime.options import DEFAULT_RUN, RunOptions
-from cleanplate.video.images import image_files
 from cleanplate.video.pipes import PIPE, open_pipe
+from cleanplate.video.sequences import image_files, is_stills
 from cleanplate.video.shot import Shot
+from cleanplate.video.spans import files_of_spans, is_spans
 from cleanplate.video.writer import open_writer
 
 
@@ -96,7 +97,8 @@ def clean(
         if output == PIPE:
             out = stack.enter_context(open_pipe(piped=shot.piped, **like))
         else:
-            out = stack.enter_context(open_writer(output, encoding=encoding, piped=shot.piped, **like))
+            more = {"piped": shot.piped, "show_changed": shot.borders is not None}
+            out = stack.enter_context(open_writer(output, encoding=encoding, **more, **like))
         beside = partial(open_writer, keep_source=False, **like)
         kinds, found = (path and stack.enter_context(beside(path)) for path in (provenance, effects_mask))
         for number, frame in enumerate(fill(frames(), method, run, total=shot.total), 1):
@@ -167,9 +169,12 @@ def digest(shot: Shot) -> str:
     """What the result depends on: the bytes of the files, and what is taken of them."""
     seen = hashlib.blake2b(digest_size=16)
     for path in (shot.video, *shot.masks):
-        for file in image_files(path) if path.is_dir() else [path]:
+        named = files_of_spans(path) if is_spans(path) else [path]
+        for file in (file for one in named for file in (image_files(one) if is_stills(one) else [one])):
+            seen.update(file.name.encode("utf-8", "surrogateescape"))  # it may have a number
             seen.update(bytes.fromhex(sha256(file)))
     for one in shot.references:
         seen.update(bytes.fromhex(sha256(one.path)))
-    painted = [one.index for one in shot.references]
-    return f"{shot.span} {shot.size} {shot.region} {shot.dilate_px} {shot.invert_mask} {painted} {seen.hexdigest()}"
+    painted, borders = [one.index for one in shot.references], shot.borders is not None
+    how = f"{shot.span} {shot.size} {shot.region} {shot.dilate_px} {shot.invert_mask} {painted} {borders}"
+    return f"{how} {seen.hexdigest()}"

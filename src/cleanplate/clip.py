@@ -12,9 +12,10 @@ from cleanplate.config import DILATE_PX
 from cleanplate.errors import InputError
 from cleanplate.imaging.tensors import to_tensor
 from cleanplate.progress import OnStep
-from cleanplate.runtime.files import existing
 from cleanplate.video.container import DEFAULT_FPS
+from cleanplate.video.numbers import Gaps
 from cleanplate.video.reader import FrameSelection, as_span, no_frames
+from cleanplate.video.sequences import existing
 from cleanplate.video.shot import open_shot
 
 
@@ -61,26 +62,30 @@ class Clip:
 
 def read_clip(
     video: str | Path,
-    mask: str | Path | Sequence[str | Path],
+    mask: str | Path | Sequence[str | Path] = (),
     *,
     size: tuple[int, int] | None = None,
     frames: FrameSelection = None,
     dilate_px: int = DILATE_PX,
     fps: float | None = None,
     invert_mask: bool = False,
+    gaps: Gaps = "refuse",
+    fill_borders: bool = False,
     on_step: OnStep | None = None,
 ) -> Clip:
     """Read a video and its mask.
 
     Args:
-        video: a video, a folder of images, or one image.
-        mask: a video, a folder of images, one image for all frames, or a file of areas; or several of them. White marks
-            the hole.
+        video: a video, a folder of images, a pattern like shot.####.png, or one image.
+        mask: a video, a folder or a pattern of images, one image for all frames, or a file of areas; or several of
+            them. White marks the hole.
         size: (height, width) to resize and centre-crop to, as the paper does (App. B); None keeps the size.
-        frames: which frames to take: a slice, (first, end), or the first so many.
+        frames: which frames to take: a slice, (first, end), or the first so many, counted from 0.
         dilate_px: radius the hole is grown by, in pixels of the clip: masks are seldom drawn wide enough.
         fps: frame rate where the input is a folder of images, which does not say (24 if not given).
         invert_mask: black marks the hole.
+        gaps: whether to refuse a sequence in which numbers are missing, or to keep it as it is.
+        fill_borders: the borders that a stabiliser left are hole too; there need be no mask then.
         on_step: told of every frame.
 
     Raises:
@@ -89,7 +94,9 @@ def read_clip(
     masks = (mask,) if isinstance(mask, str | Path) else tuple(mask)
     span, rest = as_span(frames)
     paths = existing(video), tuple(map(existing, masks))
-    shot = open_shot(*paths, span, size=size, dilate_px=dilate_px, invert_mask=invert_mask)
+    shot = open_shot(
+        *paths, span, size=size, dilate_px=dilate_px, invert_mask=invert_mask, gaps=gaps, fill_borders=fill_borders
+    )
     read = list(shot.frames(on_step))[rest]
     if not read:
         raise no_frames(video, f" among {frames}")

@@ -23,7 +23,7 @@ from cleanplate.commands.repeated import without_options
 from cleanplate.commands.settings import Value
 from cleanplate.config import METHODS
 from cleanplate.errors import InputError
-from cleanplate.video.writer import check_output
+from cleanplate.video.writer import check_kind, check_place
 
 READ = frozenset({"settings_file", "video", "mask"})
 WRITTEN = frozenset({"output", "provenance", "effects_mask", "log_dir", "pictures"})
@@ -102,7 +102,9 @@ def row(where: str) -> Iterator[None]:
 
 def _job(where: str, cells: Mapping[str, str], base: Path, folder: Path, common: Sequence[str]) -> Job:
     """The command that a row asks for, parsed and checked."""
-    places = {VIDEO: base / cells["video"], MASK: base / cells["mask"], OUT: folder / _relative(cells["out"])}
+    places = {VIDEO: base / cells["video"], OUT: folder / _relative(cells["out"])}
+    if "mask" in cells:  # borders can be filled without
+        places[MASK] = base / cells["mask"]
     asked = tuple(_words(cells, base, folder, common))
     command = _placed(_parsed(asked), places)
     words = tuple(str(places.get(Path(word), word)) for word in asked)
@@ -112,7 +114,8 @@ def _job(where: str, cells: Mapping[str, str], base: Path, folder: Path, common:
         if isinstance(value, Path) and field.name not in READ:
             paths[field.name] = _inside(value, folder)
     output = paths["output"]
-    check_output(_existing_parent(output) / output.name, overwrite=True)
+    check_kind(output, command.video)
+    check_place(_existing_parent(output) / output.name, overwrite=True)
     work = _inside(output.with_name(f"{output.name}.work"), folder)
     kept = {name: path for name, path in paths.items() if name in ("output", "provenance", "effects_mask")}
     name = output.relative_to(folder).as_posix()
@@ -155,7 +158,7 @@ def _words(cells: Mapping[str, str], base: Path, folder: Path, common: Sequence[
         raise InputError(f"method is {method!r}", "the name of a method is needed", f"give one of {', '.join(METHODS)}")
     given = [columns()[name] for name in cells if name not in (*COLUMNS, "method")]
     said = to_words({option.name: _value(option, cells[option.name], base, folder) for option in given})
-    words = ["inpaint", str(VIDEO), str(MASK), *([method] if method else [])]
+    words = ["inpaint", str(VIDEO), *([str(MASK)] if "mask" in cells else []), *([method] if method else [])]
     return [*words, *without_options(rest, said), "--output", str(OUT), *said]
 
 

@@ -17,10 +17,11 @@ from pathlib import Path
 from cleanplate.batch.jobs import Job, row
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.progress import OnStep, tell
-from cleanplate.runtime.files import remove_forsaken, stamp, writing
+from cleanplate.runtime.files import remove_forsaken, writing
 from cleanplate.runtime.interrupts import termination_interrupts
 from cleanplate.runtime.processes import Report, Reports
 from cleanplate.runtime.records import Line, check_kinds, read_records, sole_run, write_records
+from cleanplate.video.sequences import stamp
 
 log = logging.getLogger(__name__)
 

@@ -25,11 +25,13 @@ def span_of(video: Path, start: str, end: str | None) -> "Span":
     Raises:
         InputError: no video, no moments, or nothing between them.
     """
+    from cleanplate.video.numbers import numbers_of, span_between
     from cleanplate.video.reader import fps_of
-    from cleanplate.video.timecode import Span, moment
+    from cleanplate.video.timecode import moment
 
     fps = fps_of(video)
-    return Span(moment(start, fps), None if end is None else moment(end, fps))
+    moments = moment(start, fps), None if end is None else moment(end, fps)
+    return span_between(*moments, numbers_of(video), video)
 
 
 @contextlib.contextmanager

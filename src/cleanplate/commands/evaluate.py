@@ -42,15 +42,15 @@ class Evaluate:
         from cleanplate.clip import read_clip
         from cleanplate.imaging.tensors import to_tensors
         from cleanplate.metrics import OF_PROVENANCE, QUICK, Comparison, find_metrics, measure
-        from cleanplate.runtime.files import existing
         from cleanplate.video.reader import read_frames, read_masks
+        from cleanplate.video.sequences import existing
 
         names = find_metrics(self.metrics) or QUICK
         for path in (self.result, self.truth, self.mask, self.provenance):
             if path is not None:
                 existing(path)
         with progress() as on_step:
-            clip = read_clip(self.result, self.mask, dilate_px=self.dilate_px, on_step=on_step)
+            clip = read_clip(self.result, self.mask, dilate_px=self.dilate_px, gaps="keep", on_step=on_step)
             truth = to_tensors(read_frames(self.truth, on_step=on_step)[0])
         kinds = None
         if self.provenance is not None:

@@ -3,15 +3,15 @@
 import contextlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from cleanplate.commands.console import End, Output, Start, progress, span_of
 from cleanplate.commands.kept import kept
-from cleanplate.config import DEFAULT_METHOD, DILATE_PX, METHODS, Encoding, Method, WhichEffects
+from cleanplate.config import DEFAULT_METHOD, DILATE_PX, METHODS, EffectsConfig, Encoding, Method, WhichEffects
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep
 
@@ -31,13 +31,15 @@ class Inpaint:
     """Remove what the mask covers from a video."""
 
     video: Annotated[Positional[Path], arg(metavar="VIDEO")]
-    """A video, or a folder of images; - is a YUV4MPEG2 stream from standard input."""
-    mask: Annotated[Positional[Path], arg(metavar="MASK")]
-    """A video, a folder of images, or one image for all frames; white marks what to remove. Or a file of areas and
-    times (.toml), as mask --spans takes."""
+    """A video, a folder of images, or shot.####.png: images with numbers, by which --start, --end and all else call
+    their frames; - is a YUV4MPEG2 stream from standard input."""
+    mask: Annotated[Positional[Path | None], arg(metavar="MASK")]
+    """A video, a folder of images, mask.####.png, or one image for all frames; white marks what to remove. Or a file of
+    areas, masks and times (.toml), as mask --spans takes. None is needed with --fill-borders."""
     output: Output
     """.mp4 or .mov (coded as the video is, or H.264), .mkv (lossless), .webm (VP9), a name without a suffix (a folder
-    of PNGs), or the .png of a picture; - is a YUV4MPEG2 stream to standard output."""
+    of PNGs), clean.####.png (PNGs with the numbers of the shot), or the .png of a picture; - is a YUV4MPEG2 stream to
+    standard output."""
     method: Annotated[Positional[str], arg(metavar="METHOD")] = DEFAULT_METHOD
     """carry-learn (default), carry, one of the paper's (dip, dip-vid, dip-vid-3dcn, dip-vid-flow), or
     dip-vid-flow-fast: one network for the clip, from an input that moves with the picture. Or a rival to compare with:
@@ -58,6 +60,10 @@ class Inpaint:
     """More masks; what any of them marks is removed."""
     invert_mask: bool = False
     """Black marks what to remove."""
+    fill_borders: bool = False
+    """Fill the borders that a stabiliser left, black or transparent, from other frames."""
+    gaps: Literal["refuse", "keep"] = "refuse"
+    """Where numbers are missing among images: keep takes those that are there for neighbours, and keeps the gap."""
     reference: Annotated[tuple[str, ...], arg(metavar="FRAME:IMAGE")] = ()
     """Frames as you have painted them, with nothing in the way (40:clean.png, or a folder of images with the number of
     the frame in their names): what the mask hides there is taken from them, where they are not transparent, and carried
@@ -94,8 +100,8 @@ class Inpaint:
         """Read, fill, write, and say what was done."""
         from cleanplate.commands.logs import each_of, logs
         from cleanplate.commands.piped import has_pipe, run_piped
-        from cleanplate.runtime.files import existing
         from cleanplate.runtime.work_dir import WorkDir
+        from cleanplate.video.sequences import existing
         from cleanplate.video.writer import check_output
 
         if has_pipe(self):
@@ -105,14 +111,14 @@ class Inpaint:
         for path in outputs:
             if outputs.count(path) > 1:
                 raise InputError(f"{path.name} is named twice", "each output goes to a file of its own", "rename one")
-        if self.effects_mask is not None and self.settings.effects.find == "off":
+        if self.effects_mask is not None and self._method().effects.find == "off":
             given = "--effects-mask is given, and effects are off"
             raise InputError(given, "it is for what is found of them", "leave it out, or see --effects")
         painted = [path for _, path in named_frames(self.reference)]
-        sources = [existing(path) for path in (self.video, self.mask, *self.extra_mask, *painted)]
-        check_output(self.output, overwrite=self.overwrite, sources=sources, encoding=self.encoding)
+        sources, span = [existing(path) for path in (self.video, *self.masks(), *painted)], self.span()
+        check_output(self.output, overwrite=self.overwrite, sources=sources, encoding=self.encoding, span=span)
         for path in beside:
-            check_output(path, overwrite=self.overwrite, sources=sources)
+            check_output(path, overwrite=self.overwrite, sources=sources, span=span)
         folder = self.output.with_name(f"{self.output.name}.work")
         work_dir = WorkDir(folder, resume=self.resume, overwrite=self.overwrite, every_s=self.save_every_s)
         with progress() as bar, logs(self.log_dir, self.pictures) as records, kept(work_dir):
@@ -131,7 +137,7 @@ class Inpaint:
         return clean(
             self.shot(),
             self.output,
-            self.settings,
+            self._method(),
             run,
             provenance=self.provenance,
             effects_mask=self.effects_mask,
@@ -145,28 +151,39 @@ class Inpaint:
 
         return open_shot(
             self.video,
-            (self.mask, *self.extra_mask),
+            self.masks(),
             self.span(),
             size=self.size,
             region=self.region,
             dilate_px=self.dilate_px,
             invert_mask=self.invert_mask,
             references=self.references(),
+            gaps=self.gaps,
+            fill_borders=self.fill_borders,
         )
+
+    def _method(self) -> Method:
+        """What is done: where only borders are filled there is no thing, and nothing goes with it."""
+        return self.settings if self.masks() else replace(self.settings, effects=EffectsConfig("off"))
+
+    def masks(self) -> tuple[Path, ...]:
+        """All masks."""
+        return self.extra_mask if self.mask is None else (self.mask, *self.extra_mask)
 
     def references(self) -> "tuple[Reference, ...]":
         """The frames that were painted, in the part of the video."""
         if not self.reference:
             return ()
         from cleanplate.track.marks import frame_at
+        from cleanplate.video.numbers import numbers_of
         from cleanplate.video.reader import fps_of, frame_times_s
         from cleanplate.video.references import Reference
 
-        fps = fps_of(self.video)
-        times_s = frame_times_s(self.video, fps)
-        first = frame_at(self.start, times_s, fps)
+        fps, numbers = fps_of(self.video), numbers_of(self.video)
+        times_s, start = frame_times_s(self.video, fps), self.span().start
+        first = start if isinstance(start, int) else frame_at(self.start, times_s, fps)
         named = named_frames(self.reference)
-        return tuple(Reference(frame_at(when, times_s, fps) - first, path) for when, path in named)
+        return tuple(Reference(frame_at(when, times_s, fps, numbers) - first, path) for when, path in named)
 
     def span(self) -> "Span":
         """The part of the video."""
@@ -179,8 +196,7 @@ def named_frames(words: Sequence[str]) -> list[tuple[str, Path]]:
     Raises:
         InputError: no frame is named, or there is no such image.
     """
-    from cleanplate.runtime.files import existing
-    from cleanplate.video.images import image_files
+    from cleanplate.video.sequences import existing, image_files
     from cleanplate.video.timecode import moment
 
     def is_moment(text: str) -> bool:

@@ -1,6 +1,7 @@
 """Marks of a thing in words: a box, a polygon, painted images, and the frames that they are of."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from cleanplate.errors import InputError
 if TYPE_CHECKING:
     from cleanplate.track.marks import Mark
     from cleanplate.video.areas import Size
+    from cleanplate.video.numbers import Numbers
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Marked:
     """Where a thing was marked."""
 
     frame: Annotated[tuple[int, ...], arg(metavar="N")] = (0,)
-    """The frame that --box or --polygon is of, counted from 0; with several boxes, the frame of each."""
+    """The frame that --box or --polygon is of, counted from 0, or the number of its image; with several boxes, the
+    frame of each."""
     box: Annotated[tuple[int, ...], arg(metavar="X Y W H")] = ()
     """Left, top, width and height in pixels; so for each of --frame."""
     polygon: Annotated[tuple[float, ...], arg(metavar="X Y")] = ()
@@ -31,7 +34,9 @@ class Marked:
         options = {"--box": self.box, "--polygon": self.polygon, "--paint": self.paint, "--frame": self.frame != (0,)}
         return [name for name, value in options.items() if value]
 
-    def marks(self, video: Path, size: "Size", length: int, *, fixed: bool = False) -> "list[Mark]":
+    def marks(
+        self, video: Path, size: "Size", length: int, *, fixed: bool = False, numbers: "Numbers" = None
+    ) -> "list[Mark]":
         """The marks of the thing.
 
         Args:
@@ -39,6 +44,7 @@ class Marked:
             size: (height, width) of its frames.
             length: how many it has.
             fixed: they are of all frames, so none need be named.
+            numbers: what its frames are called.
 
         Raises:
             InputError: words that make no mark, marks that do not fit the video, or none but empty ones.
@@ -58,6 +64,8 @@ class Marked:
             marks.append(Mark(frame, painted_area(path, size)))
         if not any(mark.area.any() for mark in marks):
             raise InputError("nothing is marked", "--box, --polygon or --paint is needed", "mark the thing on a frame")
+        if numbers is not None:
+            return [replace(mark, frame=_index(mark.frame, numbers, video)) for mark in marks]
         for mark in marks:
             if mark.frame >= length:
                 needed = f"{video} has {length} frames, counted from 0"
@@ -82,3 +90,14 @@ class Marked:
                 raise InputError(given, "one is needed", "mark the others by --paint")
             marks.append(Mark(self.frame[0], polygon_area(self.polygon, size), is_exact=False))
         return marks
+
+
+def _index(frame: int, numbers: Sequence[int], video: Path) -> int:
+    """Which of the numbered frames is meant; 0, which is also what is not said, is the first."""
+    from cleanplate.video.numbers import ranges
+
+    if frame in numbers:
+        return numbers.index(frame)
+    if frame:
+        raise InputError(f"frame {frame} is marked", f"{video} has frames {ranges(numbers)}", "give one of these")
+    return 0

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from cleanplate.track.marks import Mark
     from cleanplate.track.tracked import Tracked
+    from cleanplate.video.numbers import Numbers
 
 MARKED = Marked()
 
@@ -38,10 +39,10 @@ class Mask:
     """
 
     video: Annotated[Positional[Path], arg(metavar="VIDEO")]
-    """A video, or a folder of images."""
+    """A video, a folder of images, or shot.####.png: images with numbers, by which all options call their frames."""
     output: Output
-    """The mask: .mkv (lossless), .mp4 or .mov (H.264), a name without a suffix (a folder of PNGs), or the
-    .png of a picture."""
+    """The mask: .mkv (lossless), .mp4 or .mov (H.264), a name without a suffix (a folder of PNGs), mask.####.png (PNGs
+    with the numbers of the shot), or the .png of a picture."""
     marked: Annotated[Marked, arg(name="")] = MARKED
     thing: Annotated[tuple[str, ...], arg(metavar="NAME")] = ()
     """Begins another thing: the --frame, --box, --polygon and --paint behind it are of that one, up to the next
@@ -78,16 +79,19 @@ class Mask:
     """The same video, marks and seed give the same mask."""
     device: str = "auto"
     """For sam2, efficienttam and --effects: cpu, cuda, mps, or auto."""
+    gaps: Literal["refuse", "keep"] = "refuse"
+    """Where numbers are missing among images: keep takes those that are there for neighbours, and keeps the gap."""
     overwrite: bool = False
     """Replace an output that is already there."""
 
     def run(self) -> None:
         """Read, track, write, and say which frames to look at."""
-        from cleanplate.runtime.files import existing
+        from cleanplate.video.numbers import check_gaps
         from cleanplate.video.reader import frame_times_s, peek
+        from cleanplate.video.sequences import existing
         from cleanplate.video.timecode import Span
 
-        existing(self.video)
+        check_gaps(existing(self.video), Span(), self.gaps)
         things = self._things()
         self._check_outputs(things)
         picture, fps, _ = peek(self.video, Span())
@@ -136,13 +140,15 @@ class Mask:
         import numpy as np
 
         from cleanplate.runtime.options import RunOptions
+        from cleanplate.video.numbers import numbers_of
 
+        numbers = numbers_of(self.video)
         names = [thing.name if len(things) > 1 else "" for thing in things]
         marks, added = list[list["Mark"]](), Added()
         for thing, name in zip(things, names, strict=True):
             with named(name):
-                marks.append(thing.marked.marks(self.video, size, length, fixed=self.fixed))
-                self._check_part(marks[-1], part)
+                marks.append(thing.marked.marks(self.video, size, length, fixed=self.fixed, numbers=numbers))
+                self._check_part(marks[-1], part, numbers)
         with progress() as on_step:
             tracked = [] if self.fixed else self._tracked(marks, part, on_step)
             masks = repeat(_fixed(marks)) if self.fixed else self._masks(tracked, part)
@@ -155,15 +161,15 @@ class Mask:
             alone = [thing.file(self.output) for thing in things] if self.each else []
             frames = ([np.logical_or.reduce(of_frame), *(of_frame if self.each else ())] for of_frame in every)
             written = write_masks_together([self.output, *alone], frames, self.video, length, on_step)
-        said = f"{self.output}: {length} frames of {size[1]}x{size[0]}; {written[0].said()}"
+        said = f"{self.output}: {length} frames of {size[1]}x{size[0]}; {written[0].said(numbers)}"
         if self.effects != "off":
             share = added.pixels / max(1, written[0].frames * size[0] * size[1])
             said += f", and {share:.1%} more that goes with it"
         print(said)
         for path, had in zip(alone, written[1:], strict=True):
-            print(f"{path}: {had.said()}")
+            print(f"{path}: {had.said(numbers)}")
         for name, one in zip(names, tracked, strict=not self.fixed):
-            for line in lines(one, part[0]):
+            for line in lines(one, part[0], numbers):
                 print(f"{name}: {line}" if name else line)
 
     def _part(self, times_s: Sequence[float], fps: float) -> range:
@@ -174,26 +180,31 @@ class Mask:
             fps: of the frames that a timecode counts within a second.
         """
         from cleanplate.track.marks import frame_at
+        from cleanplate.video.numbers import numbers_of
 
+        numbers = numbers_of(self.video)
         span, length = span_of(self.video, self.start, self.end), len(times_s)
         first = next((index for index, time_s in enumerate(times_s) if span.begins(index, time_s)), length)
         end = next((index for index, time_s in enumerate(times_s) if span.ends(index, time_s)), length)
         if self.shown_first is not None:
-            first = frame_at(self.shown_first, times_s, fps)
+            first = frame_at(self.shown_first, times_s, fps, numbers)
         if self.shown_last is not None:
-            end = frame_at(self.shown_last, times_s, fps) + 1
+            end = frame_at(self.shown_last, times_s, fps, numbers) + 1
         if first >= end:
             given = f"no frame is between the start (frame {first}) and the end (frame {end})"
             needed = f"{self.video} has {length} frames, {times_s[-1] + 1 / fps:.2f} s"
             raise InputError(given, needed, "give a --start within it, and an --end after that")
         return range(first, end)
 
-    def _check_part(self, marks: "Sequence[Mark]", part: range) -> None:
+    def _check_part(self, marks: "Sequence[Mark]", part: range, numbers: "Numbers") -> None:
         """Refuse marks on frames that are not to be masked, unless they are of all frames."""
+        from cleanplate.video.numbers import called
+
         for mark in () if self.fixed else marks:
             if mark.frame not in part:
-                needed = f"--start and --end take frames {part[0]} to {part[-1]}"
-                raise InputError(f"frame {mark.frame} is marked", needed, "mark one of these")
+                frame, first, last = (called(index, numbers) for index in (mark.frame, part[0], part[-1]))
+                needed = f"--start and --end take frames {first} to {last}"
+                raise InputError(f"frame {frame} is marked", needed, "mark one of these")
 
     def _tracked(self, things: "Sequence[Sequence[Mark]]", part: range, on_step: OnStep | None) -> "list[Tracked]":
         """The things, tracked through these frames."""

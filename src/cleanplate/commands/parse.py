@@ -16,12 +16,14 @@ from cleanplate.commands.options import to_words
 from cleanplate.commands.renamed import current_words
 from cleanplate.commands.settings import Value, read_settings, settings_path
 from cleanplate.commands.words import checked_words
-from cleanplate.config import DEFAULT_METHOD, find_method
+from cleanplate.config import DEFAULT_METHOD, METHODS, find_method
 from cleanplate.errors import InputError
 
 PROG = "cleanplate inpaint"
 PLACES = ("video", "mask", "output")
-"""What must be given to `inpaint`."""
+"""What is given to `inpaint`."""
+UNSAID = {"video": tyro.MISSING, "mask": None, "output": tyro.MISSING}
+"""What these are where no word says; there may be no mask (`Inpaint.masks`)."""
 
 
 def parse_inpaint(words: Sequence[str]) -> Inpaint:
@@ -39,15 +41,21 @@ def parse_inpaint(words: Sequence[str]) -> Inpaint:
     held = {} if path is None else read_settings(path)
     default = _with_settings(str(held.get("method", DEFAULT_METHOD)), held, path)
     read = parse_as(Inpaint, words, prog=PROG, default=default)
-    if read.method == default.method:
-        return read
-    find_method(read.method)
-    return parse_as(Inpaint, words, prog=PROG, default=_with_settings(read.method, held, path))
+    method = str(read.mask) if _has_no_mask(read) else read.method
+    if method != default.method:
+        find_method(method)
+        read = parse_as(Inpaint, words, prog=PROG, default=_with_settings(method, held, path))
+    return dataclasses.replace(read, mask=None) if _has_no_mask(read) else read
+
+
+def _has_no_mask(read: Inpaint) -> bool:
+    """Whether what stands where a mask may be is the method: VIDEO METHOD --fill-borders."""
+    return read.fill_borders and read.mask is not None and str(read.mask) in METHODS and not read.mask.exists()
 
 
 def _default(method: str, fields: Mapping[str, Any] = MappingProxyType({})) -> Inpaint:
     """What the command is with a method where no word says otherwise; what must be given is missing from it."""
-    given = {field.name: field.default for field in dataclasses.fields(Inpaint)} | dict.fromkeys(PLACES, tyro.MISSING)
+    given = {field.name: field.default for field in dataclasses.fields(Inpaint)} | UNSAID
     default = object.__new__(Inpaint)  # no `Inpaint(...)`: what is missing is no path
     vars(default).update(given | {"method": method, "settings": find_method(method), **fields})
     return default
@@ -62,7 +70,7 @@ def _with_settings(method: str, held: Mapping[str, Value], path: Path | None) ->
             return _default(method, places)
         words = ["VIDEO", "MASK", "-o", "OUT", *to_words(given)]
         read = parse_as(Inpaint, words, prog=PROG, default=_default(method))
-        return _default(method, vars(read) | dict.fromkeys(PLACES, tyro.MISSING) | places)
+        return _default(method, vars(read) | UNSAID | places)
     except InputError as error:
         said = f"the settings file {path} cannot be used ({error})"
         needed = "options of cleanplate inpaint are needed, as in dilate-px = 4"

@@ -14,6 +14,7 @@ from cleanplate.errors import InputError
 
 if TYPE_CHECKING:
     from cleanplate.track.tracked import Tracked
+    from cleanplate.video.numbers import Numbers
 
 UNNAMED = "thing"
 """What stands before the first --thing."""
@@ -29,7 +30,9 @@ class Thing:
 
     def file(self, output: Path) -> Path:
         """Where its own mask is written, beside that of all: masks.bike.mkv beside masks.mkv."""
-        return output.with_name(f"{output.stem}.{self.name}{output.suffix}")
+        from cleanplate.video.numbers import beside
+
+        return beside(output, self.name)
 
 
 def things_of(first: Marked, words: Sequence[str]) -> list[Thing]:
@@ -68,18 +71,21 @@ def named(name: str) -> Iterator[None]:
         raise InputError(given, error.needed, error.fix) from None
 
 
-def lines(tracked: "Tracked", first: int) -> Iterator[str]:
+def lines(tracked: "Tracked", first: int, numbers: "Numbers" = None) -> Iterator[str]:
     """What is to be looked at after tracking, a line each.
 
     Args:
         tracked: the thing.
         first: the frame of the video that it begins with.
+        numbers: what the frames of the video are called.
     """
+    from cleanplate.video.numbers import called
+
     for shot in tracked.unmarked_shots:
-        frames = f"{first + shot[0]} to {first + shot[-1]}"
+        frames = f"{called(first + shot[0], numbers)} to {called(first + shot[-1], numbers)}"
         yield f"nothing is masked in frames {frames}, behind a cut: mark it there too, or --over-cuts"
     if tracked.frames_to_review:
-        shown = ", ".join(str(first + index) for index in tracked.frames_to_review)
+        shown = ", ".join(str(called(first + index, numbers)) for index in tracked.frames_to_review)
         yield f"look at frames {shown}: unsure there, or resting on an outline that was found"
     else:
         yield "no frame is unsure"

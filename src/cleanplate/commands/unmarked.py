@@ -96,20 +96,24 @@ def cover_spans(
     Raises:
         InputError: a mistake in the file, or no area in this part.
     """
+    from cleanplate.video.numbers import called, numbers_of
     from cleanplate.video.spans import masks_of_spans, read_spans
 
-    found, length = read_spans(spans, size, times_s, fps), len(times_s)
+    numbers = numbers_of(video)
+    found, length = read_spans(spans, size, times_s, fps, numbers), len(times_s)
     covered = [
         replace(one, frames=range(max(one.frames[0], part[0]), min(one.frames.stop, part.stop))) for one in found
     ]
     if not any(one.frames for one in covered):
-        given = f"{spans} has no area in frames {part[0]} to {part[-1]} of {video}"
+        frames = " to ".join(str(called(index, numbers)) for index in (part[0], part[-1]))
+        given = f"{spans} has no area in frames {frames} of {video}"
         raise InputError(given, "one of its spans must be in them", "change what they are, or --start and --end")
     masks = ([mask] for mask in masks_of_spans(covered, length))
     with progress() as on_step:
         (written,) = write_masks_together([output], masks, video, length, on_step)
-    named = [f"{one.name}: frames {one.frames[0]} to {one.frames[-1]}" for one in covered if one.frames]
-    return [*named, f"{output}: {length} frames of {size[1]}x{size[0]}; {written.said()}"]
+    ends = [(one.name, one.frames[0], one.frames[-1]) for one in covered if one.frames]
+    named = [f"{name}: frames {called(first, numbers)} to {called(last, numbers)}" for name, first, last in ends]
+    return [*named, f"{output}: {length} frames of {size[1]}x{size[0]}; {written.said(numbers)}"]
 
 
 def _line(overlay: "Overlay") -> str:

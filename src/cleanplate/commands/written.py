@@ -10,6 +10,8 @@ from cleanplate.progress import OnStep, tell
 if TYPE_CHECKING:
     import numpy as np
 
+    from cleanplate.video.numbers import Numbers
+
 MOST_NAMED = 4  # stretches of frames
 
 
@@ -42,11 +44,14 @@ class Written:
         """How many have a mask."""
         return sum(last - first + 1 for first, last in self.spans)
 
-    def said(self) -> str:
-        """In words: which, and what share of the picture it is in them."""
+    def said(self, numbers: "Numbers" = None) -> str:
+        """In words: which, as they are called, and what share of the picture it is in them."""
+        from cleanplate.video.numbers import called
+
         if not self.spans:
             return "no frame is masked"
-        named = [f"{first} to {last}" if last > first else f"{first}" for first, last in self.spans]
+        ends = [[called(index, numbers) for index in span] for span in self.spans]
+        named = [f"{first} to {last}" if last > first else f"{first}" for first, last in ends]
         if len(named) > MOST_NAMED:
             named = [*named[: MOST_NAMED - 1], f"{len(named) - MOST_NAMED + 1} stretches more"]
         listed = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)

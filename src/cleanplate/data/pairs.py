@@ -15,7 +15,8 @@ from typing import Any
 from cleanplate.errors import InputError
 from cleanplate.runtime.files import existing, sha256
 from cleanplate.video.container import MOST_PX
-from cleanplate.video.reader import image_files, is_image, read_frames
+from cleanplate.video.reader import read_frames
+from cleanplate.video.sequences import image_files, is_still
 
 MANIFEST = "composed.json"
 FRAMES, MASKS, TRUTH = "davis/frames", "davis/masks", "davis/truth"
@@ -168,6 +169,6 @@ def sha256_of_clip(path: Path) -> str:
     path = existing(path)
     if path.is_file():
         return sha256(path)
-    files = sorted(file for file in path.iterdir() if is_image(file) and not file.name.startswith("."))
+    files = sorted(file for file in path.iterdir() if is_still(file) and not file.name.startswith("."))
     lines = "".join(f"{sha256(file)}  {file.name}\n" for file in files)
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -33,9 +33,10 @@ from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import whole, writing
 from cleanplate.version import __version__
-from cleanplate.video.images import image_files, is_image
+from cleanplate.video.images import is_image
 from cleanplate.video.reader import read_frames, read_masks
 from cleanplate.video.resize import check_size
+from cleanplate.video.sequences import image_files
 from cleanplate.video.writer import check_output, write_grey, write_video
 
 CLIP_FRAMES, MASKS_PER_BACKGROUND = 60, 5  # the paper's

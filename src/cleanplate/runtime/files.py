@@ -8,6 +8,7 @@ import contextlib
 import errno
 import glob
 import hashlib
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from filelock import FileLock, Timeout
 from cleanplate.errors import InputError
 
 LOCK = ".lock"
+MADE, REPLACED, MOVING = "made", "replaced", "moving.json"
+"""In a partial folder of several files: the new ones, the old ones, and which are being exchanged."""
 
 
 def existing(path: str | Path) -> Path:
@@ -111,6 +114,47 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def whole_files(path: Path) -> Iterator[Path]:
+    """A folder to write several files in: all of them go beside `path` when the block ends, over what is called so.
+
+    All or none: where one cannot be moved, or the run is killed, those that were there are put back, in the latter case
+    when `path` is written again.
+    """
+    with writing(path), partial_folder(path) as work:
+        made = work / MADE
+        made.mkdir()
+        yield made
+        names = sorted(file.name for file in made.iterdir())
+        if folders := [name for name in names if (path.parent / name).is_dir()]:
+            raise IsADirectoryError(errno.EISDIR, f"{folders[0]} is a folder")
+        (work / REPLACED).mkdir()
+        (work / MOVING).write_text(json.dumps(names))
+        try:
+            for name in names:
+                if (path.parent / name).exists():
+                    (path.parent / name).rename(work / REPLACED / name)
+            for name in names:
+                (made / name).rename(path.parent / name)
+        except BaseException:
+            _put_back(work)
+            raise
+        (work / MOVING).unlink()
+
+
+def _put_back(work: Path) -> None:
+    """Undo what was begun to be exchanged."""
+    if not (work / MOVING).is_file():
+        return
+    for name in json.loads((work / MOVING).read_text()):
+        here, new, old = work.parent / name, work / MADE / name, work / REPLACED / name
+        if not new.exists():
+            here.rename(new)
+        if old.exists():
+            old.rename(here)
+    (work / MOVING).unlink()
+
+
+@contextlib.contextmanager
 def partial_folder(path: Path) -> Iterator[Path]:
     """A folder for what is to become `path`; those that killed runs have left there are removed first."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.partial*"):
@@ -128,5 +172,6 @@ def remove_forsaken(folder: Path) -> None:
     """Remove a partial folder, unless a run that is going on holds it."""
     with contextlib.suppress(Timeout, OSError, NotImplementedError):
         with FileLock(folder / LOCK, blocking=False):
+            _put_back(folder)
             shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)  # Windows removes no file that is open, as the lock was

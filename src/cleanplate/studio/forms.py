@@ -35,6 +35,8 @@ NOT_HERE = frozenset(
         "unseen.painter",
         "unseen.painter-kind",
         "unseen.painted-frames",
+        "fill-borders",
+        "gaps",
         "method",
         "overwrite",
         "resume",

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from cleanplate.errors import InputError
+from cleanplate.video.numbers import Numbers, index_of, ranges
 from cleanplate.video.timecode import moment
 
 
@@ -43,18 +44,24 @@ class Mark:
 _NUMBER = r"\d+(?:\.\d+)?"
 
 
-def frame_at(when: str, times_s: Sequence[float], fps: float) -> int:
+def frame_at(when: str, times_s: Sequence[float], fps: float, numbers: Numbers = None) -> int:
     """The index of the frame shown at a moment (`timecode.moment`).
 
     Args:
         when: a frame, a time or a timecode.
         times_s: when each frame is first shown, seconds.
         fps: of the frames that a timecode counts within a second.
+        numbers: what the frames are called.
 
     Raises:
         InputError: no moment at all, or beyond the clip.
     """
     at = moment(when, fps)
+    if numbers is not None and isinstance(at, int):
+        if at not in numbers:
+            given, needed = f"there is no frame {when}", f"the frames are {ranges(numbers)}"
+            raise InputError(given, needed, "give one of these")
+        return index_of(at, numbers)
     index = at if isinstance(at, int) else _shown(float(at), times_s)
     if index >= len(times_s):
         needed = f"there are {len(times_s)} frames, {times_s[-1] + 1 / fps:.2f} s"

@@ -5,16 +5,27 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 
 from cleanplate.errors import InputError
 from cleanplate.runtime.files import existing
 from cleanplate.video.images import is_image, read_image
 
 WHITE = 127  # a painted pixel brighter than this is marked
+SPECK_PX = 16  # in a mask of more than two grey values, as JPEG makes of them, spots of fewer pixels are dirt
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
+
+
+def white_area(grey: UInt8[np.ndarray, "H W"], *, invert: bool = False) -> Bool[np.ndarray, "H W"]:
+    """What is white in a mask, without specks of dirt; what is black, if it is inverted."""
+    marked = (grey > WHITE) != invert
+    if np.count_nonzero(grey) == np.count_nonzero(grey == grey.max()):  # of two levels
+        return marked
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(marked.astype(np.uint8), connectivity=8)
+    dirt = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < SPECK_PX)
+    return marked & ~np.isin(labels, dirt) if count > 1 else marked
 
 
 def box_area(box: Sequence[int], size: Size) -> Bool[np.ndarray, "H W"]:

@@ -1,4 +1,4 @@
-"""Still images and folders of them, read and written. Add an image format here.
+"""Still images, read and written. Add an image format here; see sequences.py for images that follow each other.
 
 What is handed out is RGB and upright, (H, W, 3), in 8 or 16 bits: OpenCV's BGR is seen nowhere else.
 """
@@ -6,8 +6,8 @@ What is handed out is RGB and upright, (H, W, 3), in 8 or 16 bits: OpenCV's BGR 
 import contextlib
 import errno
 import io
-import re
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -31,34 +31,8 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wro
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name is that of a still image."""
+    """Whether the name is that of a still image, or a pattern of such names (`sequences.pattern_of`)."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
-
-
-def is_stills(path: Path) -> bool:
-    """Whether it is an image or a folder, which is taken to be one of images."""
-    return path.is_dir() or is_image(path)
-
-
-def image_files(path: Path) -> list[Path]:
-    """The images of a folder in natural order, frame2 before frame10; of an image only itself.
-
-    Raises:
-        InputError: a folder that has no images, or that cannot be read.
-    """
-    if is_image(path):
-        return [path]
-    try:
-        files = [file for file in path.iterdir() if is_image(file) and not file.name.startswith(".")]
-    except OSError as error:
-        given = f"{path} cannot be read ({error.strerror})"
-        raise InputError(given, "a folder of images", "allow reading it, or name another folder") from None
-    if not files:
-        known = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise InputError(
-            f"the folder {path} has no images", f"images ({known}) are needed", "name the folder that they lie in"
-        )
-    return sorted(files, key=lambda file: [int(s) if s.isdecimal() else s for s in re.split(r"(\d+)", file.name)])
 
 
 def read_image(path: Path) -> Shaped[np.ndarray, "H W 3"]:
@@ -115,23 +89,23 @@ def _encode_png(path: Path, bgr: Shaped[np.ndarray, "H W C"]) -> None:
 
 
 class FolderWriter:
-    """A folder of PNGs, `00000.png` and so on, with the alpha and the bit depth of the images they come from.
+    """A folder of PNGs with the alpha and the bit depth of the images they come from.
 
     Args:
         folder: where to write; it is there already.
+        names: of the files, in the order of the pictures (`numbers.output_names`).
         sources: the images that the pictures come from; none, or fewer than there are pictures, if they come from
             elsewhere.
-        start: frame index of the first picture, in `sources` and in the name of its file.
+        show_changed: what is changed shows also where the source is transparent.
     """
 
-    def __init__(self, folder: Path, sources: list[Path], start: int):
-        self.folder, self.sources, self.index = folder, sources, start
+    def __init__(self, folder: Path, names: Iterator[str], sources: Sequence[Path] = (), *, show_changed: bool = False):
+        self.folder, self.names, self.sources, self.show_changed = folder, names, iter(sources), show_changed
 
     def write(self, picture: Shaped[np.ndarray, "H W 3"], changed: Bool[np.ndarray, "H W"] | None = None) -> None:
         """Add a picture; `changed` says where it is not that of its source."""
-        source = self.sources[self.index] if self.index < len(self.sources) else None
-        _encode_png(self.folder / f"{self.index:05d}.png", _with_source(picture, source, changed))
-        self.index += 1
+        source = next(self.sources, None)
+        _encode_png(self.folder / next(self.names), _with_source(picture, source, changed, self.show_changed))
 
 
 class PictureWriter:
@@ -153,7 +127,10 @@ class PictureWriter:
 
 
 def _with_source(
-    picture: Shaped[np.ndarray, "H W 3"], path: Path | None, changed: Bool[np.ndarray, "H W"] | None
+    picture: Shaped[np.ndarray, "H W 3"],
+    path: Path | None,
+    changed: Bool[np.ndarray, "H W"] | None,
+    show_changed: bool = False,
 ) -> Shaped[np.ndarray, "H W C"]:
     """A picture as BGR, with its source's alpha, and with its source's 16 bits where it was not changed."""
     bgr = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2BGR)
@@ -165,5 +142,7 @@ def _with_source(
         if source.shape == bgr.shape and source.dtype == bgr.dtype:
             bgr[~changed] = source[..., ::-1][~changed]
     if alpha is not None and alpha.shape == bgr.shape[:2] and alpha.dtype == bgr.dtype:
+        if show_changed and changed is not None:
+            alpha = np.where(changed, np.iinfo(alpha.dtype).max, alpha).astype(alpha.dtype)
         bgr = np.dstack((bgr, alpha))
     return bgr

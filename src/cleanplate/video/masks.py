@@ -10,22 +10,26 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cleanplate.errors import InputError
-from cleanplate.video.images import is_image
-from cleanplate.video.reader import stream_masks
+from cleanplate.video.areas import WHITE, white_area
+from cleanplate.video.images import read_image
+from cleanplate.video.numbers import matched, numbers_of
+from cleanplate.video.reader import as_grey, stream_masks
 from cleanplate.video.resize import resize_and_crop, same_aspect
+from cleanplate.video.sequences import is_still
 from cleanplate.video.spans import is_spans, stream_spans
 from cleanplate.video.timecode import Span
 
 log = logging.getLogger(__name__)
 
-WHITE = 127  # a mask pixel brighter than this is a hole
-SPECK_PX = 16  # in a mask of more than two grey values, as JPEG makes of them, spots of fewer pixels are dirt
 MOST_HIDDEN = 0.9  # share of all pixels; a mask of more is black where it should be white
 
 
 @dataclass(frozen=True)
 class Mask:
-    """A video, a folder of images, one image for all frames, or a file of areas (`spans`). White marks the hole."""
+    """A video, images that follow each other, one image for all frames, or a file of areas (`spans`).
+
+    White marks the hole. Numbered images are matched to those of a shot by their numbers.
+    """
 
     path: Path
     span: Span
@@ -33,12 +37,12 @@ class Mask:
     invert: bool = False
     """Black marks the hole."""
     video: Path | None = None
-    """What it is of; a file of areas needs it, for when its frames are."""
+    """What it is of: when its frames are, for a file of areas, and their numbers."""
 
     @property
     def is_still(self) -> bool:
         """Whether it is one image for all frames."""
-        return is_image(self.path)
+        return is_still(self.path)
 
     def check(self, shape: tuple[int, int], video: Path) -> int:
         """How many frames it has.
@@ -54,7 +58,7 @@ class Mask:
         for count, grey in enumerate(self._grey(warn=True), 1):
             if count == 1:
                 _check_shape(grey.shape, shape, self.path, video)
-            hidden += float(self._marked(grey).mean())
+            hidden += float(white_area(grey, invert=self.invert).mean())
             brightest = max(brightest, int(grey.max()))
         if not hidden:
             given = f"{self.path} has no hole: its brightest value is {brightest}"
@@ -86,7 +90,7 @@ class Mask:
             dilate_px: radius the hole is grown by, after that.
         """
         for grey in self._grey(warn=False):
-            marked = self._marked(grey)
+            marked = white_area(grey, invert=self.invert)
             if marked.shape != shape:
                 marked = cv2.resize(marked * np.uint8(255), shape[::-1], interpolation=cv2.INTER_LINEAR) > WHITE
             if size is not None:
@@ -96,16 +100,9 @@ class Mask:
     def _grey(self, *, warn: bool) -> Iterator[UInt8[np.ndarray, "H W"]]:
         if is_spans(self.path) and self.video is not None:
             return stream_spans(self.path, self.video, self.span)
+        if self.video is not None and (files := matched(self.path, numbers_of(self.video, self.span), self.video)):
+            return map(as_grey, map(read_image, files))
         return stream_masks(self.path, Span() if self.is_still else self.span, warn=warn)
-
-    def _marked(self, grey: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-        """What is marked, without specks of dirt."""
-        marked = (grey > WHITE) != self.invert
-        if np.count_nonzero(grey) == np.count_nonzero(grey == grey.max()):  # of two levels
-            return marked
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(marked.astype(np.uint8), connectivity=8)
-        dirt = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < SPECK_PX)
-        return marked & ~np.isin(labels, dirt) if count > 1 else marked
 
 
 def _check_shape(mask_shape: tuple[int, ...], shape: tuple[int, ...], mask: Path, video: Path) -> None:

@@ -20,8 +20,8 @@ from cleanplate.errors import InputError, Unread
 from cleanplate.runtime.files import writing
 from cleanplate.video.container import decode, open_container
 from cleanplate.video.encoder import StreamFormat
-from cleanplate.video.images import is_stills
 from cleanplate.video.planes import UNSPECIFIED, has_alpha, to_codec, turns, upright_rgb
+from cleanplate.video.sequences import is_stills
 from cleanplate.video.timecode import Span
 from cleanplate.video.y4m import FRAME, Header, header_for, planes_of, read_frame, read_header
 

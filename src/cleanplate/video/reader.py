@@ -1,11 +1,10 @@
-"""Read a video, a folder of images or one image: frame by frame, or all at once.
+"""Read a video, images that follow each other (`sequences`) or one image: frame by frame, or all at once.
 
 Every picture is RGB, (H, W, 3), and upright (a rotated video is turned as a player would turn it): bytes, or 16 bits
 where a file has more than 8.
 """
 
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -15,11 +14,11 @@ from jaxtyping import Shaped, UInt8
 from cleanplate.errors import InputError
 from cleanplate.imaging.pixels import narrow
 from cleanplate.progress import OnStep, tell
-from cleanplate.runtime.files import existing
 from cleanplate.video.container import DEFAULT_FPS, decode, frame_rate, open_video
-from cleanplate.video.images import image_files, is_image, is_stills, read_image
+from cleanplate.video.images import read_image
 from cleanplate.video.planes import upright_rgb
 from cleanplate.video.resize import resize_and_crop
+from cleanplate.video.sequences import existing, find_stills, is_still, is_stills
 from cleanplate.video.timecode import Span
 
 FrameSelection = slice | tuple[int, int] | int | None
@@ -34,25 +33,19 @@ def stream_frames(path: Path, span: Span | None = None, *, warn: bool = True) ->
     """
     span = span or Span()
     if is_stills(path):
-        yield from map(read_image, _stills(path, span))
+        yield from map(read_image, find_stills(path).within(span).files)
     else:
         yield from (upright_rgb(frame) for frame in decode(path, span, warn=warn))
 
 
-def _stills(path: Path, span: Span) -> Iterator[Path]:
-    """The images in a part of a folder, or one image; they follow each other at the default frame rate."""
-    for index, file in enumerate(image_files(path)):
-        time_s = index / Fraction(DEFAULT_FPS)
-        if span.ends(index, time_s):
-            return
-        if span.begins(index, time_s):
-            yield file
-
-
 def stream_masks(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterator[UInt8[np.ndarray, "H W"]]:
     """The grey values of a mask, one by one."""
-    for picture in stream_frames(path, span, warn=warn):
-        yield cv2.cvtColor(narrow(picture), cv2.COLOR_RGB2GRAY)
+    yield from map(as_grey, stream_frames(path, span, warn=warn))
+
+
+def as_grey(picture: Shaped[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W"]:
+    """The grey values of a picture of a mask."""
+    return cv2.cvtColor(narrow(picture), cv2.COLOR_RGB2GRAY)
 
 
 def peek(path: Path, span: Span) -> tuple[Shaped[np.ndarray, "H W 3"], float, int]:
@@ -94,8 +87,9 @@ def frame_times_s(path: Path, fps: float) -> list[float]:
 
 def count_frames(path: Path, span: Span | None = None) -> int:
     """How many frames there are: those of a video are decoded for that."""
-    frames = _stills(path, span or Span()) if is_stills(path) else decode(path, span, warn=False)
-    return sum(1 for _ in frames)
+    if is_stills(path):
+        return len(find_stills(path).within(span or Span()).files)
+    return sum(1 for _ in decode(path, span, warn=False))
 
 
 def read_frames(
@@ -163,5 +157,5 @@ def read_masks(path: str | Path, *, frames: FrameSelection = None) -> UInt8[np.n
         InputError: as `read_frames`.
     """
     path = existing(path)
-    pictures, _ = read_frames(path, frames=None if is_image(path) else frames)
-    return np.stack([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures])
+    pictures, _ = read_frames(path, frames=None if is_still(path) else frames)
+    return np.stack([as_grey(picture) for picture in pictures])

@@ -6,7 +6,7 @@ and the first frame of the video. A shot as long as a film is never held whole.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,15 @@ from cleanplate.config import DILATE_PX
 from cleanplate.errors import InputError
 from cleanplate.imaging.frame import MADE_UP, Frame, Region
 from cleanplate.progress import OnStep, tell
-from cleanplate.runtime.files import stamp
-from cleanplate.video.images import is_image
-from cleanplate.video.masks import Mask
+from cleanplate.video.borders import Borders, find_borders, no_borders
+from cleanplate.video.images import read_alpha
+from cleanplate.video.masks import Mask, grow
+from cleanplate.video.numbers import Gaps, check_gaps, matched, numbers_of
 from cleanplate.video.pipes import PipedVideo
 from cleanplate.video.reader import check_same_size, count_frames, peek, stream_frames
 from cleanplate.video.references import Painting, Reference, check_references
 from cleanplate.video.resize import check_size, resize_and_crop
+from cleanplate.video.sequences import find_stills, is_still, is_stills, stamp
 from cleanplate.video.spans import is_spans
 from cleanplate.video.timecode import Span
 
@@ -50,7 +52,9 @@ class Shot:
     total: int
     """How many frames there are, as far as the files say before they are read; 0 if they do not."""
     stamps: tuple[str, ...]
-    """Of the files, when they were opened (`files.stamp`)."""
+    """Of the files, when they were opened (`sequences.stamp`)."""
+    borders: Borders | None = None
+    """That a stabiliser left, and that are filled; None if they are not asked for."""
     piped: PipedVideo | None = None
     """What the video comes through, if it is no file; it is called as `video` says, and read once."""
 
@@ -67,6 +71,7 @@ class Shot:
         holes = {mask: mask.holes(self.video_shape, self.size, self.dilate_px) for mask in masks}
         always = [next(holes[mask]) for mask in masks if mask.is_still]
         moving = [mask for mask in masks if not mask.is_still]
+        borders = None if self.borders is None else self._borders(self.borders)
         painted = {one.index: one for one in self.references}
         pictures = self.piped.pictures(self.span) if self.piped else stream_frames(self.video, self.span)
         together = zip_longest(pictures, *(holes[mask] for mask in moving))
@@ -81,6 +86,7 @@ class Shot:
             if self.size is not None:
                 picture = resize_and_crop(picture, self.size)
             check_same_size(self.video, index, picture, self.shape)
+            hidden += [next(borders)] if borders is not None else []
             frame = _frame(index, picture, np.logical_or.reduce(always + hidden), reference)
             yield frame if self.region is None else frame.region(self.region)
             tell(on_step, "read", index + 1, max(self.total, index + 1))
@@ -96,6 +102,14 @@ class Shot:
         return InputError(
             given, "every frame needs its mask", "give one of the same length, or one image for all frames"
         )
+
+    def _borders(self, borders: Borders) -> Iterator[Bool[np.ndarray, "H W"]]:
+        """The borders of each frame as a mask gives its holes."""
+        for index, alpha in zip(range(len(borders.lines)), _alphas(self.video, self.span), strict=False):
+            hole = borders.hole(index, self.video_shape, alpha)
+            if self.size is not None:
+                hole = resize_and_crop(hole * np.uint8(255), self.size) > 127
+            yield grow(hole, self.dilate_px)
 
     def _check_unchanged(self) -> None:
         paths = self.video, *self.masks, *(one.path for one in self.references)
@@ -115,43 +129,57 @@ def open_shot(
     dilate_px: int = DILATE_PX,
     invert_mask: bool = False,
     references: tuple[Reference, ...] = (),
+    gaps: Gaps = "refuse",
+    fill_borders: bool = False,
 ) -> Shot:
     """Look a video and its masks through.
 
     Args:
-        video: a video, a folder of images, or one image.
-        masks: videos, folders of images, one image for all frames, or files of areas. White in any of them marks
-            the hole.
+        video: a video, images that follow each other (`sequences`), or one image.
+        masks: videos, images that follow each other, one image for all frames, or files of areas. White in any of them
+            marks the hole.
         span: the part of the video, and of its masks.
         size: (height, width) to resize and centre-crop to, as the paper does (App. B); None keeps the size.
         region: only this is looked at and filled; the rest comes out as it is.
         dilate_px: radius the hole is grown by.
         invert_mask: black marks the hole.
         references: frames whose hole an artist has painted.
+        gaps: what to do where numbers are missing among the images.
+        fill_borders: whether the borders that a stabiliser left are hole too; there need be no mask then.
 
     Raises:
         InputError: what cannot be read, or does not fit together.
     """
     check_size(size)
     stamps = tuple(map(stamp, (video, *masks, *(one.path for one in references))))
-    if not masks:
-        raise InputError("there is no mask", "white in a mask marks what to remove", "give one")
+    if not masks and not fill_borders:
+        needed, fix = "white in a mask marks what to remove", "give MASK, or --fill-borders for those of a stabiliser"
+        raise InputError("there is no mask", needed, fix)
+    check_gaps(video, span, gaps)
     first, fps, declared = peek(video, span)
     video_shape = (first.shape[0], first.shape[1])
     total = declared
     for path in masks:
+        if not matched(path, numbers_of(video, span), video):
+            check_gaps(path, span, gaps)
         length = Mask(path, span, invert_mask, video).check(video_shape, video)
-        if not is_image(path) and length != declared:
+        if not is_still(path) and length != declared:
             total = count_frames(video, span)  # files may not say, or say what is not so
             if length != total:
                 raise _unequal(path, video, span)
+    borders = None
+    if fill_borders:
+        borders = find_borders(zip(stream_frames(video, span, warn=False), _alphas(video, span), strict=False))
+        if not borders:
+            no_borders(video, borders, alone=not masks)
+        total = len(borders.lines)
     check_references(references, video_shape, total)
     shape = size or video_shape
     if region is not None:
         _check_region(region, shape)
     return Shot(
         video, masks, span, size, region, dilate_px, invert_mask, references,
-        fps=fps, video_shape=video_shape, shape=shape, total=total, stamps=stamps,
+        fps=fps, video_shape=video_shape, shape=shape, total=total, stamps=stamps, borders=borders,
     )  # fmt: skip
 
 
@@ -178,7 +206,7 @@ def open_piped(
             fix = "write its mask first: cleanplate mask VIDEO --spans FILE -o mask.mkv"
             raise InputError(f"{path} has areas in their times", f"a mask is needed for {video}", fix)
         length = Mask(path, span, invert_mask).check(piped.shape, video)
-        total = total if is_image(path) else length
+        total = total if is_still(path) else length
     if region is not None:
         _check_region(region, shape)
     stamps = tuple(map(stamp, (video, *masks)))
@@ -186,6 +214,11 @@ def open_piped(
         video, masks, span, size, region, dilate_px, invert_mask, (),
         fps=float(piped.header.fps), video_shape=piped.shape, shape=shape, total=total, stamps=stamps, piped=piped,
     )  # fmt: skip
+
+
+def _alphas(video: Path, span: Span) -> Iterator[Shaped[np.ndarray, "H W"] | None]:
+    """The alpha of each frame, of images; None without end for a video."""
+    return map(read_alpha, find_stills(video).within(span).files) if is_stills(video) else repeat(None)
 
 
 def _check_region(region: Region, shape: tuple[int, int]) -> None:

@@ -1,4 +1,4 @@
-"""Write pictures to a video, a folder of PNGs, or a PNG; it appears under its name only when it is whole."""
+"""Write pictures to a video, a folder or a sequence of PNGs, or one PNG: each appears only when it is whole."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,14 @@ from cleanplate.config import Encoding
 from cleanplate.errors import InputError
 from cleanplate.imaging.pixels import channels_last, to_samples
 from cleanplate.progress import OnStep, tell
-from cleanplate.runtime.files import existing, partial_folder, whole, writing
+from cleanplate.runtime.files import partial_folder, whole, whole_files, writing
 from cleanplate.video.codecs import VIDEO_SUFFIXES, find_codec
 from cleanplate.video.encoder import VideoWriter
-from cleanplate.video.images import PICTURE_SUFFIX, FolderWriter, PictureWriter, image_files, is_image, is_stills
+from cleanplate.video.images import PICTURE_SUFFIX, FolderWriter, PictureWriter
+from cleanplate.video.numbers import in_the_way, output_names, ranges
 from cleanplate.video.pipes import PipedVideo
 from cleanplate.video.reader import peek
+from cleanplate.video.sequences import existing, find_stills, image_files, is_still, is_stills, pattern_of
 from cleanplate.video.timecode import Span
 
 
@@ -50,11 +52,13 @@ def open_writers(
     encoding: Encoding | None = None,
     keep_source: bool = True,
     piped: PipedVideo | None = None,
+    show_changed: bool = False,
 ) -> Iterator[list[Writer]]:
     """What to write the pictures of several files or folders to; all appear when the block ends, or none.
 
     Args:
-        paths: videos, or folders of PNGs if the first one has no suffix, or each a PNG of the only picture.
+        paths: videos, folders of PNGs if the first one has no suffix, patterns of PNGs, or each a PNG of the only
+            picture.
         like: what the pictures come from: a video's format, sound, timestamps and colour tags are kept, the alpha of
             images too.
         span: which part of `like` they are.
@@ -64,6 +68,7 @@ def open_writers(
         keep_source: the pictures are those of `like`, changed in places: its samples, where they are not changed, its
             alpha, pixel format and sound are kept. False for pictures of something else, like a mask.
         piped: what the pictures come from instead of `like`, if that was no file.
+        show_changed: what is changed shows also where an image is transparent.
 
     Raises:
         InputError: a codec the container cannot hold, a file that is not there, or a disk that cannot be written.
@@ -71,13 +76,20 @@ def open_writers(
     like, span = None if like is None else existing(like), span or Span()
     video = None if like is None or is_stills(like) else like
     audio = existing(sound) if sound is not None else video if keep_source else None
-    sources = image_files(like) if like is not None and is_stills(like) and keep_source else []
+    stills = like is not None and is_stills(like) and keep_source
+    sources = find_stills(like).within(span).files if like is not None and stills else ()
+
+    several = pattern_of(paths[0]) is not None or not paths[0].suffix
 
     @contextlib.contextmanager
-    def written(partial: Path) -> Iterator[Writer]:
-        if paths[0].suffix.lower() == PICTURE_SUFFIX:
+    def written(path: Path, partial: Path) -> Iterator[Writer]:
+        if several:
+            partial.mkdir(exist_ok=True)
+            names = output_names(path, like, span, PICTURE_SUFFIX)
+            yield FolderWriter(partial, names, sources, show_changed=show_changed)
+        elif paths[0].suffix.lower() == PICTURE_SUFFIX:
             yield PictureWriter(partial, sources[0] if sources else None)
-        elif paths[0].suffix:
+        else:
             with VideoWriter(
                 partial,
                 like=video,
@@ -90,13 +102,10 @@ def open_writers(
             ) as writer:
                 yield writer
                 writer.finish()
-        else:
-            partial.mkdir()
-            yield FolderWriter(partial, sources, span.start if isinstance(span.start, int) else 0)
 
     with contextlib.ExitStack() as files, contextlib.ExitStack() as writers:  # all are finished before one is moved
-        partials = [files.enter_context(whole(path)) for path in paths]
-        yield [writers.enter_context(written(partial)) for partial in partials]
+        partials = [files.enter_context((whole_files if pattern_of(path) else whole)(path)) for path in paths]
+        yield [writers.enter_context(written(*both)) for both in zip(paths, partials, strict=True)]
 
 
 def write_video(
@@ -112,11 +121,12 @@ def write_video(
     keep_source: bool = True,
     on_step: OnStep | None = None,
 ) -> None:
-    """Write frames as a video or as a folder of PNGs.
+    """Write frames as a video or as PNGs.
 
     `.mp4`, `.mov` and `.m4v` are coded as `like` is, or H.264, at a quality where the loss is hard to see, `.mkv` is
     lossless (FFV1) in the pixel format of `like`, `.webm` is VP9; a name without a suffix is a folder of PNGs, lossless
-    too and silent, and `.png` is the one of a still.
+    too and silent, a pattern like `clean.####.png` is PNGs too, and `.png` is the one of a still. PNGs have the numbers
+    of images in `like` (`numbers.output_names`).
 
     Args:
         path: what to write.
@@ -135,9 +145,9 @@ def write_video(
         InputError: unknown suffix, missing folder, file in the way, or a disk that cannot be written.
     """
     path, like = Path(path), None if like is None else Path(like)
-    check_output(path, overwrite=overwrite, sources=(like,) if like else (), encoding=encoding)
-    wide = keep_source and like is not None and peek(existing(like), Span())[0].dtype == np.uint16
     span = Span(start, None if not start else start + len(frames))
+    check_output(path, overwrite=overwrite, sources=(like,) if like else (), encoding=encoding, span=span)
+    wide = keep_source and like is not None and peek(existing(like), Span())[0].dtype == np.uint16
     with open_writer(
         path, like=like, span=span, fps=fps, sound=sound, encoding=encoding, keep_source=keep_source
     ) as writer:
@@ -153,42 +163,78 @@ def write_grey(path: str | Path, grey: Shaped[Any, "T 1 H W"], **options: Any) -
 
 
 def check_output(
-    path: Path, *, overwrite: bool, sources: Sequence[Path] = (), encoding: Encoding | None = None
+    path: Path,
+    *,
+    overwrite: bool,
+    sources: Sequence[Path] = (),
+    encoding: Encoding | None = None,
+    span: Span | None = None,
 ) -> None:
     """Refuse, before any work is done, an output that could not be written.
+
+    Args:
+        path: the output.
+        overwrite: whether what is already there may be replaced.
+        sources: what is read; the first one is what it comes from.
+        encoding: codec and quality.
+        span: the part of that.
 
     Raises:
         InputError: unknown suffix, missing folder, file in the way, output over its own source, unwritable disk.
     """
-    is_picture = path.suffix.lower() == PICTURE_SUFFIX
-    if is_picture and not (sources and is_image(sources[0])):
+    check_kind(path, sources[0] if sources else None, encoding)
+    check_place(path, overwrite=overwrite, sources=sources, span=span)
+
+
+def check_kind(path: Path, source: Path | None, encoding: Encoding | None = None) -> None:
+    """Refuse an output of a name that nothing of this source can be written under.
+
+    Raises:
+        InputError: unknown suffix, a picture of what is none, a codec that its container cannot hold.
+    """
+    suffix = path.suffix.lower()
+    is_picture = suffix == PICTURE_SUFFIX
+    if is_picture and pattern_of(path) is None and not (source and is_still(source)):
         given, needed = f"{path} is one picture", "what it comes from is one too, by its name"
-        raise InputError(given, needed, f"choose {path.with_suffix('')} for a folder of PNGs, or a video")
-    if path.suffix and not is_picture and path.suffix.lower() not in VIDEO_SUFFIXES:
+        several = f"{path.with_suffix('')} for a folder of PNGs, {path.with_suffix('')}.####.png for numbered ones"
+        raise InputError(given, needed, f"choose {several}, or a video")
+    if suffix and not is_picture and suffix not in VIDEO_SUFFIXES:
         raise InputError(
             f"{path} ends in {path.suffix}",
-            f"an output is {', '.join(VIDEO_SUFFIXES)}, a folder of PNGs (no suffix), or the .png of a picture",
+            f"an output is {', '.join(VIDEO_SUFFIXES)}, a folder of PNGs (no suffix), PNGs with numbers (.####.png), "
+            "or the .png of a picture",
             "choose one of these",
         )
-    if path.suffix and not is_picture:
-        find_codec(path.suffix.lower(), encoding or Encoding())
-    check_place(path, overwrite=overwrite, sources=sources)
+    if suffix and not is_picture:
+        find_codec(suffix, encoding or Encoding())
 
 
-def check_place(path: Path, *, overwrite: bool, sources: Sequence[Path] = ()) -> None:
-    """Refuse a file or folder, whatever it is called, that could not be written.
+def check_place(path: Path, *, overwrite: bool, sources: Sequence[Path] = (), span: Span | None = None) -> None:
+    """Refuse a file, a folder or images of a pattern, whatever they are called, that could not be written.
 
     Raises:
         InputError: missing folder, file in the way, output over its own source, unwritable disk.
     """
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent}", f"{path.name} is to be written there", "make the folder")
-    if path.exists():
-        if any(source.exists() and path.samefile(source) for source in sources):
+    there = in_the_way(path, sources[0] if sources else None, span or Span())
+    if there:
+        if any(_is_of(file, source) for source in sources for file in there):
             raise InputError(f"{path} is also the input", "another file is needed", "choose another output name")
         if not overwrite:
-            raise InputError(
-                f"{path} is already there", "nothing is replaced unasked", "choose another name or pass --overwrite"
-            )
+            pattern = pattern_of(path)
+            numbers = [pattern.number(file.name) or 0 for file in there] if pattern else []
+            given = f"{path} is already there" + (f" ({ranges(numbers)})" if numbers else "")
+            needed = "nothing is replaced unasked"
+            raise InputError(given, needed, "choose another name or pass --overwrite")
     with writing(path), partial_folder(path):
         pass
+
+
+def _is_of(file: Path, source: Path) -> bool:
+    """Whether a file or folder that is to be replaced is a source, or holds or is an image of it."""
+    if pattern_of(source) is None and source.exists() and file.samefile(source):
+        return True
+    return (
+        file.is_file() and is_stills(source) and not is_still(source) and any(map(file.samefile, image_files(source)))
+    )
