@@ -34,6 +34,8 @@ class Mask:
     """Black marks the hole."""
     video: Path | None = None
     """What it is of; a file of areas needs it, for when its frames are."""
+    channel: str = ""
+    """The one that marks the hole, of OpenEXR files; A is the alpha of any images."""
 
     @property
     def is_still(self) -> bool:
@@ -96,7 +98,7 @@ class Mask:
     def _grey(self, *, warn: bool) -> Iterator[UInt8[np.ndarray, "H W"]]:
         if is_spans(self.path) and self.video is not None:
             return stream_spans(self.path, self.video, self.span)
-        return stream_masks(self.path, Span() if self.is_still else self.span, warn=warn)
+        return stream_masks(self.path, Span() if self.is_still else self.span, warn=warn, channel=self.channel)
 
     def _marked(self, grey: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
         """What is marked, without specks of dirt."""

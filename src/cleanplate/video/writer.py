@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,8 +15,18 @@ from cleanplate.imaging.pixels import channels_last, to_samples
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import existing, partial_folder, whole, writing
 from cleanplate.video.codecs import VIDEO_SUFFIXES, find_codec
+from cleanplate.video.container import DEFAULT_FPS
 from cleanplate.video.encoder import VideoWriter
-from cleanplate.video.images import PICTURE_SUFFIX, FolderWriter, PictureWriter, image_files, is_image, is_stills
+from cleanplate.video.film_formats import film_format
+from cleanplate.video.images import (
+    PICTURE_SUFFIX,
+    FolderWriter,
+    PictureWriter,
+    image_files,
+    is_image,
+    is_linear,
+    is_stills,
+)
 from cleanplate.video.reader import peek
 from cleanplate.video.timecode import Span
 
@@ -48,6 +59,7 @@ def open_writers(
     sound: str | Path | None = None,
     encoding: Encoding | None = None,
     keep_source: bool = True,
+    layer: str = "",
 ) -> Iterator[list[Writer]]:
     """What to write the pictures of several files or folders to; all appear when the block ends, or none.
 
@@ -61,19 +73,23 @@ def open_writers(
         encoding: codec and quality.
         keep_source: the pictures are those of `like`, changed in places: its samples, where they are not changed, its
             alpha, pixel format and sound are kept. False for pictures of something else, like a mask.
+        layer: which layer of OpenEXR files they are.
 
     Raises:
-        InputError: a codec the container cannot hold, a file that is not there, or a disk that cannot be written.
+        InputError: a codec the container cannot hold, a file that is not there, a disk that cannot be written, or
+            scene-linear pictures for what cannot hold them.
     """
     like, span = None if like is None else existing(like), span or Span()
     video = None if like is None or is_stills(like) else like
     audio = existing(sound) if sound is not None else video if keep_source else None
     sources = image_files(like) if like is not None and is_stills(like) and keep_source else []
+    _check_kind(paths[0], like, sources)
+    start = next((i for i in range(len(sources)) if span.begins(i, i / Fraction(DEFAULT_FPS))), 0)
 
     @contextlib.contextmanager
     def written(partial: Path) -> Iterator[Writer]:
-        if paths[0].suffix.lower() == PICTURE_SUFFIX:
-            yield PictureWriter(partial, sources[0] if sources else None)
+        if is_image(paths[0]):
+            yield PictureWriter(partial, sources[0] if sources else None, layer)
         elif paths[0].suffix:
             with VideoWriter(
                 partial, like=video, span=span, sound=audio, fps=fps, encoding=encoding, keep_source=keep_source
@@ -82,11 +98,21 @@ def open_writers(
                 writer.finish()
         else:
             partial.mkdir()
-            yield FolderWriter(partial, sources, span.start if isinstance(span.start, int) else 0)
+            yield FolderWriter(partial, sources, start, layer)
 
     with contextlib.ExitStack() as files, contextlib.ExitStack() as writers:  # all are finished before one is moved
         partials = [files.enter_context(whole(path)) for path in paths]
         yield [writers.enter_context(written(partial)) for partial in partials]
+
+
+def _check_kind(path: Path, like: Path | None, sources: Sequence[Path]) -> None:
+    """Refuse an output that cannot hold what comes from these images, or from none."""
+    suffix = path.suffix.lower()
+    if sources and is_linear(sources[0]) and suffix not in ("", sources[0].suffix.lower()):
+        given = f"{like} is scene-linear, and {path.name} cannot hold that"
+        raise InputError(given, f"it is written as {sources[0].suffix} again", "name a folder (no suffix)")
+    if not sources and is_image(path) and suffix != PICTURE_SUFFIX:
+        raise InputError(f"{path.name} is to be an image", "masks are written as PNG", "call it .png")
 
 
 def write_video(
@@ -149,7 +175,8 @@ def check_output(
     Raises:
         InputError: unknown suffix, missing folder, file in the way, output over its own source, unwritable disk.
     """
-    is_picture = path.suffix.lower() == PICTURE_SUFFIX
+    own_format = bool(sources) and is_image(sources[0]) and film_format(sources[0]) is not None
+    is_picture = path.suffix.lower() in (PICTURE_SUFFIX, sources[0].suffix.lower() if own_format else PICTURE_SUFFIX)
     if is_picture and not (sources and is_image(sources[0])):
         given, needed = f"{path} is one picture", "what it comes from is one too, by its name"
         raise InputError(given, needed, f"choose {path.with_suffix('')} for a folder of PNGs, or a video")
