@@ -85,12 +85,14 @@ def clean(
 
     counts, pixels, effects, left, number = np.zeros(3, int), 0, 0, 0, 0
     with enough_memory(), ExitStack() as stack:
-        like = {"like": shot.video, "span": shot.span, "fps": shot.fps}
+        like = {"like": shot.video, "span": shot.span, "fps": shot.fps, "layer": shot.layer}
         out = stack.enter_context(open_writer(output, encoding=encoding, **like))
         beside = partial(open_writer, keep_source=False, **like)
         kinds, found = (path and stack.enter_context(beside(path)) for path in (provenance, effects_mask))
         for number, frame in enumerate(fill(frames(), method, run, total=shot.total), 1):
             whole = frame.pasted()
+            if whole.unknown is not None:
+                whole.provenance[whole.unknown] = KNOWN
             painted = np.zeros(whole.size, bool) if whole.painted is None else whole.painted
             out.write(to_samples(whole.picture, wide=True), whole.hole | painted)
             kind = np.where(painted & ~whole.hole, np.uint8(PAINTED), whole.provenance)
@@ -136,4 +138,5 @@ def digest(shot: Shot) -> str:
     for one in shot.references:
         seen.update(bytes.fromhex(sha256(one.path)))
     painted = [one.index for one in shot.references]
-    return f"{shot.span} {shot.size} {shot.region} {shot.dilate_px} {shot.invert_mask} {painted} {seen.hexdigest()}"
+    taken = f"{shot.layer} {shot.mask_channel} {seen.hexdigest()}".strip()
+    return f"{shot.span} {shot.size} {shot.region} {shot.dilate_px} {shot.invert_mask} {painted} {taken}"

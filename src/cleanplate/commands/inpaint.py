@@ -36,7 +36,7 @@ class Inpaint:
     """A video, or a folder of images."""
     mask: Annotated[Positional[Path], arg(metavar="MASK")]
     """A video, a folder of images, or one image for all frames; white marks what to remove. Or a file of areas and
-    times (.toml), as mask --spans takes."""
+    times (.toml), as mask --spans takes. Or the word alpha, for the alpha of images themselves."""
     output: Output
     """.mp4 or .mov (H.264), .mkv (lossless), .webm (VP9), a name without a suffix (a folder of PNGs), or
     the .png of a picture."""
@@ -60,6 +60,10 @@ class Inpaint:
     """More masks; what any of them marks is removed."""
     invert_mask: bool = False
     """Black marks what to remove."""
+    layer: Annotated[str, arg(metavar="NAME")] = ""
+    """Of OpenEXR files: the part or layer to clean (beauty), if it is not the one that is plain RGB."""
+    mask_channel: Annotated[str, arg(metavar="NAME")] = ""
+    """Of masks that are OpenEXR files: the channel that counts; alpha if not given, or white if they have none."""
     reference: Annotated[tuple[str, ...], arg(metavar="FRAME:IMAGE")] = ()
     """Frames as you have painted them, with nothing in the way (40:clean.png, or a folder of images with the number of
     the frame in their names): what the mask hides there is taken from them, where they are not transparent, and carried
@@ -108,7 +112,8 @@ class Inpaint:
             given = "--effects-mask is given, and effects are off"
             raise InputError(given, "it is for what is found of them", "leave it out, or see --effects")
         painted = [path for _, path in named_frames(self.reference)]
-        sources = [existing(path) for path in (self.video, self.mask, *self.extra_mask, *painted)]
+        masks, _ = self.masks()
+        sources = [existing(path) for path in (self.video, *masks, *painted)]
         check_output(self.output, overwrite=self.overwrite, sources=sources, encoding=self.encoding)
         for path in beside:
             check_output(path, overwrite=self.overwrite, sources=sources)
@@ -142,16 +147,28 @@ class Inpaint:
         """The video and its masks."""
         from cleanplate.video.shot import open_shot
 
+        masks, channel = self.masks()
         return open_shot(
             self.video,
-            (self.mask, *self.extra_mask),
+            masks,
             self.span(),
             size=self.size,
             region=self.region,
             dilate_px=self.dilate_px,
             invert_mask=self.invert_mask,
             references=self.references(),
+            layer=self.layer,
+            mask_channel=channel,
         )
+
+    def masks(self) -> tuple[tuple[Path, ...], str]:
+        """Where the masks are, and which channel of them counts."""
+        if str(self.mask) != "alpha" or self.mask.exists():
+            return (self.mask, *self.extra_mask), self.mask_channel
+        if self.extra_mask or self.mask_channel:
+            given = "the mask is alpha, and --extra-mask or --mask-channel is given too"
+            raise InputError(given, "the alpha of the shot is the mask", "give the images of the shot as MASK instead")
+        return (self.video,), f"{self.layer}.A" if self.layer else "A"
 
     def references(self) -> "tuple[Reference, ...]":
         """The frames that were painted, in the part of the video."""

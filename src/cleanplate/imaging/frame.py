@@ -62,6 +62,9 @@ class Frame:
     """What an artist has painted, in the hole and beyond it: it is known, and was not so in the video."""
     effects: Effects | None = None
     """What the thing does outside its mask; None if nothing, or if nobody has looked."""
+    unknown: Bool[np.ndarray, "H W"] | None = None
+    """What is no number outside the mask (NaN, of scene-linear images): hole while it is worked on, and then left as it
+    is; None if there is none."""
 
     @property
     def hole(self) -> Bool[np.ndarray, "H W"]:

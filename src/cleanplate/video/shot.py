@@ -15,9 +15,10 @@ from jaxtyping import Bool, Shaped
 from cleanplate.config import DILATE_PX
 from cleanplate.errors import InputError
 from cleanplate.imaging.frame import MADE_UP, Frame, Region
+from cleanplate.imaging.log_curve import NO_VALUE
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import stamp
-from cleanplate.video.images import is_image
+from cleanplate.video.images import is_image, is_linear
 from cleanplate.video.masks import Mask
 from cleanplate.video.reader import check_same_size, count_frames, peek, stream_frames
 from cleanplate.video.references import Painting, Reference, check_references
@@ -39,6 +40,10 @@ class Shot:
     dilate_px: int
     invert_mask: bool
     references: tuple[Reference, ...]
+    layer: str
+    """Of OpenEXR files; empty for the plain one."""
+    mask_channel: str
+    """As `masks.Mask` has it."""
 
     fps: float
     video_shape: tuple[int, int]
@@ -59,12 +64,14 @@ class Shot:
         Raises:
             InputError: a frame that cannot be read, or masks that end before the video or after it.
         """
-        masks = [Mask(path, self.span, self.invert_mask, self.video) for path in self.masks]
+        masks = [Mask(path, self.span, self.invert_mask, self.video, self.mask_channel) for path in self.masks]
         holes = {mask: mask.holes(self.video_shape, self.size, self.dilate_px) for mask in masks}
         always = [next(holes[mask]) for mask in masks if mask.is_still]
         moving = [mask for mask in masks if not mask.is_still]
         painted = {one.index: one for one in self.references}
-        together = zip_longest(stream_frames(self.video, self.span), *(holes[mask] for mask in moving))
+        pictures = stream_frames(self.video, self.span, layer=self.layer)
+        together = zip_longest(pictures, *(holes[mask] for mask in moving))
+        linear = is_linear(self.video)
         for index, (picture, *hidden) in enumerate(together):
             for mask, hole in zip(moving, hidden, strict=True):
                 if picture is None or hole is None:
@@ -76,7 +83,7 @@ class Shot:
             if self.size is not None:
                 picture = resize_and_crop(picture, self.size)
             check_same_size(self.video, index, picture, self.shape)
-            frame = _frame(index, picture, np.logical_or.reduce(always + hidden), reference)
+            frame = _frame(index, picture, np.logical_or.reduce(always + hidden), reference, linear=linear)
             yield frame if self.region is None else frame.region(self.region)
             tell(on_step, "read", index + 1, max(self.total, index + 1))
         self._check_unchanged()
@@ -99,6 +106,8 @@ def open_shot(
     dilate_px: int = DILATE_PX,
     invert_mask: bool = False,
     references: tuple[Reference, ...] = (),
+    layer: str = "",
+    mask_channel: str = "",
 ) -> Shot:
     """Look a video and its masks through.
 
@@ -112,6 +121,9 @@ def open_shot(
         dilate_px: radius the hole is grown by.
         invert_mask: black marks the hole.
         references: frames whose hole an artist has painted.
+        layer: which layer of OpenEXR files is cleaned; empty for the plain one.
+        mask_channel: which channel of OpenEXR files marks the hole; A is the alpha of any images. Empty for their
+            alpha, or white.
 
     Raises:
         InputError: what cannot be read, or does not fit together.
@@ -120,11 +132,15 @@ def open_shot(
     stamps = tuple(map(stamp, (video, *masks, *(one.path for one in references))))
     if not masks:
         raise InputError("there is no mask", "white in a mask marks what to remove", "give one")
-    first, fps, declared = peek(video, span)
+    if layer and not is_linear(video):
+        raise InputError(f"--layer {layer} is given, and {video} has no layers", "OpenEXR files have", "leave it out")
+    first, fps, declared = peek(video, span, layer)
+    if is_linear(video):
+        _check_linear(video, size, references)
     video_shape = (first.shape[0], first.shape[1])
     total = declared
     for path in masks:
-        length = Mask(path, span, invert_mask, video).check(video_shape, video)
+        length = Mask(path, span, invert_mask, video, mask_channel).check(video_shape, video)
         if not is_image(path) and length != declared:
             total = count_frames(video, span)  # files may not say, or say what is not so
             if length != total:
@@ -134,9 +150,20 @@ def open_shot(
     if region is not None:
         _check_region(region, shape)
     return Shot(
-        video, masks, span, size, region, dilate_px, invert_mask, references,
+        video, masks, span, size, region, dilate_px, invert_mask, references, layer, mask_channel,
         fps=fps, video_shape=video_shape, shape=shape, total=total, stamps=stamps,
     )  # fmt: skip
+
+
+def _check_linear(video: Path, size: tuple[int, int] | None, references: tuple[Reference, ...]) -> None:
+    """Refuse what cannot be done to scene-linear images."""
+    if size is not None:
+        needed = "scene-linear images are written in their own size"
+        raise InputError(f"--size is given, and {video} is scene-linear", needed, "leave it out, or resize them before")
+    for one in references:
+        if not is_linear(one.path):
+            needed = "what is painted must be scene-linear as the frame is"
+            raise InputError(f"{one.path} is not scene-linear, and {video} is", needed, "export it as EXR")
 
 
 def _check_region(region: Region, shape: tuple[int, int]) -> None:
@@ -155,16 +182,23 @@ def _frame(
     picture: Shaped[np.ndarray, "H W 3"],
     hole: Bool[np.ndarray, "H W"],
     reference: Painting | None,
+    *,
+    linear: bool,
 ) -> Frame:
-    painted = None
+    """A frame to be filled. What is no number is hole too, to be worked around, but for what an artist has painted."""
+    painted, unknown = None, None
+    if linear and (no_value := (picture == NO_VALUE).any(-1)).any():
+        unknown = no_value & ~hole
+        hole = hole | unknown
     if reference is not None:
         painted = reference.over(picture, hole)
         picture, hole = np.where(painted[..., None], reference.picture, picture), hole & ~painted
+        unknown = unknown if unknown is None else unknown & ~painted
     if picture.dtype == np.uint16:
         picture = (picture.astype(np.float32) / 65535).astype(np.float16)  # 11 bits: enough for video of 10
     elif not (picture.flags.writeable and picture.flags.owndata):
         picture = picture.copy()
-    return Frame(index, picture, hole.astype(np.uint8) * np.uint8(MADE_UP), painted=painted)
+    return Frame(index, picture, hole.astype(np.uint8) * np.uint8(MADE_UP), painted=painted, unknown=unknown)
 
 
 def _unequal(mask: Path, video: Path, span: Span) -> InputError:
