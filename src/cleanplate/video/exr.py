@@ -16,6 +16,7 @@ from jaxtyping import Bool, Shaped, UInt8, UInt16
 
 from cleanplate.errors import InputError
 from cleanplate.imaging.log_curve import fill_values, to_codes
+from cleanplate.runtime.silence import silenced
 from cleanplate.video.container import check_picture
 from cleanplate.video.exr_file import (
     LINES,
@@ -141,10 +142,10 @@ def _decode(file: ExrFile, part: Part, path: Path) -> Samples:
     OpenEXR = _library()
     if part.compression >= len(LINES) or (part.tiled and part.tile[2]):
         raise broken_image(path, "its compression or its levels of detail are not known")
-    check_picture(path, *window_size(part.data_window))
-    said = io.StringIO()  # the package prints what is wrong, and goes on without the part
+    for window in (part.data_window, part.display_window):
+        check_picture(path, *window_size(window))
     try:
-        with contextlib.redirect_stdout(said):
+        with silenced():  # the package prints what is wrong, and goes on without the part
             read = OpenEXR.File(io.BytesIO(file.alone(part)), separate_channels=True, num_threads=0)
             return {name: channel.pixels for name, channel in read.parts[0].channels.items()}
     except (NotExr, RuntimeError, ValueError, IndexError) as error:

@@ -94,7 +94,9 @@ class Part:
         raw, at, found = self.attributes["channels"][1], 0, []
         while raw[at : at + 1] not in (b"", b"\0"):
             end = raw.index(b"\0", at)
-            kind, p_linear, across, down = struct.unpack_from("<iB3xii", raw, end + 1)
+            kind, p_linear, across, down = struct.unpack_from("<IB3xii", raw, end + 1)
+            if across < 1 or down < 1:
+                raise NotExr("its header is damaged")
             name = raw[at:end].decode("utf-8", "replace")
             found.append(Channel(name, PIXEL_TYPES[kind], (across, down), bool(p_linear)))
             at = end + 17
@@ -192,6 +194,7 @@ def _parse(data: bytes) -> ExrFile:
         kind = attributes.get("type", ("", b""))[1]
         part = Part(index, attributes, kind == b"tiledimage" or (not kind and bool(version & TILED)), ())
         count = _count(part)
+        _ = part.channels, part.display_window, part.data_window, part.compression  # each part has them
         parts.append(replace(part, offsets=struct.unpack(f"<{count}Q", stream.read(8 * count))))
     begin = stream.tell()
     if not all(begin <= at < len(data) for part in parts for at in part.offsets):
