@@ -12,6 +12,7 @@ import tifffile
 from cleanplate import InputError
 from cleanplate.imaging.log_curve import NO_VALUE, to_codes
 from cleanplate.video import dpx, float_tiff
+from cleanplate.video.film_formats import film_format, write_changed
 from cleanplate.video.images import is_linear, read_image, read_mask
 from tests.oiio_files import attributes, pixels, save
 
@@ -187,3 +188,28 @@ def test_float_tiffs_that_are_not_read_are_refused_in_a_line(tmp_path: Path) -> 
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(InputError, match="cannot be read"):
         read_image(path)
+
+
+@pytest.mark.parametrize("name", ["frame.dpx", "frame.tif"])
+def test_whatever_is_damaged_is_refused_in_a_line_or_read(name: str, tmp_path: Path) -> None:
+    rng, path, refusals = np.random.default_rng(0), tmp_path / name, 0
+    if name == "frame.dpx":
+        save_dpx(path, 10, "Filled, method A", 3, "big")
+    else:
+        tifffile.imwrite(path, floats(4), photometric="rgb", compression="zlib", extrasamples=["assocalpha"])
+    whole = path.read_bytes()
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for at in rng.integers(0, min(len(whole), 1000 if name == "frame.dpx" else 300), 3):
+            damaged[at] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(1, len(whole))] if rng.random() < 0.2 else damaged)
+        said = ""
+        try:
+            picture = read_image(path)
+            if film_format(path) is not None:
+                write_changed(tmp_path / f"result{path.suffix}", picture, path, np.ones(picture.shape[:2], bool))
+        except InputError as refusal:
+            said = str(refusal)
+            refusals += 1
+        assert "\n" not in said
+    assert 10 < refusals < 150

@@ -4,12 +4,17 @@ libtiff, in OpenCV, decodes the samples, in any compression. `tifffile` reads th
 samples are the source's bits where nothing was changed, uncompressed if they were so, else deflated without loss.
 """
 
+import contextlib
+import io
+import logging
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped, UInt16
+from jaxtyping import Bool, Float32, UInt16
 
 from cleanplate.errors import InputError
 from cleanplate.imaging.log_curve import fill_values, to_codes
@@ -22,19 +27,17 @@ OF_THE_LAYOUT = frozenset({254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278
                            330, 338, 339, 34665, 34853})  # fmt: skip
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = RESOLUTION = 282, 283, 296
 NO_COMPRESSION, DEFLATE = 1, 8
+FLOATS = 3  # as the format of samples
+ORIENTATION = 274
 
 
 def is_float_tiff(path: Path) -> bool:
     """Whether a file is a TIFF of floats; no if it cannot be read."""
     if path.suffix.lower() not in SUFFIXES or not path.is_file():
         return False
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as file:
-            return _page(file).sampleformat == 3
-    except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError):
-        return False
+    with contextlib.suppress(InputError), _opened(path) as file:
+        return file.pages[0].sampleformat == FLOATS
+    return False
 
 
 def read_picture(path: Path, layer: str = "") -> UInt16[np.ndarray, "H W 3"]:
@@ -65,8 +68,9 @@ def write_picture(
     values = fill_values(picture, read_picture(source), changed)
     colours = min(3, samples.shape[2])
     samples[..., :colours][changed] = values[:, :colours]
-    with tifffile.TiffFile(source) as file:
-        page = _page(file)
+    written = io.BytesIO()
+    with _opened(source) as file:
+        page = file.pages[0]
         tags = {tag.code: tag for tag in page.tags.values() if tag.code not in OF_THE_LAYOUT}
         options: dict[str, Any] = {
             "byteorder": file.byteorder,
@@ -81,27 +85,31 @@ def write_picture(
         if X_RESOLUTION in tags and Y_RESOLUTION in tags:
             options["resolution"] = tags[X_RESOLUTION].value, tags[Y_RESOLUTION].value
             options["resolutionunit"] = tags[RESOLUTION_UNIT].value if RESOLUTION_UNIT in tags else None
-    tifffile.imwrite(path, samples if samples.shape[2] > 1 else samples[..., 0], **options)
+        tifffile.imwrite(written, samples if samples.shape[2] > 1 else samples[..., 0], **options)
+    path.write_bytes(written.getvalue())
 
 
-def _page(file: Any) -> Any:
-    return file.pages[0]
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A file whose tags are looked at; whatever is wrong with them is an InputError."""
+    import tifffile
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is said by us, once
+    try:
+        with tifffile.TiffFile(path) as file:
+            yield file
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, struct.error, tifffile.TiffFileError) as error:
+        raise broken_image(path, "its tags are damaged") from error
 
 
 def _samples(path: Path) -> Float32[np.ndarray, "H W C"]:
     """All samples of a file."""
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as file:
-            page, pages = _page(file), len(file.pages)
-            check_picture(path, page.imagelength, page.imagewidth)
-            layout: Shaped[tuple, ""] = (page.bitspersample, page.samplesperpixel, int(page.planarconfig), pages)
-            turned = page.tags.get(274)
-    except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError):
-        raise broken_image(path, "it is not a TIFF file") from None
-    bits, channels, planar, pages = layout
-    if bits != 32 or channels not in (1, 3, 4) or planar != 1 or pages != 1 or (turned and turned.value != 1):
+    with _opened(path) as file:
+        page, pages = file.pages[0], len(file.pages)
+        check_picture(path, page.imagelength, page.imagewidth)
+        bits, channels, planar = page.bitspersample, page.samplesperpixel, int(page.planarconfig)
+        upright = ORIENTATION not in page.tags or page.tags[ORIENTATION].value == 1
+    if bits != 32 or channels not in (1, 3, 4) or planar != 1 or pages != 1 or not upright:
         given = f"{path} has {pages} images of {channels} channels and {bits} bits" + (
             ", in planes" if planar != 1 else ""
         )
