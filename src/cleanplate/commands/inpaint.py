@@ -38,8 +38,8 @@ class Inpaint:
     """A video, a folder of images, or one image for all frames; white marks what to remove. Or a file of areas and
     times (.toml), as mask --spans takes. Or the word alpha, for the alpha of images themselves."""
     output: Output
-    """.mp4 or .mov (H.264), .mkv (lossless), .webm (VP9), a name without a suffix (a folder of PNGs), or
-    the .png of a picture."""
+    """.mp4 or .mov (H.264), .mkv (lossless), .webm (VP9), a name without a suffix (a folder of PNGs, or
+    of EXR, DPX or float TIFF if the shot is that), or the .png of a picture."""
     method: Annotated[Positional[str], arg(metavar="METHOD")] = DEFAULT_METHOD
     """carry-learn (default), carry, one of the paper's (dip, dip-vid, dip-vid-3dcn, dip-vid-flow), or
     dip-vid-flow-fast: one network for the clip, from an input that moves with the picture. Or a rival to compare with:

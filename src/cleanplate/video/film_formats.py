@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Shaped, UInt16
 
 from cleanplate.errors import InputError
 from cleanplate.video import dpx, exr, float_tiff
@@ -74,11 +74,17 @@ def write_changed(
     form = film_format(source)
     if form is None:
         raise ValueError(f"{source} is of a common format")  # who calls has looked
-    before = form.read_picture(source, layer)
+    wide = picture if picture.dtype == np.uint16 else picture.astype(np.uint16) * np.uint16(257)
+    if changed is None:
+        changed = _differing(form.read_picture(source, layer), wide, source)
+    form.write_picture(path, wide, source, changed, layer)
+
+
+def _differing(
+    before: UInt16[np.ndarray, "H W 3"], picture: UInt16[np.ndarray, "h w 3"], source: Path
+) -> Bool[np.ndarray, "H W"]:
     if before.shape != picture.shape:
         sizes = [f"{one.shape[1]}x{one.shape[0]}" for one in (before, picture)]
         given = f"{source} is {sizes[0]} and its picture is to be {sizes[1]}"
-        raise InputError(given, "such a file is written in its own size", "leave out --size")
-    wide = picture if picture.dtype == np.uint16 else picture.astype(np.uint16) * np.uint16(257)
-    differs = np.any(np.abs(wide.astype(np.int32) - before) > HALF_A_BYTE_STEP, axis=-1) if changed is None else changed
-    form.write_picture(path, wide, source, differs, layer)
+        raise InputError(given, "such a file is written in its own size", "leave the size as it is")
+    return np.any(np.abs(picture.astype(np.int32) - before) > HALF_A_BYTE_STEP, axis=-1)
