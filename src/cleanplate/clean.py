@@ -97,12 +97,14 @@ def clean(
         if output == PIPE:
             out = stack.enter_context(open_pipe(piped=shot.piped, **like))
         else:
-            more = {"piped": shot.piped, "show_changed": shot.borders is not None}
+            more = {"piped": shot.piped, "show_changed": shot.borders is not None, "layer": shot.layer}
             out = stack.enter_context(open_writer(output, encoding=encoding, **more, **like))
         beside = partial(open_writer, keep_source=False, **like)
         kinds, found = (path and stack.enter_context(beside(path)) for path in (provenance, effects_mask))
         for number, frame in enumerate(fill(frames(), method, run, total=shot.total), 1):
             whole = frame.pasted()
+            if whole.unknown is not None:
+                whole.provenance[whole.unknown] = KNOWN
             painted = np.zeros(whole.size, bool) if whole.painted is None else whole.painted
             out.write(to_samples(whole.picture, wide=True), whole.hole | painted)
             kind = np.where(painted & ~whole.hole, np.uint8(PAINTED), whole.provenance)
@@ -177,4 +179,4 @@ def digest(shot: Shot) -> str:
         seen.update(bytes.fromhex(sha256(one.path)))
     painted, borders = [one.index for one in shot.references], shot.borders is not None
     how = f"{shot.span} {shot.size} {shot.region} {shot.dilate_px} {shot.invert_mask} {painted} {borders}"
-    return f"{how} {seen.hexdigest()}"
+    return f"{how} {shot.layer} {shot.mask_channel} {seen.hexdigest()}"

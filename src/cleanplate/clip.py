@@ -28,7 +28,7 @@ class Clip:
     """
 
     frames: Tensor
-    """(T, 3, H, W) float32, RGB, 0..1."""
+    """(T, 3, H, W) float32, RGB, 0..1; of scene-linear images in codes of a log curve (`imaging.log_curve`)."""
     hole: Tensor
     """(T, 1, H, W) bool, True where it is to be filled."""
     fps: float = DEFAULT_FPS
@@ -78,7 +78,7 @@ def read_clip(
     Args:
         video: a video, a folder of images, a pattern like shot.####.png, or one image.
         mask: a video, a folder or a pattern of images, one image for all frames, or a file of areas; or several of
-            them. White marks the hole.
+            them. White marks the hole, and what is no number in scene-linear images belongs to it.
         size: (height, width) to resize and centre-crop to, as the paper does (App. B); None keeps the size.
         frames: which frames to take: a slice, (first, end), or the first so many, counted from 0.
         dilate_px: radius the hole is grown by, in pixels of the clip: masks are seldom drawn wide enough.

@@ -35,11 +35,12 @@ class Inpaint:
     their frames; - is a YUV4MPEG2 stream from standard input."""
     mask: Annotated[Positional[Path | None], arg(metavar="MASK")]
     """A video, a folder of images, mask.####.png, or one image for all frames; white marks what to remove. Or a file of
-    areas, masks and times (.toml), as mask --spans takes. None is needed with --fill-borders."""
+    areas, masks and times (.toml), as mask --spans takes. Or the word alpha, for the alpha of images themselves. None
+    is needed with --fill-borders."""
     output: Output
     """.mp4 or .mov (coded as the video is, or H.264), .mkv (lossless), .webm (VP9), a name without a suffix (a folder
-    of PNGs), clean.####.png (PNGs with the numbers of the shot), or the .png of a picture; - is a YUV4MPEG2 stream to
-    standard output."""
+    of PNGs, or of EXR, DPX or float TIFF if the shot is that), clean.####.png (with the numbers of the shot), or the
+    .png of a picture; - is a YUV4MPEG2 stream to standard output."""
     method: Annotated[Positional[str], arg(metavar="METHOD")] = DEFAULT_METHOD
     """carry-learn (default), carry, one of the paper's (dip, dip-vid, dip-vid-3dcn, dip-vid-flow), or
     dip-vid-flow-fast: one network for the clip, from an input that moves with the picture. Or a rival to compare with:
@@ -64,6 +65,10 @@ class Inpaint:
     """Fill the borders that a stabiliser left, black or transparent, from other frames."""
     gaps: Literal["refuse", "keep"] = "refuse"
     """Where numbers are missing among images: keep takes those that are there for neighbours, and keeps the gap."""
+    layer: Annotated[str, arg(metavar="NAME")] = ""
+    """Of OpenEXR files: the part or layer to clean (beauty), if it is not the one that is plain RGB."""
+    mask_channel: Annotated[str, arg(metavar="NAME")] = ""
+    """Of masks that are OpenEXR files: the channel that counts; alpha if not given, or white if they have none."""
     reference: Annotated[tuple[str, ...], arg(metavar="FRAME:IMAGE")] = ()
     """Frames as you have painted them, with nothing in the way (40:clean.png, or a folder of images with the number of
     the frame in their names): what the mask hides there is taken from them, where they are not transparent, and carried
@@ -115,7 +120,8 @@ class Inpaint:
             given = "--effects-mask is given, and effects are off"
             raise InputError(given, "it is for what is found of them", "leave it out, or see --effects")
         painted = [path for _, path in named_frames(self.reference)]
-        sources, span = [existing(path) for path in (self.video, *self.masks(), *painted)], self.span()
+        masks, _ = self.masks()
+        sources, span = [existing(path) for path in (self.video, *masks, *painted)], self.span()
         check_output(self.output, overwrite=self.overwrite, sources=sources, encoding=self.encoding, span=span)
         for path in beside:
             check_output(path, overwrite=self.overwrite, sources=sources, span=span)
@@ -149,9 +155,10 @@ class Inpaint:
         """The video and its masks."""
         from cleanplate.video.shot import open_shot
 
+        masks, channel = self.masks()
         return open_shot(
             self.video,
-            self.masks(),
+            masks,
             self.span(),
             size=self.size,
             region=self.region,
@@ -160,15 +167,24 @@ class Inpaint:
             references=self.references(),
             gaps=self.gaps,
             fill_borders=self.fill_borders,
+            layer=self.layer,
+            mask_channel=channel,
         )
 
     def _method(self) -> Method:
         """What is done: where only borders are filled there is no thing, and nothing goes with it."""
-        return self.settings if self.masks() else replace(self.settings, effects=EffectsConfig("off"))
+        return self.settings if self.masks()[0] else replace(self.settings, effects=EffectsConfig("off"))
 
-    def masks(self) -> tuple[Path, ...]:
-        """All masks."""
-        return self.extra_mask if self.mask is None else (self.mask, *self.extra_mask)
+    def masks(self) -> tuple[tuple[Path, ...], str]:
+        """Where the masks are, and which channel of them counts."""
+        if self.mask is None:
+            return self.extra_mask, self.mask_channel
+        if str(self.mask) != "alpha" or self.mask.exists():
+            return (self.mask, *self.extra_mask), self.mask_channel
+        if self.extra_mask or self.mask_channel:
+            given = "the mask is alpha, and --extra-mask or --mask-channel is given too"
+            raise InputError(given, "the alpha of the shot is the mask", "give the images of the shot as MASK instead")
+        return (self.video,), f"{self.layer}.A" if self.layer else "A"
 
     def references(self) -> "tuple[Reference, ...]":
         """The frames that were painted, in the part of the video."""

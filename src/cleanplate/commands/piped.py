@@ -84,7 +84,7 @@ def _check(command: "Inpaint") -> None:
         given = "a codec, a quality or --lossless is given, and --output is -"
         raise InputError(given, "a YUV4MPEG2 stream has its frames as they are", "leave it out, or name a file")
     sources = [command.video if command.video == DASH else existing(command.video)]
-    sources += [existing(path) for path in command.masks()]
+    sources += [existing(path) for path in command.masks()[0]]
     outputs = [path for path in (command.output, command.provenance, command.effects_mask) if path not in (None, DASH)]
     for path in outputs:
         if outputs.count(path) > 1:
@@ -109,7 +109,7 @@ def _shot(command: "Inpaint") -> "Shot":
     fps = piped.header.fps
     return open_piped(
         piped,
-        command.masks(),
+        command.masks()[0],
         Span(moment(command.start, fps), None if command.end is None else moment(command.end, fps)),
         size=command.size,
         region=command.region,

@@ -64,6 +64,9 @@ class Frame:
     """What the thing does outside its mask; None if nothing, or if nobody has looked."""
     doubtful: int = 0
     """Of how many pixels that were carried the frames before and after show different things."""
+    unknown: Bool[np.ndarray, "H W"] | None = None
+    """What is no number outside the mask (NaN, of scene-linear images): hole while it is worked on, and then left as it
+    is; None if there is none."""
 
     @property
     def hole(self) -> Bool[np.ndarray, "H W"]:

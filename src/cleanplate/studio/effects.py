@@ -71,7 +71,7 @@ class ShotEffects:
         drawn = None
         if wanted and self.found is not None and (self.edits.versions or (self.found.frames and not finds)):
             edited = frozenset(self.edits.versions)
-            drawn = Drawn(self.store.root, options.masks()[0], options.invert_mask, options.dilate_px, edited)
+            drawn = Drawn(self.store.root, options.masks()[0][0], options.invert_mask, options.dilate_px, edited)
             options = replace(options, mask=run / MASK_FILE, dilate_px=0, invert_mask=False)
             settings.pop("invert-mask", None)
             settings["dilate-px"] = 0

@@ -99,4 +99,4 @@ def write_drawn(options: Inpaint, drawn: Drawn, size: Size, total: int) -> None:
                 where = thumbnails.read_area(drawn.folder / EDITS, index)
             yield grow(thing, radius_px) | where
 
-    write_masks(options.masks()[0], both(), options.video, total, None)
+    write_masks(options.masks()[0][0], both(), options.video, total, None)

@@ -1,10 +1,10 @@
 """Still images, read and written. Add an image format here; see sequences.py for images that follow each other.
 
-What is handed out is RGB and upright, (H, W, 3), in 8 or 16 bits: OpenCV's BGR is seen nowhere else.
+What is handed out is RGB and upright, (H, W, 3), in 8 or 16 bits: OpenCV's BGR is seen nowhere else. OpenEXR, DPX and
+TIFF of floats are in film_formats.py.
 """
 
 import contextlib
-import errno
 import io
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,20 +12,22 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Shaped, UInt8
 from PIL import Image, UnidentifiedImageError
 
 from cleanplate.errors import InputError
-from cleanplate.imaging.pixels import to_samples
+from cleanplate.imaging.pixels import narrow, to_samples
 from cleanplate.runtime.files import whole
+from cleanplate.video import exr
 from cleanplate.video.container import check_picture
+from cleanplate.video.film_formats import SUFFIXES, film_format, write_changed
+from cleanplate.video.image_bytes import read_image_bytes
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}) | SUFFIXES
 ALPHA_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".webp"})
 """Of the formats that can have an alpha channel."""
 PICTURE_SUFFIX = ".png"
 """Of the format that is written."""
-MOST_BYTES = 2**31  # of an image file: what the largest picture has unpacked, and more
 UNREADABLE = (cv2.error, UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError)
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said by us, once
 
@@ -35,33 +37,50 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
 
 
-def read_image(path: Path) -> Shaped[np.ndarray, "H W 3"]:
-    """One image as RGB, in 8 or 16 bits, turned upright if its EXIF tag says so."""
+def read_image(path: Path, layer: str = "") -> Shaped[np.ndarray, "H W 3"]:
+    """One image as RGB, in 8 or 16 bits, turned upright if its EXIF tag says so; `layer` is one of an OpenEXR file."""
+    if (film := film_format(path)) is not None:
+        return film.read_picture(path, layer)
     picture = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if picture.dtype not in (np.uint8, np.uint16):
         raise InputError(f"{path} holds {picture.dtype} values", "8 or 16 bits are read", "convert it to a 16-bit PNG")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def read_alpha(path: Path) -> Shaped[np.ndarray, "H W"] | None:
+def read_alpha(path: Path, layer: str = "") -> Shaped[np.ndarray, "H W"] | None:
     """The alpha channel of an image; None if it has none."""
+    if (film := film_format(path)) is not None:
+        return film.read_alpha(path, layer)
     if path.suffix.lower() not in ALPHA_SUFFIXES:
         return None
     picture = _decode(path, cv2.IMREAD_UNCHANGED)
     return picture[..., 3] if picture.ndim == 3 and picture.shape[2] == 4 else None
 
 
+def read_mask(path: Path, channel: str = "") -> UInt8[np.ndarray, "H W"]:
+    """What an image marks, as a grey picture.
+
+    Args:
+        path: the image.
+        channel: the one of an OpenEXR file; `A` is the alpha of others too. If none is named, alpha counts in an
+            OpenEXR file, and in others the grey of the picture.
+
+    Raises:
+        InputError: it has no such channel, or cannot be read.
+    """
+    if path.suffix.lower() == ".exr":
+        return exr.read_mask(path, channel)
+    if not channel:
+        return cv2.cvtColor(narrow(read_image(path)), cv2.COLOR_RGB2GRAY)
+    alpha = read_alpha(path) if channel.casefold() in exr.ALPHAS else None
+    if alpha is None:
+        raise InputError(f"{path} has no channel {channel}", "it is to be the mask", "name another file or channel")
+    return narrow(alpha)
+
+
 def _decode(path: Path, flags: int) -> np.ndarray:
     """What OpenCV makes of a file, once its header has said that it is an image of a size that can be held."""
-    try:
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EINVAL, "it is a folder, a pipe or a device")
-        if path.stat().st_size > MOST_BYTES:
-            raise OSError(errno.EFBIG, f"it has more than {MOST_BYTES / 1e9:g} GB")
-        data = path.read_bytes()
-    except OSError as error:
-        given = f"{path} cannot be read ({error.strerror})"
-        raise InputError(given, "an image is needed", "name an image file that may be read") from None
+    data = read_image_bytes(path)
     picture = None
     with contextlib.suppress(*UNREADABLE):
         with warnings.catch_warnings():
@@ -91,39 +110,63 @@ def _encode_png(path: Path, bgr: Shaped[np.ndarray, "H W C"]) -> None:
 class FolderWriter:
     """A folder of PNGs with the alpha and the bit depth of the images they come from.
 
+    What comes from images of film is written as those, changed in places.
+
     Args:
         folder: where to write; it is there already.
         names: of the files, in the order of the pictures (`numbers.output_names`).
         sources: the images that the pictures come from; none, or fewer than there are pictures, if they come from
             elsewhere.
+        layer: which layer of OpenEXR files they are.
         show_changed: what is changed shows also where the source is transparent.
     """
 
-    def __init__(self, folder: Path, names: Iterator[str], sources: Sequence[Path] = (), *, show_changed: bool = False):
-        self.folder, self.names, self.sources, self.show_changed = folder, names, iter(sources), show_changed
+    def __init__(
+        self,
+        folder: Path,
+        names: Iterator[str],
+        sources: Sequence[Path] = (),
+        *,
+        layer: str = "",
+        show_changed: bool = False,
+    ):
+        self.folder, self.names, self.sources = folder, names, iter(sources)
+        self.layer, self.show_changed = layer, show_changed
 
     def write(self, picture: Shaped[np.ndarray, "H W 3"], changed: Bool[np.ndarray, "H W"] | None = None) -> None:
         """Add a picture; `changed` says where it is not that of its source."""
-        source = next(self.sources, None)
-        _encode_png(self.folder / next(self.names), _with_source(picture, source, changed, self.show_changed))
+        source, path = next(self.sources, None), self.folder / next(self.names)
+        _write_like(path, picture, source, changed, self.layer, show_changed=self.show_changed)
 
 
 class PictureWriter:
-    """One PNG, with the alpha and the bit depth of the image that it comes from.
+    """One image, as `FolderWriter` writes many.
 
     Args:
         path: the file.
-        source: that image, None if it comes from elsewhere.
+        source: the image that it comes from, None if from elsewhere.
+        layer: which layer of an OpenEXR file it is.
     """
 
-    def __init__(self, path: Path, source: Path | None):
-        self.path, self.source = path, source
+    def __init__(self, path: Path, source: Path | None, layer: str = ""):
+        self.path, self.source, self.layer = path, source, layer
 
     def write(self, picture: Shaped[np.ndarray, "H W 3"], changed: Bool[np.ndarray, "H W"] | None = None) -> None:
         """Write it; `changed` says where it is not that of its source."""
         if self.path.exists():
             raise ValueError(f"{self.path} has its picture")  # outputs are checked before
-        _encode_png(self.path, _with_source(picture, self.source, changed))
+        _write_like(self.path, picture, self.source, changed, self.layer)
+
+
+def _write_like(
+    path: Path, picture: Shaped[np.ndarray, "H W 3"], source: Path | None, changed: Bool[np.ndarray, "H W"] | None,
+    layer: str, *, show_changed: bool = False,
+) -> None:  # fmt: skip
+    """A picture as a PNG, or in the format of film that its source is in."""
+    if source is None or path.suffix.lower() == PICTURE_SUFFIX:
+        _encode_png(path, _with_source(picture, source, changed, show_changed))
+    else:
+        write_changed(path, picture, source, changed, layer)
 
 
 def _with_source(

@@ -11,9 +11,8 @@ from jaxtyping import Bool, UInt8
 
 from cleanplate.errors import InputError
 from cleanplate.video.areas import WHITE, white_area
-from cleanplate.video.images import read_image
 from cleanplate.video.numbers import matched, numbers_of
-from cleanplate.video.reader import as_grey, stream_masks
+from cleanplate.video.reader import stream_masks
 from cleanplate.video.resize import resize_and_crop, same_aspect
 from cleanplate.video.sequences import is_still
 from cleanplate.video.spans import is_spans, stream_spans
@@ -38,6 +37,8 @@ class Mask:
     """Black marks the hole."""
     video: Path | None = None
     """What it is of: when its frames are, for a file of areas, and their numbers."""
+    channel: str = ""
+    """The one that marks the hole, of OpenEXR files; A is the alpha of any images."""
 
     @property
     def is_still(self) -> bool:
@@ -101,8 +102,8 @@ class Mask:
         if is_spans(self.path) and self.video is not None:
             return stream_spans(self.path, self.video, self.span)
         if self.video is not None and (files := matched(self.path, numbers_of(self.video, self.span), self.video)):
-            return map(as_grey, map(read_image, files))
-        return stream_masks(self.path, Span() if self.is_still else self.span, warn=warn)
+            return (read_mask(file, self.channel) for file in files)
+        return stream_masks(self.path, Span() if self.is_still else self.span, warn=warn, channel=self.channel)
 
 
 def _check_shape(mask_shape: tuple[int, ...], shape: tuple[int, ...], mask: Path, video: Path) -> None:

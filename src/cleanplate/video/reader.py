@@ -15,7 +15,7 @@ from cleanplate.errors import InputError
 from cleanplate.imaging.pixels import narrow
 from cleanplate.progress import OnStep, tell
 from cleanplate.video.container import DEFAULT_FPS, decode, frame_rate, open_video
-from cleanplate.video.images import read_image
+from cleanplate.video.images import read_image, read_mask
 from cleanplate.video.planes import upright_rgb
 from cleanplate.video.resize import resize_and_crop
 from cleanplate.video.sequences import existing, find_stills, is_still, is_stills
@@ -25,22 +25,34 @@ FrameSelection = slice | tuple[int, int] | int | None
 """Which frames: a slice, (first, end) with the end excluded, or the first so many; None for all."""
 
 
-def stream_frames(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterator[Shaped[np.ndarray, "H W 3"]]:
-    """The pictures of a video, a folder of images or one image, one by one.
+def stream_frames(
+    path: Path, span: Span | None = None, *, warn: bool = True, layer: str = ""
+) -> Iterator[Shaped[np.ndarray, "H W 3"]]:
+    """The pictures of a video, a folder of images or one image, one by one; `layer` is one of OpenEXR files.
 
     Raises:
         InputError: missing, unreadable or empty.
     """
     span = span or Span()
     if is_stills(path):
-        yield from map(read_image, find_stills(path).within(span).files)
+        yield from (read_image(file, layer) for file in find_stills(path).within(span).files)
     else:
         yield from (upright_rgb(frame) for frame in decode(path, span, warn=warn))
 
 
-def stream_masks(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterator[UInt8[np.ndarray, "H W"]]:
-    """The grey values of a mask, one by one."""
-    yield from map(as_grey, stream_frames(path, span, warn=warn))
+def stream_masks(
+    path: Path, span: Span | None = None, *, warn: bool = True, channel: str = ""
+) -> Iterator[UInt8[np.ndarray, "H W"]]:
+    """The grey values of a mask, one by one; `channel` is one of OpenEXR files, or A for the alpha of any."""
+    if is_stills(path):
+        yield from (read_mask(file, channel) for file in find_stills(path).within(span or Span()).files)
+        return
+    if channel:
+        raise InputError(
+            f"{path} is a video", f"images have a channel {channel}", "give a folder of images, or an image"
+        )
+    for picture in stream_frames(path, span, warn=warn):
+        yield as_grey(picture)
 
 
 def as_grey(picture: Shaped[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W"]:
@@ -48,13 +60,13 @@ def as_grey(picture: Shaped[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W"]:
     return cv2.cvtColor(narrow(picture), cv2.COLOR_RGB2GRAY)
 
 
-def peek(path: Path, span: Span) -> tuple[Shaped[np.ndarray, "H W 3"], float, int]:
+def peek(path: Path, span: Span, layer: str = "") -> tuple[Shaped[np.ndarray, "H W 3"], float, int]:
     """The first picture, the frame rate, and how many frames there are as far as the file says, 0 if it does not.
 
     Raises:
         InputError: no frames there, or none that can be read.
     """
-    first = next(stream_frames(path, span, warn=False), None)
+    first = next(stream_frames(path, span, warn=False, layer=layer), None)
     if first is None:
         raise no_frames(path, "" if span.whole else " in the part that is asked for")
     if is_stills(path):

@@ -15,6 +15,7 @@ from pathlib import Path
 from cleanplate.errors import InputError
 from cleanplate.runtime import files as disk
 from cleanplate.video.container import DEFAULT_FPS
+from cleanplate.video.film_formats import is_scene_linear
 from cleanplate.video.images import IMAGE_SUFFIXES, is_image
 from cleanplate.video.timecode import Span
 
@@ -121,6 +122,11 @@ def is_stills(path: Path) -> bool:
 def is_still(path: Path) -> bool:
     """Whether it is one image."""
     return is_image(path) and pattern_of(path) is None
+
+
+def is_linear(path: Path) -> bool:
+    """Whether images, by the first of them, are scene-linear: what is handed out are codes of a log curve."""
+    return is_stills(path) and is_scene_linear(find_stills(path).files[0])
 
 
 def find_stills(path: Path) -> Stills:

@@ -6,6 +6,7 @@ and the first frame of the video. A shot as long as a film is never held whole.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat, zip_longest
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Shaped
 from cleanplate.config import DILATE_PX
 from cleanplate.errors import InputError
 from cleanplate.imaging.frame import MADE_UP, Frame, Region
+from cleanplate.imaging.log_curve import NO_VALUE
 from cleanplate.progress import OnStep, tell
 from cleanplate.video.borders import Borders, find_borders, no_borders
 from cleanplate.video.images import read_alpha
@@ -24,7 +26,7 @@ from cleanplate.video.pipes import PipedVideo
 from cleanplate.video.reader import check_same_size, count_frames, peek, stream_frames
 from cleanplate.video.references import Painting, Reference, check_references
 from cleanplate.video.resize import check_size, resize_and_crop
-from cleanplate.video.sequences import find_stills, is_still, is_stills, stamp
+from cleanplate.video.sequences import find_stills, is_linear, is_still, is_stills, stamp
 from cleanplate.video.spans import is_spans
 from cleanplate.video.timecode import Span
 
@@ -43,6 +45,10 @@ class Shot:
     dilate_px: int
     invert_mask: bool
     references: tuple[Reference, ...]
+    layer: str
+    """Of OpenEXR files; empty for the plain one."""
+    mask_channel: str
+    """As `masks.Mask` has it."""
 
     fps: float
     video_shape: tuple[int, int]
@@ -67,14 +73,16 @@ class Shot:
         Raises:
             InputError: a frame that cannot be read, or masks that end before the video or after it.
         """
-        masks = [Mask(path, self.span, self.invert_mask, self.video) for path in self.masks]
+        masks = [Mask(path, self.span, self.invert_mask, self.video, self.mask_channel) for path in self.masks]
         holes = {mask: mask.holes(self.video_shape, self.size, self.dilate_px) for mask in masks}
         always = [next(holes[mask]) for mask in masks if mask.is_still]
         moving = [mask for mask in masks if not mask.is_still]
         borders = None if self.borders is None else self._borders(self.borders)
         painted = {one.index: one for one in self.references}
-        pictures = self.piped.pictures(self.span) if self.piped else stream_frames(self.video, self.span)
+        shown = partial(stream_frames, self.video, self.span, layer=self.layer)
+        pictures = self.piped.pictures(self.span) if self.piped else shown()
         together = zip_longest(pictures, *(holes[mask] for mask in moving))
+        linear = self.piped is None and is_linear(self.video)
         for index, (picture, *hidden) in enumerate(together):
             for mask, hole in zip(moving, hidden, strict=True):
                 if picture is None or hole is None:
@@ -87,7 +95,7 @@ class Shot:
                 picture = resize_and_crop(picture, self.size)
             check_same_size(self.video, index, picture, self.shape)
             hidden += [next(borders)] if borders is not None else []
-            frame = _frame(index, picture, np.logical_or.reduce(always + hidden), reference)
+            frame = _frame(index, picture, np.logical_or.reduce(always + hidden), reference, linear=linear)
             yield frame if self.region is None else frame.region(self.region)
             tell(on_step, "read", index + 1, max(self.total, index + 1))
         self._check_unchanged()
@@ -131,6 +139,8 @@ def open_shot(
     references: tuple[Reference, ...] = (),
     gaps: Gaps = "refuse",
     fill_borders: bool = False,
+    layer: str = "",
+    mask_channel: str = "",
 ) -> Shot:
     """Look a video and its masks through.
 
@@ -146,6 +156,9 @@ def open_shot(
         references: frames whose hole an artist has painted.
         gaps: what to do where numbers are missing among the images.
         fill_borders: whether the borders that a stabiliser left are hole too; there need be no mask then.
+        layer: which layer of OpenEXR files is cleaned; empty for the plain one.
+        mask_channel: which channel of OpenEXR files marks the hole; A is the alpha of any images. Empty for their
+            alpha, or white.
 
     Raises:
         InputError: what cannot be read, or does not fit together.
@@ -156,13 +169,17 @@ def open_shot(
         needed, fix = "white in a mask marks what to remove", "give MASK, or --fill-borders for those of a stabiliser"
         raise InputError("there is no mask", needed, fix)
     check_gaps(video, span, gaps)
-    first, fps, declared = peek(video, span)
+    if layer and not is_linear(video):
+        raise InputError(f"--layer {layer} is given, and {video} has no layers", "OpenEXR files have", "leave it out")
+    first, fps, declared = peek(video, span, layer)
+    if is_linear(video):
+        _check_linear(video, size, references)
     video_shape = (first.shape[0], first.shape[1])
     total = declared
     for path in masks:
         if not matched(path, numbers_of(video, span), video):
             check_gaps(path, span, gaps)
-        length = Mask(path, span, invert_mask, video).check(video_shape, video)
+        length = Mask(path, span, invert_mask, video, mask_channel).check(video_shape, video)
         if not is_still(path) and length != declared:
             total = count_frames(video, span)  # files may not say, or say what is not so
             if length != total:
@@ -178,7 +195,7 @@ def open_shot(
     if region is not None:
         _check_region(region, shape)
     return Shot(
-        video, masks, span, size, region, dilate_px, invert_mask, references,
+        video, masks, span, size, region, dilate_px, invert_mask, references, layer, mask_channel,
         fps=fps, video_shape=video_shape, shape=shape, total=total, stamps=stamps, borders=borders,
     )  # fmt: skip
 
@@ -211,7 +228,7 @@ def open_piped(
         _check_region(region, shape)
     stamps = tuple(map(stamp, (video, *masks)))
     return Shot(
-        video, masks, span, size, region, dilate_px, invert_mask, (),
+        video, masks, span, size, region, dilate_px, invert_mask, (), "", "",
         fps=float(piped.header.fps), video_shape=piped.shape, shape=shape, total=total, stamps=stamps, piped=piped,
     )  # fmt: skip
 
@@ -219,6 +236,17 @@ def open_piped(
 def _alphas(video: Path, span: Span) -> Iterator[Shaped[np.ndarray, "H W"] | None]:
     """The alpha of each frame, of images; None without end for a video."""
     return map(read_alpha, find_stills(video).within(span).files) if is_stills(video) else repeat(None)
+
+
+def _check_linear(video: Path, size: tuple[int, int] | None, references: tuple[Reference, ...]) -> None:
+    """Refuse what cannot be done to scene-linear images."""
+    if size is not None:
+        needed = "scene-linear images are written in their own size"
+        raise InputError(f"--size is given, and {video} is scene-linear", needed, "leave it out, or resize them before")
+    for one in references:
+        if not is_linear(one.path):
+            needed = "what is painted must be scene-linear as the frame is"
+            raise InputError(f"{one.path} is not scene-linear, and {video} is", needed, "export it as EXR")
 
 
 def _check_region(region: Region, shape: tuple[int, int]) -> None:
@@ -237,16 +265,23 @@ def _frame(
     picture: Shaped[np.ndarray, "H W 3"],
     hole: Bool[np.ndarray, "H W"],
     reference: Painting | None,
+    *,
+    linear: bool,
 ) -> Frame:
-    painted = None
+    """A frame to be filled. What is no number is hole too, to be worked around, but for what an artist has painted."""
+    painted, unknown = None, None
+    if linear and (no_value := (picture == NO_VALUE).any(-1)).any():
+        unknown = no_value & ~hole
+        hole = hole | unknown
     if reference is not None:
         painted = reference.over(picture, hole)
         picture, hole = np.where(painted[..., None], reference.picture, picture), hole & ~painted
+        unknown = unknown if unknown is None else unknown & ~painted
     if picture.dtype == np.uint16:
         picture = (picture.astype(np.float32) / 65535).astype(np.float16)  # 11 bits: enough for video of 10
     elif not (picture.flags.writeable and picture.flags.owndata):
         picture = picture.copy()
-    return Frame(index, picture, hole.astype(np.uint8) * np.uint8(MADE_UP), painted=painted)
+    return Frame(index, picture, hole.astype(np.uint8) * np.uint8(MADE_UP), painted=painted, unknown=unknown)
 
 
 def _unequal(mask: Path, video: Path, span: Span) -> InputError:

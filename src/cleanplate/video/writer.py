@@ -15,11 +15,12 @@ from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import partial_folder, whole, whole_files, writing
 from cleanplate.video.codecs import VIDEO_SUFFIXES, find_codec
 from cleanplate.video.encoder import VideoWriter
-from cleanplate.video.images import PICTURE_SUFFIX, FolderWriter, PictureWriter
+from cleanplate.video.film_formats import film_format
+from cleanplate.video.images import PICTURE_SUFFIX, FolderWriter, PictureWriter, is_image
 from cleanplate.video.numbers import in_the_way, output_names, ranges
 from cleanplate.video.pipes import PipedVideo
 from cleanplate.video.reader import peek
-from cleanplate.video.sequences import existing, find_stills, image_files, is_still, is_stills, pattern_of
+from cleanplate.video.sequences import existing, find_stills, image_files, is_linear, is_still, is_stills, pattern_of
 from cleanplate.video.timecode import Span
 
 
@@ -53,6 +54,7 @@ def open_writers(
     keep_source: bool = True,
     piped: PipedVideo | None = None,
     show_changed: bool = False,
+    layer: str = "",
 ) -> Iterator[list[Writer]]:
     """What to write the pictures of several files or folders to; all appear when the block ends, or none.
 
@@ -69,26 +71,28 @@ def open_writers(
             alpha, pixel format and sound are kept. False for pictures of something else, like a mask.
         piped: what the pictures come from instead of `like`, if that was no file.
         show_changed: what is changed shows also where an image is transparent.
+        layer: which layer of OpenEXR files they are.
 
     Raises:
-        InputError: a codec the container cannot hold, a file that is not there, or a disk that cannot be written.
+        InputError: a codec the container cannot hold, a file that is not there, a disk that cannot be written, or
+            scene-linear pictures for what cannot hold them.
     """
     like, span = None if like is None else existing(like), span or Span()
     video = None if like is None or is_stills(like) else like
     audio = existing(sound) if sound is not None else video if keep_source else None
     stills = like is not None and is_stills(like) and keep_source
     sources = find_stills(like).within(span).files if like is not None and stills else ()
-
+    _check_kind(paths[0], like, sources)
     several = pattern_of(paths[0]) is not None or not paths[0].suffix
 
     @contextlib.contextmanager
     def written(path: Path, partial: Path) -> Iterator[Writer]:
         if several:
             partial.mkdir(exist_ok=True)
-            names = output_names(path, like, span, PICTURE_SUFFIX)
-            yield FolderWriter(partial, names, sources, show_changed=show_changed)
-        elif paths[0].suffix.lower() == PICTURE_SUFFIX:
-            yield PictureWriter(partial, sources[0] if sources else None)
+            names = output_names(path, like, span, _suffix_from(sources[0] if sources else None))
+            yield FolderWriter(partial, names, sources, layer=layer, show_changed=show_changed)
+        elif is_image(paths[0]):
+            yield PictureWriter(partial, sources[0] if sources else None, layer)
         else:
             with VideoWriter(
                 partial,
@@ -106,6 +110,24 @@ def open_writers(
     with contextlib.ExitStack() as files, contextlib.ExitStack() as writers:  # all are finished before one is moved
         partials = [files.enter_context((whole_files if pattern_of(path) else whole)(path)) for path in paths]
         yield [writers.enter_context(written(*both)) for both in zip(paths, partials, strict=True)]
+
+
+def _suffix_from(source: Path | None) -> str:
+    """Of the images that are made of a source: its own if those are images of film, and .png otherwise."""
+    if source is not None and is_stills(source) and (source.exists() or pattern_of(source)):
+        first = find_stills(source).files[0]
+        return first.suffix if film_format(first) is not None else PICTURE_SUFFIX
+    return PICTURE_SUFFIX
+
+
+def _check_kind(path: Path, like: Path | None, sources: Sequence[Path]) -> None:
+    """Refuse an output that cannot hold what comes from these images, or from none."""
+    suffix = path.suffix.lower()
+    if sources and is_linear(sources[0]) and suffix not in ("", sources[0].suffix.lower()):
+        given = f"{like} is scene-linear, and {path.name} cannot hold that"
+        raise InputError(given, f"it is written as {sources[0].suffix} again", "name a folder (no suffix)")
+    if not sources and is_image(path) and suffix != PICTURE_SUFFIX:
+        raise InputError(f"{path.name} is to be an image", "masks are written as PNG", "call it .png")
 
 
 def write_video(
@@ -193,7 +215,7 @@ def check_kind(path: Path, source: Path | None, encoding: Encoding | None = None
         InputError: unknown suffix, a picture of what is none, a codec that its container cannot hold.
     """
     suffix = path.suffix.lower()
-    is_picture = suffix == PICTURE_SUFFIX
+    is_picture = suffix in (PICTURE_SUFFIX, _suffix_from(source).lower())
     if is_picture and pattern_of(path) is None and not (source and is_still(source)):
         given, needed = f"{path} is one picture", "what it comes from is one too, by its name"
         several = f"{path.with_suffix('')} for a folder of PNGs, {path.with_suffix('')}.####.png for numbered ones"
