@@ -11,6 +11,7 @@ from jaxtyping import Bool, UInt8
 
 from cleanplate.errors import InputError
 from cleanplate.video.areas import WHITE, white_area
+from cleanplate.video.images import read_mask
 from cleanplate.video.numbers import matched, numbers_of
 from cleanplate.video.reader import stream_masks
 from cleanplate.video.resize import resize_and_crop, same_aspect
