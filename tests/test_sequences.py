@@ -250,6 +250,19 @@ def test_a_mask_meets_the_frames_by_number(here: Path, capsys: pytest.CaptureFix
     assert [int(hole[0].any(dim=0).nonzero()[0]) for hole in clip.hole] == [20, 21, 22, 23, 24, 25]
 
 
+def test_a_mask_that_is_counted_from_the_beginning_goes_by_its_order(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(1001, 1007):
+        Path(f"roto/roto.{number}.png").rename(f"roto/roto.{number - 1001:04}.png")
+    shot = open_shot(Path("plates"), (Path("roto"),), Span(1, 3), dilate_px=0)
+    assert [int(np.flatnonzero(frame.hole.any(axis=0))[0]) for frame in shot.frames()] == [21, 22]
+    assert cli.run(f"inpaint plates roto -o out/x {CARRY}".split()) == 0
+    assert "roto is numbered from 0, and plates is not: they go by their order" in capsys.readouterr().err
+    Path("roto/roto.0005.png").unlink()
+    refused(f"inpaint plates roto -o out/y {CARRY}", "they do not meet", capsys)
+
+
 def test_gaps_are_named_and_kept_if_asked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in (1002, 1004, 1005):
         Path(f"plates/shot.{number}.png").unlink()

@@ -3,6 +3,7 @@
 Here numbers that people give become indices, gaps are named, masks are matched to frames, and outputs get their names.
 """
 
+import logging
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count, islice, pairwise
@@ -20,6 +21,8 @@ from cleanplate.video.sequences import (
     shortened,
 )  # fmt: skip
 from cleanplate.video.timecode import Moment, Span
+
+log = logging.getLogger(__name__)
 
 Numbers = Sequence[int] | None
 """What each frame is called, rising; None if frames are counted from 0."""
@@ -101,12 +104,15 @@ def check_gaps(path: Path, span: Span, what_to_do: Gaps) -> None:
 
 
 def matched(mask: Path, numbers: Numbers, video: str | Path) -> tuple[Path, ...] | None:
-    """The images of a mask for some frames of a shot, by their numbers; None if not both of them have numbers.
+    """The images of a mask for some frames of a shot, by their numbers; None if they go by their order.
+
+    They do so where not both of them have numbers, and where a mask of as many images as the shot is counted from 0 or
+    1, and the shot from elsewhere.
 
     Args:
         mask: any mask.
         numbers: of the frames.
-        video: what to call the shot.
+        video: the shot, or what to call a part of it.
 
     Raises:
         InputError: frames that have no mask.
@@ -116,11 +122,19 @@ def matched(mask: Path, numbers: Numbers, video: str | Path) -> tuple[Path, ...]
         return None
     files = dict(zip(there.numbers, there.files, strict=True))
     if without := [number for number in numbers if number not in files]:
+        if isinstance(video, Path) and _counts_anew(there.numbers, numbers_of(video) or ()):
+            log.warning("%s is numbered from %d, and %s is not: they go by their order", mask, there.numbers[0], video)
+            return None
         given = f"the mask {mask} has {ranges(there.numbers)}, and {video} has {ranges(numbers)}"
         where = "" if len(without) == len(numbers) else f" at {ranges(without)}"
         fix = "renumber the mask, or clean only what it has (--start, --end)"
         raise InputError(f"{given}: they do not meet{where}", "every frame needs the mask of its number", fix)
     return tuple(files[number] for number in numbers)
+
+
+def _counts_anew(mask: Sequence[int], shot: Sequence[int]) -> bool:
+    """Whether a mask has a number of its own for each frame, from the first one on."""
+    return len(mask) == len(shot) and mask[0] in (0, 1) and not set(mask) & set(shot)
 
 
 # Names of outputs
