@@ -102,8 +102,8 @@ def test_of_a_region_what_is_not_filled_is_written_bit_for_bit(tmp_path: Path, d
     for index, hole in enumerate(holes):
         mine = np.zeros_like(hole)
         mine[y : y + height, x : x + width] = hole[y : y + height, x : x + width]
-        out = cv2.imread(str(tmp_path / f"out/{index:05}.png"), cv2.IMREAD_UNCHANGED)
-        kinds = cv2.imread(str(tmp_path / f"kinds/{index:05}.png"), cv2.IMREAD_GRAYSCALE)
+        out = cv2.imread(str(tmp_path / f"out/{index}.png"), cv2.IMREAD_UNCHANGED)
+        kinds = cv2.imread(str(tmp_path / f"kinds/{index}.png"), cv2.IMREAD_GRAYSCALE)
         assert out is not None
         assert out.dtype == shown[index].dtype
         np.testing.assert_array_equal(out[~mine], shown[index][~mine])

@@ -177,11 +177,11 @@ def test_a_block_whose_end_was_not_noted_is_made_again(tmp_path: Path, clip: Cli
 
 
 def test_the_command_killed_and_resumed(clip: Clip, tmp_path: Path) -> None:
-    write_video(tmp_path / "shot.mkv", clip.frames)
+    write_video(tmp_path / "shot.mp4", clip.frames)
     (tmp_path / "mask").mkdir()
     for index, hole in enumerate(to_bytes(clip.hole.float())):
         cv2.imwrite(str(tmp_path / f"mask/{index:03}.png"), hole)
-    words = f"inpaint shot.mkv mask carry --carry.window-frames {WINDOW} --carry.rounds 3 --device cpu"
+    words = f"inpaint shot.mp4 mask carry --carry.window-frames {WINDOW} --carry.rounds 3 --device cpu"
     assert Running(f"{words} -o alone.mp4 --provenance alone", tmp_path).end(120)[::2] == (0, "")
     command = f"{words} -o killed.mp4 --provenance killed"
     for count in (1, 2):
@@ -198,7 +198,7 @@ def test_the_command_killed_and_resumed(clip: Clip, tmp_path: Path) -> None:
     for where in (tmp_path / "killed").iterdir():
         assert (tmp_path / "alone" / where.name).read_bytes() == where.read_bytes()
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"alone", "alone.mp4", "killed", "killed.mp4", "mask", "shot.mkv"}
+    assert names == {"alone", "alone.mp4", "killed", "killed.mp4", "mask", "shot.mp4"}
 
 
 def test_what_leads_from_frame_to_frame_is_kept_and_only_where_something_is_left(tmp_path: Path) -> None:

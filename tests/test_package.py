@@ -65,7 +65,7 @@ def test_the_source_archive_can_be_built_and_read_without_a_clone(built: dict[st
     assert told <= names
     assert {"tests/test_package.py", "docs/log.md"} <= names
     tops = {name.partition("/")[0] for name in names if "/" in name}
-    assert tops == {"src", "tests", "docs", "benchmarks"}
+    assert tops == {"src", "tests", "docs", "benchmarks", "integrations"}
     assert not [name for name in names if "__pycache__" in name or name.startswith(".venv")]
 
 

@@ -71,7 +71,7 @@ def shot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         alpha = (mask_of(index) / 255).astype(np.float16)
         channels = rgb(hides(truth, index)) | {"A": alpha, "Z": depth}
         save(tmp_path / f"shot/shot.{1001 + index}.exr", channels, compression=OpenEXR.PIZ_COMPRESSION, owner="me")
-        cv2.imwrite(str(tmp_path / f"mask/{index:04}.png"), mask_of(index))
+        cv2.imwrite(str(tmp_path / f"mask/{1001 + index}.png"), mask_of(index))
     return tmp_path
 
 
@@ -131,7 +131,7 @@ def test_what_is_hidden_never_matters(shot: Path) -> None:
     for one, other in zip(results(shot / "first"), results(shot / "second"), strict=True):
         for name, plane in planes(one).items():
             same = planes(other)[name]
-            inside = mask_of(int(one.stem[-5:])) > 0
+            inside = mask_of(int(one.stem[-4:]) - 1001) > 0
             np.testing.assert_array_equal(plane[inside], same[inside])
 
 
@@ -139,7 +139,7 @@ def test_a_mask_may_be_the_alpha_of_the_shot_or_a_channel(shot: Path) -> None:
     for index in range(COUNT):
         matte = {"matte.thing": mask_of(index).astype(np.float32) / 255, "other": np.zeros(SIZE, np.float32)}
         save(shot / f"mask/{index:04}.exr", matte)
-        (shot / f"mask/{index:04}.png").unlink()
+        (shot / f"mask/{1001 + index}.png").unlink()
     cleaned("shot alpha carry -o first")
     cleaned("shot mask carry -o second --mask-channel matte.thing")
     check(shot / "first", shot)
@@ -163,9 +163,9 @@ def test_a_layer_is_cleaned_by_its_name(shot: Path, capsys: pytest.CaptureFixtur
         ("-o clean.mp4", "shot is scene-linear, and clean.mp4 cannot hold that; it is written as .exr again; name a f"),
         ("-o clean.mkv --lossless", "shot is scene-linear, and clean.mkv cannot hold that"),
         ("-o clean --size 32 48", "--size is given, and shot is scene-linear"),
-        ("-o clean --reference 2:mask/0002.png", "mask/0002.png is not scene-linear, and shot is"),
-        ("-o clean --mask-channel thing", "mask/0000.png has no channel thing"),
-        ("-o clean.exr", "clean.exr ends in .exr"),
+        ("-o clean --reference 1003:mask/1003.png", "mask/1003.png is not scene-linear, and shot is"),
+        ("-o clean --mask-channel thing", "mask/1001.png has no channel thing"),
+        ("-o clean.exr", "clean.exr is one picture"),
     ],
 )
 def test_what_cannot_be_held_is_refused_in_a_line(
@@ -178,16 +178,16 @@ def test_what_cannot_be_held_is_refused_in_a_line(
 def test_a_frame_may_be_painted_in_exr(shot: Path) -> None:
     white = np.full((*SIZE, 3), 9, np.float32)
     save(shot / "painted.exr", rgb(white))
-    cleaned("shot mask carry -o clean --reference 2:painted.exr")
+    cleaned("shot mask carry -o clean --reference 1003:painted.exr")
     red = planes(results(shot / "clean")[2])["R"]
     np.testing.assert_allclose(red[mask_of(2) > 0], 9, rtol=0.01)
 
 
 def test_one_exr_becomes_one_exr(shot: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (shot / "shot/shot.1001.exr").rename(shot / "one.exr")
-    refused("inpaint one.exr mask/0000.png carry -o clean.png", "clean.png cannot hold that", capsys)
-    refused("inpaint one.exr mask/0000.png carry -o clean.exr --provenance kinds.exr", "masks are written as", capsys)
-    cleaned("one.exr mask/0000.png carry -o clean.exr")
+    refused("inpaint one.exr mask/1001.png carry -o clean.png", "clean.png cannot hold that", capsys)
+    refused("inpaint one.exr mask/1001.png carry -o clean.exr --provenance kinds.exr", "masks are written as", capsys)
+    cleaned("one.exr mask/1001.png carry -o clean.exr")
     before, after = planes(shot / "one.exr"), planes(shot / "clean.exr")
     known = mask_of(0, 4) == 0
     for name in before:
@@ -242,12 +242,12 @@ def test_dpx_becomes_dpx_or_a_video(shot: Path) -> None:
         codes = np.clip(np.rint(np.log2(truth + 0.05) * 60 + 500), 0, 1023)
         codes[thing(index)] = 900
         wide = np.rint(codes * 65535 / 1023).astype(np.uint16)
-        save_by_oiio(shot / f"film/{index:04}.dpx", wide, {"oiio:BitsPerSample": 10})
+        save_by_oiio(shot / f"film/{1001 + index}.dpx", wide, {"oiio:BitsPerSample": 10})
     cleaned("film mask carry -o clean")
     cleaned("film mask carry -o clean.mkv")
     for index, path in enumerate(results(shot / "clean")):
         assert path.suffix == ".dpx"
-        before, after = pixels(shot / f"film/{index:04}.dpx") >> 6, pixels(path) >> 6
+        before, after = pixels(shot / f"film/{1001 + index}.dpx") >> 6, pixels(path) >> 6
         known = mask_of(index, 4) == 0
         np.testing.assert_array_equal(before[known], after[known])
         wanted = np.rint(np.log2(truths()[index] + 0.05) * 60 + 500)
@@ -257,11 +257,11 @@ def test_dpx_becomes_dpx_or_a_video(shot: Path) -> None:
 def test_a_shot_of_float_tiffs(shot: Path) -> None:
     (shot / "plates").mkdir()
     for index, truth in enumerate(truths()):
-        tifffile.imwrite(f"plates/{index:04}.tif", hides(truth, index), photometric="rgb")
+        tifffile.imwrite(f"plates/{1001 + index}.tif", hides(truth, index), photometric="rgb")
     cleaned("plates mask carry -o clean")
     for index, path in enumerate(results(shot / "clean")):
         assert path.suffix == ".tif"
-        before, after = tifffile.imread(f"plates/{index:04}.tif"), tifffile.imread(path)
+        before, after = tifffile.imread(f"plates/{1001 + index}.tif"), tifffile.imread(path)
         known = mask_of(index, 4) == 0
         assert before[known].tobytes() == after[known].tobytes()
         stops = np.log2((after[~known] + 0.05) / (truths()[index][~known] + 0.05))

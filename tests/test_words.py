@@ -23,12 +23,12 @@ USAGE = "write cleanplate inpaint VIDEO MASK [METHOD] -o PATH"
 COMMANDS = "known are inpaint, demo, mask, evaluate, compose, reproduce, train, batch, studio"
 BAD: dict[str, tuple[str, ...]] = {
     "inpaint": (
-        "VIDEO, MASK and -o PATH are missing",
+        "VIDEO and -o PATH are missing",
         USAGE,
         SEE.format("inpaint"),
     ),
     "inpaint a.mp4": (
-        "MASK and -o PATH are missing",
+        "-o PATH is missing",
         USAGE,
         SEE.format("inpaint"),
     ),
@@ -268,7 +268,7 @@ def test_what_is_wrong_is_said_in_a_line_of_plain_words(words: str, capsys: pyte
 def test_no_option_lets_a_wrong_value_through_to_the_parser(name: str) -> None:
     """No value, and one that is no number and none of its choices."""
     options, prog = options_of(cli.NAMED[name]), f"cleanplate {name}"
-    places = ["place" for option in options.values() if option.is_positional and option.type is Path]
+    places = ["place" for option in options.values() if option.is_positional and option.type in (Path, Path | None)]
     for option in options.values():
         for words in ([f"--{option.name}"], [f"--{option.name}", "maybe"], [f"--{option.name}=maybe"]):
             if option.is_positional:

@@ -44,8 +44,9 @@ def help_of(command: type, *, everything: bool = False, method: str = DEFAULT_ME
     said += [*_wrapped(inspect.getdoc(command) or ""), ""]
     places = [option for option in options.values() if option.is_positional]
     said += [*_rows((values_of(option), option_help(option)) for option in places), ""] if places else []
+    values = METHODS[method] if name in FIRST else None
     for title, group in groups_of(command, everything=everything).items():
-        said += [title, *_rows((option_name(option), option_help(option, METHODS[method])) for option in group), ""]
+        said += [title, *_rows((option_name(option), option_help(option, values)) for option in group), ""]
     said += ["Examples", *(line for words, what in EXAMPLES[name] for line in (f"  {words}", f"      {what}"))]
     if name in FIRST and not everything:
         said += ["", f"cleanplate {name} {HELP_ALL} shows all options, with those of the methods."]

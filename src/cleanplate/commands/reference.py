@@ -3,9 +3,9 @@
 import inspect
 from collections.abc import Iterable, Iterator
 
-from cleanplate.commands.examples import EXAMPLES
+from cleanplate.commands.examples import EXAMPLES, FIRST
 from cleanplate.commands.help import groups_of, option_help, option_name
-from cleanplate.commands.options import Option, options_of
+from cleanplate.commands.options import options_of
 from cleanplate.commands.words import usage, values_of
 from cleanplate.config import DEFAULT_METHOD, METHODS
 
@@ -23,14 +23,11 @@ def _of(command: type) -> Iterator[str]:
     yield from _table([(values_of(option), option_help(option)) for option in places])
     for title, group in groups_of(command, everything=True).items():
         yield from ("" if title == "Options" else f"**{title}**", "")
-        yield from _table([(option_name(option), _help(option)) for option in group])
+        values = METHODS[DEFAULT_METHOD] if name in FIRST else None
+        yield from _table([(option_name(option), option_help(option, values)) for option in group])
     yield from ("Examples:", "", "```")
     yield from (f"{words}    # {what}" for words, what in EXAMPLES[name])
     yield from ("```", "")
-
-
-def _help(option: Option) -> str:
-    return option_help(option, METHODS[DEFAULT_METHOD])
 
 
 def _table(rows: list[tuple[str, str]]) -> Iterator[str]:

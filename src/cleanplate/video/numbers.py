@@ -122,8 +122,7 @@ def matched(mask: Path, numbers: Numbers, video: str | Path) -> tuple[Path, ...]
         return None
     files = dict(zip(there.numbers, there.files, strict=True))
     if without := [number for number in numbers if number not in files]:
-        if isinstance(video, Path) and _counts_anew(there.numbers, numbers_of(video) or ()):
-            log.warning("%s is numbered from %d, and %s is not: they go by their order", mask, there.numbers[0], video)
+        if isinstance(video, Path) and _by_order(there.numbers, numbers_of(video) or ()):
             return None
         given = f"the mask {mask} has {ranges(there.numbers)}, and {video} has {ranges(numbers)}"
         where = "" if len(without) == len(numbers) else f" at {ranges(without)}"
@@ -132,9 +131,18 @@ def matched(mask: Path, numbers: Numbers, video: str | Path) -> tuple[Path, ...]
     return tuple(files[number] for number in numbers)
 
 
-def _counts_anew(mask: Sequence[int], shot: Sequence[int]) -> bool:
-    """Whether a mask has a number of its own for each frame, from the first one on."""
-    return len(mask) == len(shot) and mask[0] in (0, 1) and not set(mask) & set(shot)
+def _by_order(mask: Sequence[int], shot: Sequence[int]) -> bool:
+    """Whether a mask has a number of its own for each frame, from 0 or 1 on, or is the shot's but ends before it."""
+    return list(mask) == list(shot[: len(mask)]) or (
+        len(mask) == len(shot) and mask[0] in (0, 1) and not set(mask) & set(shot)
+    )
+
+
+def say_order(mask: Path, video: Path) -> None:
+    """Warn of a mask that has numbers of its own, and goes by its order."""
+    own, numbers = numbers_of(mask), numbers_of(video)
+    if own and numbers and own[0] != numbers[0]:
+        log.warning("%s is numbered from %d, and %s from %d: they go by their order", mask, own[0], video, numbers[0])
 
 
 # Names of outputs

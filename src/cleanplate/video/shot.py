@@ -21,7 +21,7 @@ from cleanplate.progress import OnStep, tell
 from cleanplate.video.borders import Borders, find_borders, no_borders
 from cleanplate.video.images import read_alpha
 from cleanplate.video.masks import Mask, grow
-from cleanplate.video.numbers import Gaps, check_gaps, matched, numbers_of
+from cleanplate.video.numbers import Gaps, check_gaps, matched, numbers_of, say_order
 from cleanplate.video.pipes import PipedVideo
 from cleanplate.video.reader import check_same_size, count_frames, peek, stream_frames
 from cleanplate.video.references import Painting, Reference, check_references
@@ -179,6 +179,7 @@ def open_shot(
     for path in masks:
         if not matched(path, numbers_of(video, span), video):
             check_gaps(path, span, gaps)
+            say_order(path, video)
         length = Mask(path, span, invert_mask, video, mask_channel).check(video_shape, video)
         if not is_still(path) and length != declared:
             total = count_frames(video, span)  # files may not say, or say what is not so

@@ -115,8 +115,9 @@ def open_writers(
 def _suffix_from(source: Path | None) -> str:
     """Of the images that are made of a source: its own if those are images of film, and .png otherwise."""
     if source is not None and is_stills(source) and (source.exists() or pattern_of(source)):
-        first = find_stills(source).files[0]
-        return first.suffix if film_format(first) is not None else PICTURE_SUFFIX
+        with contextlib.suppress(InputError):  # who reads it says what is wrong with it
+            first = find_stills(source).files[0]
+            return first.suffix if film_format(first) is not None else PICTURE_SUFFIX
     return PICTURE_SUFFIX
 
 
