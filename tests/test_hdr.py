@@ -1,4 +1,4 @@
-"""HDR is worked on as it is coded: a ramp over all of PQ or HLG comes back in its codes, at its dark and bright ends."""
+"""HDR is worked on as it is coded: a ramp over all of PQ or HLG comes back in its codes, dark end and bright end."""
 
 from pathlib import Path
 from typing import Any
