@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -163,15 +164,43 @@ def test_closing_ends_all_jobs(tmp_path: Path) -> None:
         os.kill(process, 0)
 
 
-def test_the_end_of_a_job_is_estimated_once_there_is_something_to_tell_it_from() -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Of the queue only; it goes when it is set."""
+    clock = SimpleNamespace(now=100.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(queue_module, "time", clock)
+    return clock
+
+
+def test_the_end_of_a_job_is_estimated_once_there_is_something_to_tell_it_from(clock: SimpleNamespace) -> None:
     job = Job("count", (), {"count": 3.0, "write": 1.0}, nothing)
+    assert job.left_s is None  # it waits
+    job.state, job.started_s = "running", clock.now
+    clock.now += 1
+    job.tell("count", 1, 30)
+    assert job.left_s is None  # for too short a time
+    clock.now += 9
     job.tell("count", 1, 3)
     assert job.share == 0.25
-    assert job.left_s is None  # it waits
-    job.state, job.started_s = "running", time.monotonic()
-    assert job.left_s is None  # for too short a time
-    job.started_s -= 10
-    assert job.left_s == pytest.approx(30, rel=0.01)
+    assert job.left_s == pytest.approx(30)
+
+
+def test_a_stage_that_takes_longer_than_planned_is_estimated_by_its_own_pace(clock: SimpleNamespace) -> None:
+    """Or the time that is left would stand still, or grow, while it lasts: here it falls, second by second."""
+    job = Job("clean", (), {"carry": 0.8, "learn": 0.1, "write": 0.1}, nothing)
+    job.state, job.started_s = "running", clock.now
+    for done in range(1, 9):
+        clock.now += 1
+        job.tell("carry", done, 8)
+    assert job.left_s == pytest.approx(2)  # as it was planned: a second for each tenth
+    for done in range(1, 41):
+        clock.now += 1
+        job.tell("learn", done, 40)
+        if done >= 2:
+            # The last stage, of a tenth, takes as long as a tenth has taken so far.
+            ahead = (8 + done) / (0.8 + 0.1 * done / 40) * 0.1
+            assert job.left_s == pytest.approx(40 - done + ahead)
 
 
 def test_steps_in_quick_succession_are_told_of_now_and_then() -> None:

@@ -45,6 +45,10 @@ class Job:
     error: str = ""
     started_s: float = 0.0
     shares: dict[str, float] = field(default_factory=dict)
+    spent_s: dict[str, float] = field(default_factory=dict)
+    """On each stage so far."""
+    told_s: float = 0.0
+    """When it was last told of."""
     unwanted: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -56,14 +60,25 @@ class Job:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds to go, once there is something to tell that from."""
-        elapsed_s, share = time.monotonic() - self.started_s, self.share
-        if self.state != "running" or share < LEAST_SHARE or elapsed_s < LEAST_S:
+        """Seconds to go, once there is something to tell that from.
+
+        Each stage goes on at the pace that it has had; one that has hardly begun takes its weight, at the pace of all.
+        """
+        if self.state != "running" or self.share < LEAST_SHARE or time.monotonic() - self.started_s < LEAST_S:
             return None
-        return elapsed_s * (1 - share) / share
+        begun = {stage: share for stage, share in self.shares.items() if stage in self.weights and share >= LEAST_SHARE}
+        if not begun:
+            return None
+        each = sum(self.spent_s[stage] for stage in begun) / sum(self.weights[stage] * begun[stage] for stage in begun)
+        whole = {stage: each * weight for stage, weight in self.weights.items()}
+        whole |= {stage: self.spent_s[stage] / share for stage, share in begun.items()}
+        return sum(seconds * (1 - self.shares.get(stage, 0.0)) for stage, seconds in whole.items())
 
     def tell(self, stage: str, done: int, total: int) -> None:
         """Note how far it has come."""
+        now = time.monotonic()
+        self.spent_s[stage] = self.spent_s.get(stage, 0.0) + now - max(self.told_s, self.started_s)
+        self.told_s = now
         self.stage = stage
         self.shares[stage] = done / max(total, 1)
 
