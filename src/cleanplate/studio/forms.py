@@ -47,14 +47,14 @@ TITLES = {
     "": "Reading, budget and machine",
     "encoding": "How the result is written",
     "method": "What is done",
-    "carry": "Carry",
+    "carry": "Carry: how other frames are looked through",
     "effects": "What goes with the thing",
     "unseen": "Make up what no frame shows",
-    "network": "Network",
-    "canvas": "Input that moves with the picture",
-    "loss": "Losses",
-    "schedule": "Schedule",
-    "fit": "Training",
+    "network": "Network: how large, of methods that learn",
+    "canvas": "Input that moves with the picture, of dip-vid-flow-fast",
+    "loss": "Losses: what counts as wrong while it learns",
+    "schedule": "Schedule: which frames are learned when",
+    "fit": "Training: steps, rate, and what is taken of them",
 }
 
 
