@@ -178,12 +178,12 @@ def test_what_was_found_and_left_is_told_of() -> None:
 def test_what_is_doubtful_is_told_of_with_the_frames_to_look_at() -> None:
     done = Cleaned(60, (192, 384), 0.123, 0.9, 0.1, 0.0, 0.0, 0.0, elapsed_s=3.14, doubtful=0.034, look_at=(3, 47))
     assert summary(done, "off").splitlines()[1] == (
-        "look at frames 3, 47 of it, for what is made up (10.0% of what was hidden) and what the frames before and "
+        "look at frames 3, 47, for what is made up (10.0% of what was hidden) and what the frames before and "
         "after do not agree about (3.4%); if it shows: a wider mask (--dilate-px), or one of these frames painted by "
         "you (--reference)"
     )
     sure = replace(done, doubtful=0.0, look_at=(3,))
-    assert "look at frame 3 of it, for what is made up (10.0% of what was hidden); if" in summary(sure, "off")
+    assert "look at frame 3, for what is made up (10.0% of what was hidden); if" in summary(sure, "off")
     assert "look" not in summary(replace(done, look_at=()), "off")
     assert "look" not in summary(replace(done, carried=0.0, made_up=1.0), "off")
 

@@ -1,12 +1,15 @@
 """What was carried is doubtful where the frames before and after show different things; which frames to look at."""
 
 from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from cleanplate import METHODS, Clip
+from cleanplate import METHODS, Clip, write_video
 from cleanplate.carry.doubt import APART, count_doubtful
 from cleanplate.carry.journal import pack, unpack
 from cleanplate.carry.trajectories import SOURCE, Trajectories, X, Y, gather, no_trajectories
@@ -16,6 +19,8 @@ from cleanplate.imaging.frame import Frame
 from cleanplate.pipeline import fill
 from cleanplate.plate import frames_of
 from cleanplate.runtime.options import RunOptions
+from cleanplate.video.shot import open_shot
+from cleanplate.video.timecode import Span
 from tests.conftest import panning, texture
 
 SIZE, COUNT, BEHIND = (96, 128), 12, 6
@@ -101,3 +106,22 @@ def test_frames_worth_a_look_are_few_far_apart_and_the_worst() -> None:
     everywhere = worth_a_look([0.5] * 200)
     assert len(everywhere) == MOST_NAMED
     assert min(np.diff(everywhere)) >= APART_FRAMES
+
+
+def test_they_are_called_as_the_shot_calls_them(tmp_path: Path) -> None:
+    """For --reference takes a frame of the shot, whatever part of it was cleaned."""
+    frames, hole = panning(6, SIZE), np.zeros(SIZE, np.uint8)
+    hole[30:60, 40:80] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), hole)
+    write_video(tmp_path / "film.mkv", frames, fps=24)
+    write_video(tmp_path / "plates.####.png", frames)
+    (tmp_path / "plates").mkdir()
+    for index, file in enumerate(sorted(tmp_path.glob("plates.*.png"))):
+        file.rename(tmp_path / f"plates/shot.{1001 + index}.png")
+    for name, span, called in (
+        ("film.mkv", Span(2), 5),
+        ("film.mkv", Span(Fraction(1, 12)), 5),
+        ("plates", Span(2), 1006),
+    ):
+        shot = open_shot(tmp_path / name, (tmp_path / "mask.png",), span)
+        assert shot.called(3) == called

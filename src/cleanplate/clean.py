@@ -48,7 +48,7 @@ class Cleaned:
     doubtful: float = 0.0
     """Share of the hidden ones that were carried, and the frames before and after show different things there."""
     look_at: tuple[int, ...] = ()
-    """Frames of the result with most that is doubtful or made up; none where that is little."""
+    """Frames with most that is doubtful or made up, as the shot calls them; none where that is little."""
 
 
 def clean(
@@ -90,7 +90,7 @@ def clean(
             yield frame
 
     counts, pixels, effects, left, number = np.zeros(3, int), 0, 0, 0, 0
-    doubtful: list[int] = []
+    doubtful = 0
     unsure: list[float] = []
     with enough_memory(), ExitStack() as stack:
         like = {"like": None if shot.piped else shot.video, "span": shot.span, "fps": shot.fps}
@@ -116,7 +116,7 @@ def clean(
             masked = kind if whole.effects is None else np.where(changed, KNOWN, kind)
             of_each = [np.count_nonzero(masked == one) for one in (CARRIED, MADE_UP, PAINTED)]
             counts += of_each
-            doubtful.append(whole.doubtful)
+            doubtful += whole.doubtful
             unsure.append((whole.doubtful + of_each[1]) / kind.size)
             pixels += kind.size
             effects += np.count_nonzero(changed)
@@ -137,8 +137,8 @@ def clean(
         effects=effects / pixels,
         effects_left=left / max(1, effects + left),
         elapsed_s=elapsed_s,
-        doubtful=min(1.0, sum(doubtful) / max(1, hidden)),
-        look_at=worth_a_look(unsure),
+        doubtful=min(1.0, doubtful / max(1, hidden)),
+        look_at=tuple(map(shot.called, worth_a_look(unsure))),
     )
 
 

@@ -266,7 +266,7 @@ def advice(done: "Cleaned") -> str:
     if done.doubtful >= LEAST_TOLD:
         why.append(f"what the frames before and after do not agree about ({done.doubtful:.1%})")
     return (
-        f"\nlook at frame{'s' * (len(done.look_at) > 1)} {frames} of it, for {' and '.join(why) or 'what is unsure'}; "
+        f"\nlook at frame{'s' * (len(done.look_at) > 1)} {frames}, for {' and '.join(why) or 'what is unsure'}; "
         "if it shows: a wider mask (--dilate-px), or one of these frames painted by you (--reference)"
     )
 

@@ -164,7 +164,7 @@ def _doubts(result: Result) -> str:
     """Which frames of the result to look at."""
     if not result.look_at:
         return ""
-    frames = ", ".join(map(str, result.look_at))
+    frames = ", ".join(str(number - result.first) for number in result.look_at)  # as the slider above says
     differs = f", or the frames before and after do not agree about it ({result.doubtful:.1%} of what was hidden)"
     return (
         f"<p class='facts'><b>Look at frame{'s' * (len(result.look_at) > 1)} {frames}</b>: most is made up there"

@@ -6,6 +6,7 @@ and the first frame of the video. A shot as long as a film is never held whole.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from itertools import repeat, zip_longest
 from pathlib import Path
@@ -118,6 +119,14 @@ class Shot:
             if self.size is not None:
                 hole = resize_and_crop(hole * np.uint8(255), self.size) > 127
             yield grow(hole, self.dilate_px)
+
+    def called(self, index: int) -> int:
+        """What --start, --end and --reference call one of the frames; these are counted from 0."""
+        numbers = None if self.piped else numbers_of(self.video, self.span)
+        if numbers is not None:
+            return numbers[index]
+        start = self.span.start
+        return index + (start if isinstance(start, int) else round(start * Fraction(self.fps)))
 
     def _check_unchanged(self) -> None:
         paths = self.video, *self.masks, *(one.path for one in self.references)
