@@ -3,6 +3,7 @@
 import ast
 import csv
 import hashlib
+import itertools
 import json
 import re
 import shutil
@@ -121,12 +122,11 @@ def test_medium_is_the_papers_methods_on_three_clips_for_ten_thousand_updates() 
             assert method.schedule.steps_per_batch == 10
             assert n_steps(30, method.schedule) >= settings["updates"]
     # Where a figure looks on the way, or a clip is cut into pieces, every clip has the same budget.
-    figures = [
-        *plan("fig8", "medium", there[2:3]),
-        *plan("fig9", "medium", there[2:3]),
-        *plan("fig10", "medium", there),
-    ]
+    figures = [*plan("fig8", "medium", there[2:3]), *plan("fig9", "medium", there[2:3])]
     assert {cell.updates(30) for cell in figures} == {10_000}
+    windows = plan("fig10", "medium", there)
+    assert len(windows) == 2 * 2 * 4  # clips, methods, k
+    assert {(cell.method, cell.updates(30)) for cell in windows} == {("dip-vid-flow", 2500), (MOVES, 300)}
     assert [cell.clip for cell in plan("table1", "medium", ["a", "b"], named=True)][-1] == "b"
     assert {cell.clip for cell in plan("table1", "medium", list("abcd"))} == set("abc")
     long, other = ({**line("dip-vid-flow", clip), "scale": "medium"} for clip in (there[2], there[1]))
@@ -143,6 +143,7 @@ def test_cells_of_the_experiments() -> None:
     assert set(plan("fig7", "small", clips)) == set(plan("table2", "small", clips))
     windows = plan("fig10", "paper", clips, lengths=dict.fromkeys(clips, 37))
     assert {cell.window for cell in windows} == {1, 3, 5, 10, 15, 25, 37}
+    assert {cell.window for cell in plan("fig10", "medium", clips)} == {1, 5, 10, 25}
     assert {cell.clip for cell in plan("fig10", "tiny", clips)} != {cell.clip for cell in windows}
     assert len({cell.clip for cell in plan("fig10", "tiny", clips, seeds=(0, 1, 2, 3))}) == 1
     assert len({cell.clip for cell in plan("table1", "tiny", clips)}) == 2
@@ -900,6 +901,9 @@ def test_table1_in_three_formats(tmp_path: Path) -> None:
 
 
 def test_the_caption_says_what_the_budget_was() -> None:
+    windows = [{**line("dip-vid-flow", "a", psnr_db=1.0), "scale": "medium", "window": k} for k in (1, 5)]
+    assert "2500 updates of 5 frames for all pieces" in caption("x", windows)
+    assert "10000" not in caption("x", windows)
     lines = [line("dip", "a", psnr_db=1.0)]
     assert "the paper's whole schedule" in caption("x", [{**lines[0], "scale": "paper"}])
     assert "no perceptual term" in caption("x", [{**lines[0], "scale": "tiny"}])
@@ -909,13 +913,14 @@ def test_the_caption_says_what_the_budget_was() -> None:
 @pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("figure", ["fig5", "fig7", "fig10"])
 def test_figures(figure: str, shots: Path, tmp_path: Path) -> None:
-    methods = {"fig5": ["dip", "carry"], "fig7": ["telea", "carry"]}.get(figure, [])
+    of_windows = ["dip-vid-flow", MOVES]
+    methods = {"fig5": ["dip", "carry"], "fig7": ["telea", "carry"]}.get(figure, of_windows)
     written = reproduce(figure, shots, tmp_path, scale="tiny", methods=methods, metrics=FAST)
     _check_figure(figure, written)
     if figure == "fig10":
-        windows = [line["window"] for line in read_results(tmp_path / "results.jsonl")]
-        assert windows == [1, 3, 5, 8]
-        known = [line["metrics"]["generated_known_psnr_db"] for line in read_results(tmp_path / "results.jsonl")]
+        made = read_results(tmp_path / "results.jsonl")
+        assert [(line["window"], line["method"]) for line in made] == list(itertools.product([1, 5], of_windows))
+        known = [line["metrics"]["generated_known_psnr_db"] for line in made]
         assert all(5 < value < 40 for value in known)
 
 

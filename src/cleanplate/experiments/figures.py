@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from cleanplate.data.compose import Composed
 from cleanplate.errors import InputError
-from cleanplate.experiments.plan import WINDOWS
 from cleanplate.experiments.report import TITLES, caption, complexities
 from cleanplate.experiments.results import Line
 from cleanplate.imaging.pixels import to_samples
@@ -116,30 +115,34 @@ def fig9(plate: dict[str, np.ndarray], composed: Composed, lines: Sequence[Line]
 
 
 def fig10(lines: Sequence[Line]) -> Figure:
-    """Generated known pixels, full frames and consistency over the length of the window."""
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
-    longest = max(line["n_frames"] for line in lines)
-    windows = [k for k in WINDOWS if k < longest] + [min(k for k in (*WINDOWS, longest) if k >= longest)]
+    """Generated known pixels, full frames and consistency over the length of the window, a row for each method."""
+    methods = [name for name in TITLES if any(line["method"] == name for line in lines)]
+    figure = Figure(figsize=(12, 3.6 * len(methods) + 0.6), layout="constrained")
     panels = (
         ("PSNR (dB)", (("generated_known_psnr_db", "known pixels as generated"), ("psnr_db", "full frame, fused"))),
         ("SSIM", (("generated_known_ssim", "known pixels as generated"), ("ssim", "full frame, fused"))),
         ("PSNR (dB), in the hole", (("consistency_psnr_db", "consistency"), ("hole_psnr_db", "to the truth"))),
     )
-    for axes, (title, curves) in zip(figure.subplots(1, 3), panels, strict=True):
-        for index, (metric, name) in enumerate(curves):
-            # A clip shorter than a window is the window.
-            values = [
-                _mean([line["metrics"][metric] for line in lines if line["window"] == min(window, line["n_frames"])])
-                for window in windows
-            ]
-            _curve(axes, index, windows, values, name)
-        axes.set_xscale("log")
-        axes.set_xticks(windows, [str(window) for window in windows])
-        axes.minorticks_off()
-        axes.set_xlabel("window length k (frames)")
-        axes.set_ylabel(title)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+    for row, method in zip(figure.subplots(len(methods), 3, squeeze=False), methods, strict=True):
+        own = [line for line in lines if line["method"] == method]
+        longest = max(line["n_frames"] for line in own)
+        windows = sorted({longest if line["window"] == line["n_frames"] else line["window"] for line in own})
+        for axes, (title, curves) in zip(row, panels, strict=True):
+            for index, (metric, name) in enumerate(curves):
+                # A clip shorter than a window is the window.
+                values = [
+                    _mean([line["metrics"][metric] for line in own if line["window"] == min(window, line["n_frames"])])
+                    for window in windows
+                ]
+                _curve(axes, index, windows, values, name)
+            axes.set_xscale("log")
+            axes.set_xticks(windows, [str(window) for window in windows])
+            axes.minorticks_off()
+            axes.set_xlabel("window length k (frames)")
+            axes.set_ylabel(title)
+            axes.grid(alpha=0.3)
+            axes.legend(fontsize=8)
+        row[0].set_title(TITLES[method], fontsize=9, loc="left")
     return _captioned(figure, caption("Fig. 10: influence of window length.", lines))
 
 

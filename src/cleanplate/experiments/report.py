@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.config import METHODS
-from cleanplate.experiments.plan import SCALES
+from cleanplate.experiments.plan import SCALES, Scale
 from cleanplate.experiments.results import Line
 from cleanplate.runtime.files import whole
 
@@ -241,35 +241,47 @@ def caption(what: str, lines: Sequence[Line], more: Sequence[str] = ()) -> str:
     scale = SCALES[scale_name]
     clips, seeds = sorted({line["clip"] for line in lines}), sorted({line["seed"] for line in lines})
     frames = sorted({line["n_frames"] for line in lines})
-    of = {(line["method"], line["clip"]) for line in lines}
     lengths = f"{frames[0]}" if len(frames) == 1 else f"{frames[0]} to {frames[-1]}"
-    budget = "the paper's whole schedule"
-    if scale.updates is not None:
-        budget = (
-            f"{scale.updates} updates of 5 frames (DIP: as many frames trained on; carry-learn: what it needs, at most "
-            f"as many), {scale.steps_per_batch} updates per batch"
-        )
-        longer = {key: updates for key, updates in scale.longer.items() if key in of}
-        budget += "".join(f", {TITLES[method]} on {clip}: {updates}" for (method, clip), updates in longer.items())
-        given = {line["method"]: line.get("updates") for line in lines if not _carries(line["method"])}
-        for method, updates in given.items():
-            if updates is not None and updates < scale.updates:
-                budget += f", {TITLES.get(method, method)}: {updates}, its whole schedule, with batches of its own"
-        if scale.perceptual_frames == 0:
-            budget += ", no perceptual term"
-        elif scale.perceptual_frames:
-            budget += f", perceptual term on {scale.perceptual_frames} frame of a batch"
     said = [
         what,
         f"Scale {scale_name}: {len(clips)} clip{'s' * (len(clips) > 1)} of {lengths} frames, "
         f"{scale.size[1]}x{scale.size[0]}, "
-        f"seed {', '.join(map(str, seeds))}; {budget}.",
+        f"seed {', '.join(map(str, seeds))}; {_budget(scale, lines)}.",
         f"Consistency with patches of {scale.patch_px} px within {scale.search_px} px.",
         f"Run on {_each(lines, 'machine')} ({_each(lines, 'device')}), torch {_each(lines, 'torch')}, "
         f"commit {_each(lines, 'commit')}.",
         *more,
     ]
     return " ".join(said)
+
+
+def _budget(scale: Scale, lines: Sequence[Line]) -> str:
+    """How much of what was trained, in words."""
+    if scale.updates is None:
+        return "the paper's whole schedule"
+    if lines[0].get("window") is None:
+        said = (
+            f"{scale.updates} updates of 5 frames (DIP: as many frames trained on; carry-learn: what it needs, at most "
+            f"as many), {scale.steps_per_batch} updates per batch"
+        )
+        of = {(line["method"], line["clip"]) for line in lines}
+        longer = {key: updates for key, updates in scale.longer.items() if key in of}
+        said += "".join(f", {TITLES[method]} on {clip}: {updates}" for (method, clip), updates in longer.items())
+        given = {line["method"]: line.get("updates") for line in lines if not _carries(line["method"])}
+        for method, updates in given.items():
+            if updates is not None and updates < scale.updates:
+                said += f", {TITLES.get(method, method)}: {updates}, its whole schedule, with batches of its own"
+    else:
+        updates, fast = scale.window_updates or scale.updates, TITLES["dip-vid-flow-fast"]
+        said = (
+            f"{updates} updates of 5 frames for all pieces of a clip together, or as many frames trained on "
+            f"({fast}: its own schedule, if that has fewer), {scale.steps_per_batch} updates per batch"
+        )
+    if scale.perceptual_frames == 0:
+        return f"{said}, no perceptual term"
+    if scale.perceptual_frames is not None:
+        return f"{said}, perceptual term on {scale.perceptual_frames} frame of a batch"
+    return said
 
 
 def _carries(method: str) -> bool:
