@@ -219,12 +219,33 @@ def edges(
     benchmark_edges(data, json, only=only, kinds=kinds)
 
 
+def gpu(
+    data: Path,
+    pair: str = "goat+camel",
+    json: Path = Path("gpu.json"),
+    device: str = "cuda",
+    minutes: float = 9.0,
+) -> None:
+    """Whether a GPU computes what the CPU does, how fast, and what the paper's whole schedule comes to on a clip.
+
+    Args:
+        data: folder with davis/, clips/ and composed.json.
+        pair: which clip.
+        json: where to write the figures; what it needs to go on lies beside it.
+        device: cuda or mps; cpu tries this program.
+        minutes: how long it may take; the same command goes on.
+    """
+    from benchmarks.gpu import benchmark_gpu
+
+    benchmark_gpu(data, json, pair=pair, device=device, minutes=minutes)
+
+
 if __name__ == "__main__":
     try:
         tyro.extras.subcommand_cli_from_dict(
             {
                 one.__name__: one
-                for one in (carry, edges, effects, hard, learn, long, methods, speed, step, track, twins)
+                for one in (carry, edges, effects, gpu, hard, learn, long, methods, speed, step, track, twins)
             },
             prog="benchmarks",
         )

@@ -1,19 +1,22 @@
 """What the benchmarks are made of."""
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from benchmarks import gpu
 from benchmarks.edit import EDIT, edit_of_ten, hole_of_edit
 from benchmarks.effects import CONDITIONS, EXPOSURES, cases, exposed, mean, share
 from benchmarks.twins import beside, best_candidates, figures, moved
 
-from cleanplate import METHODS, Clip, inpaint
-from cleanplate.config import NO_EFFECTS
-from cleanplate.data.compose import read_composed
+from cleanplate import METHODS, Clip, InputError, inpaint
+from cleanplate.config import NO_EFFECTS, Method
+from cleanplate.data.compose import Composed, read_composed, resized
 from cleanplate.data.pairs import read_pairs
 from cleanplate.imaging.frame import CARRIED
 from tests.conftest import panning, walking_hole
@@ -111,3 +114,71 @@ def test_the_best_of_what_was_looked_at_is_between_the_plate_and_the_truth() -> 
     assert float((looked & carried).sum() / carried.sum()) > 0.99
     errors = [(one - frames).square().sum(1, keepdim=True)[looked & carried] for one in (best, plate.frames)]
     assert float(errors[0].mean()) < 0.9 * float(errors[1].mean())
+
+
+LITTLE = gpu.Schedule(frames=8, size=(48, 96), passes=1, batches_per_pass=3, steps_per_batch=2)
+
+
+@pytest.mark.usefixtures("weights")
+def test_the_benchmark_of_a_gpu_goes_on_until_all_is_done(
+    shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for fewer in ("COMPARED", "WARM", "TIMED"):
+        monkeypatch.setattr(gpu, fewer, 1)
+    monkeypatch.setattr(gpu, "SAVE_S", 0.0)
+    pair, out = read_pairs(shots)[0]["name"], tmp_path / "gpu.json"
+
+    def run(minutes: float, device: str = "cpu", pair: str = pair) -> bool:
+        return gpu.benchmark_gpu(shots, out, pair=pair, device=device, minutes=minutes, schedule=LITTLE)
+
+    assert not run(0)
+    assert "0 of 6 updates" in capsys.readouterr().out
+    assert not out.exists()
+
+    # The time is up in the middle of the schedule: nothing of what is done is done again.
+    with monkeypatch.context() as patch:
+        trained = gpu.train
+
+        def stopped(composed: Composed, place: torch.device, method: Method, folder: Path, ends: float) -> dict:
+            return trained(composed, place, method, folder, min(ends, 0))
+
+        patch.setattr(gpu, "train", stopped)
+        assert not run(5)
+    held = json.loads(out.read_text())
+    assert 0 < held["so_far"] < 6
+    for done in ("compare_updates", "compare_plates", "time_updates"):
+        monkeypatch.setattr(gpu, done, None)
+    assert run(5)
+    report = json.loads(out.read_text())
+    assert report["result"]["updates"] == 6
+    assert report["result"]["compile"] == "off"
+    assert report["updates"] == held["updates"]
+    assert not out.with_suffix(".work").exists()
+
+    # A CPU is like itself.
+    assert set(report["updates"]["largest_difference"]["float32"].values()) == {0.0}
+    assert report["plates"]["cpu_db"] == report["plates"]["device_db"]
+    for part, said in (("updates", "float32_agrees"), ("updates", "default_agrees"), ("plates", "agree")):
+        assert report[part][said] is True
+
+    with pytest.raises(InputError, match="of another pair"):
+        run(5, pair=read_pairs(shots)[1]["name"])
+
+
+@pytest.mark.usefixtures("weights")
+def test_updates_that_differ_are_told(shots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    composed = resized(read_composed(shots, read_pairs(shots)[0]), LITTLE.size, LITTLE.frames)
+    monkeypatch.setattr(gpu, "COMPARED", 1)
+    made, begin = [], gpu.Model
+
+    def off(*given: Any, **options: Any) -> gpu.Model:
+        model = begin(*given, **options)
+        made.append(model)
+        if len(made) == 2:  # float32 on the device
+            model.noise = model.noise * 1.5
+        return model
+
+    monkeypatch.setattr(gpu, "Model", off)
+    found = gpu.compare_updates(composed, torch.device("cpu"), LITTLE)
+    assert not found["float32_agrees"]
+    assert found["default_agrees"]
