@@ -183,7 +183,7 @@ def compare_plates(composed: Composed, place: torch.device) -> dict[str, Any]:
     """Hole PSNR of `carry-learn`, with a network, on the CPU and on the device; the hole does not move."""
     still = static(composed, 10)
     method = METHODS["carry-learn"]
-    method = replace(method, unseen=replace(method.unseen, offsets=0))
+    method = replace(method, unseen=replace(method.unseen, offsets=0, networks=1))
     out: dict[str, Any] = {}
     for name, where in (("cpu", torch.device("cpu")), ("device", place)):
         plate = inpaint(still.clip, method, device=str(where))
