@@ -59,9 +59,10 @@ class Shot:
 
     def box(self, frame: int) -> tuple[float, ...]:
         """Of the ball, with some room around it: left, top, width, height as shares of the picture."""
+        height_px, width_px = self.demo.mask.shape[2:]
         left, top, width, height = cv2.boundingRect(self.demo.mask[frame, 0].numpy().astype(np.uint8))
         left, top = max(0, left - 2), max(0, top - 2)
-        size = np.array([SIZE[1], SIZE[0]] * 2)
+        size = np.array([width_px, height_px] * 2)
         return tuple((np.array([left, top, width + 4, height + 4]) / size).tolist())
 
 
@@ -100,7 +101,9 @@ def scrub(page: Any, screen: str, frame: int) -> None:
     page.wait_for_selector(f"{screen} .screen[data-shown='{frame}']")
 
 
-def drag(page: Any, left: float, top: float, width: float, height: float) -> None:
+def drag(
+    page: Any, left: float, top: float, width: float, height: float, *, before_release: Callable[[], None] | None = None
+) -> None:
     """Over a part of the picture that is marked, in shares of it."""
     page.locator("#marker canvas.marks").scroll_into_view_if_needed()
     place = page.locator("#marker canvas.marks").bounding_box()
@@ -110,6 +113,8 @@ def drag(page: Any, left: float, top: float, width: float, height: float) -> Non
     page.mouse.down()
     for to in at[1:]:
         page.mouse.move(*to)
+    if before_release is not None:
+        before_release()
     page.mouse.up()
 
 
