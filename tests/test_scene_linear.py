@@ -274,3 +274,25 @@ def test_what_is_no_number_is_worked_around_unless_somebody_has_painted_it(shot:
     assert np.argwhere(frame.unknown).tolist() == [list(NAN)]
     np.testing.assert_array_equal(frame.hole, (mask_of(0) > 0) | frame.unknown)
     assert (frame.picture[NAN] == NO_VALUE).any()
+
+
+def test_a_thing_is_marked_in_a_layer_and_cleaned_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for index, truth in enumerate(truths()):
+        channels = rgb(hides(truth, index), "beauty.") | rgb(truth, "clean.")
+        save(tmp_path / f"shot.{1001 + index}.exr", channels)
+    left, top = thing(0)[1].start, thing(0)[0].start
+    words = f"mask shot.####.exr --box {left - 2} {top - 2} {SIDE + 4} {SIDE + 4} -o mask.####.png"
+    refused(words, "has the layers beauty, clean", capsys)
+    assert run([*words.split(), "--layer", "beauty"]) == 0
+    for index in range(COUNT):
+        found, true = read_image(tmp_path / f"mask.{1001 + index}.png")[..., 0] > 127, mask_of(index) > 0
+        assert (found & true).sum() > 0.95 * true.sum()
+        assert found.sum() < 1.3 * true.sum()
+    cleaned("shot.####.exr mask.####.png carry -o out.####.exr --layer beauty --effects off")
+    for index, truth in enumerate(truths()):
+        made = OpenEXR.File(str(tmp_path / f"out.{1001 + index}.exr"), separate_channels=True).channels()
+        for name, true in rgb(truth, "clean.").items():
+            np.testing.assert_array_equal(made[name].pixels, true)

@@ -79,6 +79,8 @@ class Mask:
     """The same video, marks and seed give the same mask."""
     device: str = "auto"
     """For sam2, efficienttam and --effects: cpu, cuda, mps, or auto."""
+    layer: Annotated[str, arg(metavar="NAME")] = ""
+    """Of OpenEXR files: the part or layer to look at (beauty), if it is not the one that is plain RGB."""
     gaps: Literal["refuse", "keep"] = "refuse"
     """Where numbers are missing among images: keep takes those that are there for neighbours, and keeps the gap."""
     overwrite: bool = False
@@ -87,18 +89,19 @@ class Mask:
     def run(self) -> None:
         """Read, track, write, and say which frames to look at."""
         from cleanplate.video.numbers import check_gaps
-        from cleanplate.video.reader import frame_times_s, peek
+        from cleanplate.video.reader import check_layer, frame_times_s, peek
         from cleanplate.video.sequences import existing
         from cleanplate.video.timecode import Span
 
         check_gaps(existing(self.video), Span(), self.gaps)
+        check_layer(self.video, self.layer)
         things = self._things()
         self._check_outputs(things)
-        picture, fps, _ = peek(self.video, Span())
+        picture, fps, _ = peek(self.video, Span(), self.layer)
         times_s = frame_times_s(self.video, fps)
         part = self._part(times_s, fps)
         if self.find is not None:
-            print(*find_overlays(self.output, self.video, part, len(times_s)), sep="\n")
+            print(*find_overlays(self.output, self.video, self._pictures(part), part, len(times_s)), sep="\n")
         elif self.spans is not None:
             size = picture.shape[:2]
             print(*cover_spans(self.spans, self.output, self.video, part, size, times_s, fps), sep="\n")
@@ -155,7 +158,9 @@ class Mask:
             if self.effects != "off":
                 run = RunOptions(self.seed, self.device, on_step=on_step)
                 together = map(np.logical_or.reduce, masks)
-                masks = ([mask] for mask in with_effects(together, self.video, part, self.effects, run, added))
+                masks = (
+                    [mask] for mask in with_effects(together, self._pictures(part), len(part), self.effects, run, added)
+                )
             nothing = [np.zeros(size, bool)] * len(things)
             every = (next(masks) if index in part else nothing for index in range(length))
             alone = [thing.file(self.output) for thing in things] if self.each else []
@@ -196,6 +201,13 @@ class Mask:
             raise InputError(given, needed, "give a --start within it, and an --end after that")
         return range(first, end)
 
+    def _pictures(self, part: range) -> "Iterator[np.ndarray]":
+        """These frames, (H, W, 3) bytes."""
+        from cleanplate.imaging.pixels import narrow
+        from cleanplate.video.reader import stream_frames
+
+        return map(narrow, islice(stream_frames(self.video, layer=self.layer), part.start, part.stop))
+
     def _check_part(self, marks: "Sequence[Mark]", part: range, numbers: "Numbers") -> None:
         """Refuse marks on frames that are not to be masked, unless they are of all frames."""
         from cleanplate.video.numbers import called
@@ -208,12 +220,10 @@ class Mask:
 
     def _tracked(self, things: "Sequence[Sequence[Mark]]", part: range, on_step: OnStep | None) -> "list[Tracked]":
         """The things, tracked through these frames."""
-        from cleanplate.imaging.pixels import narrow
         from cleanplate.track.tracker import track_things
-        from cleanplate.video.reader import stream_frames
 
         return track_things(
-            map(narrow, islice(stream_frames(self.video), part.start, part.stop)),
+            self._pictures(part),
             [[replace(mark, frame=mark.frame - part[0]) for mark in marks] for marks in things],
             tracker=self.tracker,
             weights=self.weights,
@@ -225,13 +235,11 @@ class Mask:
 
     def _masks(self, things: "Sequence[Tracked]", part: range) -> "Iterator[list[np.ndarray]]":
         """Of every frame the masks of the things, with their edges: apart, if each is written alone."""
-        from cleanplate.imaging.pixels import narrow
         from cleanplate.track.edges import refined
         from cleanplate.track.tracked import masks_apart
-        from cleanplate.video.reader import stream_frames
 
-        pictures = map(narrow, islice(stream_frames(self.video), part.start, part.stop))
-        refining = [refined(thing, mine) for thing, mine in zip(things, tee(pictures, len(things)), strict=True)]
+        pictures = tee(self._pictures(part), len(things))
+        refining = [refined(thing, mine) for thing, mine in zip(things, pictures, strict=True)]
         for index, masks in enumerate(zip(*refining, strict=True)):
             yield masks_apart(things, masks, index) if self.each else list(masks)
 

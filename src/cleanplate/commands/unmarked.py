@@ -1,8 +1,7 @@
 """Masks without a mark: of overlays that are found (`mask --find`), and of areas that a file lists (`mask --spans`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,26 +15,24 @@ if TYPE_CHECKING:
     from cleanplate.track.overlays import Overlay
 
 
-def find_overlays(output: Path, video: Path, part: range, length: int) -> list[str]:
+def find_overlays(output: Path, video: Path, pictures: "Iterator[np.ndarray]", part: range, length: int) -> list[str]:
     """Find what lies over these frames of a video, write it, and say what it is, in lines.
 
     Args:
         output: the masks; or, as a file of areas and times, the boxes, to be changed and given to --spans.
         video: the video.
-        part: the frames to look at.
+        pictures: the frames of it to look at, (H, W, 3) bytes.
+        part: which they are.
         length: how many frames it has.
 
     Raises:
         InputError: nothing lies over it, or the shot does not move.
     """
-    from cleanplate.imaging.pixels import narrow
     from cleanplate.track.overlays import look_for_overlays, masks_of
-    from cleanplate.video.reader import stream_frames
     from cleanplate.video.spans import is_spans
 
     with progress() as on_step:
-        pictures = islice(stream_frames(video), part.start, part.stop)
-        found, moves = look_for_overlays(map(narrow, pictures), total=len(part), on_step=on_step)
+        found, moves = look_for_overlays(pictures, total=len(part), on_step=on_step)
         if not found:
             raise _nothing(video, part, moves=moves)
         found = [replace(one, first=one.first + part[0], end=one.end + part[0]) for one in found]

@@ -3,8 +3,6 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.config import DILATE_PX, METHODS, EffectsConfig, WhichEffects
@@ -23,14 +21,19 @@ class Added:
 
 
 def with_effects(
-    masks: "Iterator[np.ndarray]", video: Path, part: range, which: WhichEffects, run: "RunOptions", added: Added
+    masks: "Iterator[np.ndarray]",
+    pictures: "Iterator[np.ndarray]",
+    total: int,
+    which: WhichEffects,
+    run: "RunOptions",
+    added: Added,
 ) -> "Iterator[np.ndarray]":
     """The masks of some frames with what goes with the thing; how much that is, is counted.
 
     Args:
         masks: (H, W) bool, one a frame; more than there are frames are not asked for.
-        video: what they are of.
-        part: which frames of it.
+        pictures: the frames, (H, W, 3) bytes.
+        total: how many they are.
         which: what to look for.
         run: seed, device and who is told.
         added: where it is counted.
@@ -38,22 +41,19 @@ def with_effects(
     import numpy as np
 
     from cleanplate.imaging.frame import MADE_UP, Frame
-    from cleanplate.imaging.pixels import narrow
     from cleanplate.pipeline import find_effects
     from cleanplate.video.masks import grow
-    from cleanplate.video.reader import stream_frames
 
     waiting = deque[np.ndarray]()
 
     def frames() -> Iterator[Frame]:
-        pictures = islice(stream_frames(video), part.start, part.stop)
         for index, (picture, mask) in enumerate(zip(pictures, masks, strict=False)):  # a fixed one never ends
             waiting.append(mask)
             hole = grow(mask, DILATE_PX).astype(np.uint8) * np.uint8(MADE_UP)
-            yield Frame(index, narrow(picture).copy(), hole)
+            yield Frame(index, picture.copy(), hole)
 
     method = replace(METHODS["carry"], effects=EffectsConfig(which))
-    for frame in find_effects(frames(), method, run, total=len(part)):
+    for frame in find_effects(frames(), method, run, total=total):
         mask = waiting.popleft()
         if frame.effects is not None:
             more = frame.effects.where & ~mask

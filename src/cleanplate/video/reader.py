@@ -18,7 +18,7 @@ from cleanplate.video.container import DEFAULT_FPS, decode, frame_rate, open_vid
 from cleanplate.video.images import read_image, read_mask
 from cleanplate.video.planes import upright_rgb
 from cleanplate.video.resize import resize_and_crop
-from cleanplate.video.sequences import existing, find_stills, is_still, is_stills
+from cleanplate.video.sequences import existing, find_stills, is_linear, is_still, is_stills
 from cleanplate.video.timecode import Span
 
 FrameSelection = slice | tuple[int, int] | int | None
@@ -38,6 +38,16 @@ def stream_frames(
         yield from (read_image(file, layer) for file in find_stills(path).within(span).files)
     else:
         yield from (upright_rgb(frame) for frame in decode(path, span, warn=warn))
+
+
+def check_layer(path: Path, layer: str) -> None:
+    """Refuse the name of a layer where there are none; whether this one is there is seen when it is read.
+
+    Raises:
+        InputError: it is not of OpenEXR files.
+    """
+    if layer and not is_linear(path):
+        raise InputError(f"--layer {layer} is given, and {path} has no layers", "OpenEXR files have", "leave it out")
 
 
 def stream_masks(

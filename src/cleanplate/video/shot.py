@@ -24,7 +24,7 @@ from cleanplate.video.images import read_alpha
 from cleanplate.video.masks import Mask, grow
 from cleanplate.video.numbers import Gaps, check_gaps, matched, numbers_of, say_order
 from cleanplate.video.pipes import PipedVideo
-from cleanplate.video.reader import check_same_size, count_frames, peek, stream_frames
+from cleanplate.video.reader import check_layer, check_same_size, count_frames, peek, stream_frames
 from cleanplate.video.references import Painting, Reference, check_references
 from cleanplate.video.resize import check_size, resize_and_crop
 from cleanplate.video.sequences import find_stills, is_linear, is_still, is_stills, stamp
@@ -178,8 +178,7 @@ def open_shot(
         needed, fix = "white in a mask marks what to remove", "give MASK, or --fill-borders for those of a stabiliser"
         raise InputError("there is no mask", needed, fix)
     check_gaps(video, span, gaps)
-    if layer and not is_linear(video):
-        raise InputError(f"--layer {layer} is given, and {video} has no layers", "OpenEXR files have", "leave it out")
+    check_layer(video, layer)
     first, fps, declared = peek(video, span, layer)
     if is_linear(video):
         _check_linear(video, size, references)
