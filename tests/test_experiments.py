@@ -911,12 +911,18 @@ def test_the_caption_says_what_the_budget_was() -> None:
 
 
 @pytest.mark.usefixtures("in_this_process")
-@pytest.mark.parametrize("figure", ["fig5", "fig7", "fig10"])
+@pytest.mark.parametrize("figure", ["fig5", "fig6", "fig7", "fig10"])
 def test_figures(figure: str, shots: Path, tmp_path: Path) -> None:
     of_windows = ["dip-vid-flow", MOVES]
-    methods = {"fig5": ["dip", "carry"], "fig7": ["telea", "carry"]}.get(figure, of_windows)
+    methods = {"fig5": ["dip", "carry"], "fig6": ["carry", "carry-learn"], "fig7": ["telea", "carry"]}.get(
+        figure, of_windows
+    )
     written = reproduce(figure, shots, tmp_path, scale="tiny", methods=methods, metrics=FAST)
     _check_figure(figure, written)
+    if figure == "fig5":  # another picture of the same results
+        before = (tmp_path / "results.jsonl").read_bytes()
+        _check_figure("fig4", reproduce("fig4", shots, tmp_path, scale="tiny", methods=methods, metrics=FAST))
+        assert (tmp_path / "results.jsonl").read_bytes() == before
     if figure == "fig10":
         made = read_results(tmp_path / "results.jsonl")
         assert [(line["window"], line["method"]) for line in made] == list(itertools.product([1, 5], of_windows))

@@ -208,7 +208,7 @@ BAD: dict[str, tuple[str, ...]] = {
     ),
     "reproduce table3 --scale tiny --data x": (
         "WHAT is 'table3'",
-        "table1, table2, fig5, fig7, fig8, fig9 or fig10 is needed",
+        "table1, table2, fig4, fig5, fig6, fig7, fig8, fig9 or fig10 is needed",
         SEE.format("reproduce"),
     ),
     "reproduce table1 --data x": (

@@ -60,7 +60,7 @@ def steps(page: Any, folder: Path) -> None:
     page.locator("#advanced").screenshot(path=folder / "9-advanced.jpg", type="jpeg", quality=QUALITY)
     unfold(page, "Advanced")
     clean(page, "Standard")
-    page.wait_for_selector("#working img", state="attached")
+    page.wait_for_selector("#working img", state="attached", timeout=180_000)
     page.evaluate("document.querySelector('#working').scrollIntoView()")  # it is drawn anew all the time
     shown(page, folder / "5-working.jpg")
     page.wait_for_selector("#compare .screen[data-shown]", timeout=300_000)

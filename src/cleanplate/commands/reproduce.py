@@ -20,7 +20,7 @@ class Reproduce:
     """
 
     experiment: Annotated[Positional[Experiment], arg(metavar="WHAT")]
-    """table1, table2, fig5, fig7, fig8, fig9 or fig10."""
+    """table1, table2, or fig4 to fig10."""
     scale: ScaleName
     """tiny: seconds each, shows that it runs; small: two hours on two cores; medium: ten times its updates and more;
     paper: the paper's own numbers."""

@@ -21,10 +21,38 @@ from cleanplate.runtime.files import whole
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")  # Okabe & Ito
 MARKERS = "osD^vP*X"
 HIDDEN = (128, 128, 128)
-SHOWN_EVALUATIONS = 6
+SHOWN_EVALUATIONS, SHOWN_FRAMES = 6, 2
 ASPECT = 1.16  # of the height of a picture with its title to that of the picture
 
 Plates = dict[str, dict[str, np.ndarray]]
+
+
+def fig4(plates: Plates, composed: Composed, lines: Sequence[Line]) -> Figure:
+    """What the networks of the paper make of a clip, and ours."""
+    return _frames_of(plates, composed, caption("Fig. 4: frames of the result of each method.", lines))
+
+
+def fig6(plates: Plates, composed: Composed, lines: Sequence[Line]) -> Figure:
+    """What its rivals make of a clip, the paper's method and ours."""
+    return _frames_of(plates, composed, caption("Fig. 6: frames of the result of each method and its rivals.", lines))
+
+
+def _frames_of(plates: Plates, composed: Composed, text: str) -> Figure:
+    """Three frames of a clip, the hole outlined, of each method and of the truth: a column each."""
+    truth, hole = all_samples(composed.truth), composed.clip.hole[:, 0].numpy()
+    columns = {"input": np.where(hole[..., None], np.array(HIDDEN, np.uint8), truth)}
+    columns |= {TITLES.get(name, name): plate["frames"] for name, plate in plates.items()} | {"truth": truth}
+    rows: list[list[tuple[str, np.ndarray]]] = []
+    for index in np.linspace(0, len(truth) - 1, SHOWN_FRAMES + 2).round().astype(int)[1:-1]:
+        outline, _ = cv2.findContours(hole[index].astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        row = []
+        for name, frames in columns.items():
+            picture = np.ascontiguousarray(frames[index])
+            if name != "truth":
+                cv2.drawContours(picture, outline, -1, (255, 0, 0), 1)
+            row.append((f"frame {index}, {name}" if name == "input" else name if not rows else "", picture))
+        rows += [row[part : part + 3] for part in range(0, len(row), 3)]
+    return _grid(rows, text)
 
 
 def fig5(plates: Plates, composed: Composed, lines: Sequence[Line]) -> Figure:

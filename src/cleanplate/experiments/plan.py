@@ -16,8 +16,10 @@ from cleanplate.errors import InputError
 from cleanplate.paper.schedule import n_steps
 
 ScaleName = Literal["tiny", "small", "medium", "paper"]
-Experiment = Literal["table1", "table2", "fig5", "fig7", "fig8", "fig9", "fig10"]
+Experiment = Literal["table1", "table2", "fig4", "fig5", "fig6", "fig7", "fig8", "fig9", "fig10"]
 
+ONE_CLIP = frozenset({"fig4", "fig5", "fig6", "fig8", "fig9"})
+"""Figures that show one clip."""
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
 OURS = ("dip-vid-flow-fast", "carry", "carry-learn")
 RIVALS = ("yu", "wang", "huang")
@@ -230,7 +232,7 @@ def plan(
     rows = [name for name in rows if not methods or name in methods]
     networks = {"yu": unseen, "wang": wang}
     rows = [name for name in rows if name not in networks or networks[name].painter is not None]
-    if experiment in ("fig5", "fig8", "fig9"):
+    if experiment in ONE_CLIP:
         clips = clips[:1]
     elif experiment == "fig10" and not named:
         clips = sorted(random.Random(0).sample(clips, min(len(clips), scale.n_window_clips)))
@@ -264,13 +266,15 @@ def methods_of(experiment: str, external: dict[str, str] | None = None) -> list[
     names = {
         "table1": [*PAPERS, *RIVALS, *OURS],
         "table2": [*BASELINES, "dip-vid-flow", *OURS],
+        "fig4": [*PAPERS, *OURS],
         "fig5": [*PAPERS, *OURS],
+        "fig6": ["newson", "huang", "dip-vid-flow", *OURS],
         "fig7": [*BASELINES, "dip-vid-flow", *OURS],
         "fig8": ["dip-vid-flow"],
         "fig9": ["dip-vid-flow"],
         "fig10": ["dip-vid-flow", "dip-vid-flow-fast"],
     }[experiment]
-    return names + (list(external or ()) if experiment in ("table1", "table2", "fig5", "fig7") else [])
+    return names + (list(external or ()) if experiment not in ("fig8", "fig9", "fig10") else [])
 
 
 def _as_json(value: Any) -> Any:

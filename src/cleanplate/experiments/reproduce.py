@@ -12,7 +12,7 @@ from cleanplate.config import UnseenConfig
 from cleanplate.data.compose import read_composed, resized
 from cleanplate.data.pairs import choose, is_name, length_of, read_pairs
 from cleanplate.errors import InputError
-from cleanplate.experiments.plan import NO_NETWORK, SCALES, Cell, methods_of, plan
+from cleanplate.experiments.plan import NO_NETWORK, ONE_CLIP, SCALES, Cell, methods_of, plan
 from cleanplate.experiments.report import measured, table1, table2, write_table
 from cleanplate.experiments.results import Line, load_plate, plate_path
 from cleanplate.experiments.run import run
@@ -43,7 +43,7 @@ def reproduce(
     """Run the cells of a table or figure that are not in `out/results.jsonl` yet, and write it.
 
     Args:
-        experiment: table1, table2, fig5, fig7, fig8, fig9 or fig10.
+        experiment: table1, table2, or fig4 to fig10.
         data: folder of pairs (compose.py).
         out: where results, plates, tables and figures go.
         scale: tiny, small, medium or paper.
@@ -101,7 +101,6 @@ def _check(experiment: str, seeds: Sequence[int], clips: Sequence[str], workers:
                 raise InputError(f"{len(values)} {option}", f"{experiment} shows one", f"pass {option} with one value")
 
 
-ONE_CLIP = frozenset({"fig5", "fig8", "fig9"})
 # What a figure shows must be measured, whatever else is.
 SHOWN = {"fig7": ("psnr_db", "ssim"), "fig10": ("psnr_db", "ssim", "consistency_psnr_db", "hole_psnr_db")}
 
@@ -119,11 +118,12 @@ def _figure(
         pair = choose(read_pairs(data), [cells[0].clip])[0]
         composed = resized(read_composed(data, pair), SCALES[scale].size, SCALES[scale].n_frames)
         plates = {line["method"]: _plate(out, cell, line) for cell, line in zip(cells, lines, strict=True)}
-        if experiment == "fig5":
-            made = figures.fig5(plates, composed, lines)
-        else:
+        if experiment in ("fig8", "fig9"):
             draw = {"fig8": figures.fig8, "fig9": figures.fig9}[experiment]
             made = draw(next(iter(plates.values())), composed, lines)
+        else:
+            draw = {"fig4": figures.fig4, "fig5": figures.fig5, "fig6": figures.fig6}[experiment]
+            made = draw(plates, composed, lines)
     return figures.write_figure(made, experiment, out)
 
 
