@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from cleanplate.config import DEFAULT_METHOD, Encoding, Method, find_method
 from cleanplate.errors import InputError
@@ -89,9 +89,7 @@ def clean(
                 on_frame(frame)
             yield frame
 
-    counts, pixels, effects, left, number = np.zeros(3, int), 0, 0, 0, 0
-    doubtful = 0
-    unsure: list[float] = []
+    tally = _Tally()
     with enough_memory(), ExitStack() as stack:
         like = {"like": None if shot.piped else shot.video, "span": shot.span, "fps": shot.fps}
         if output == PIPE:
@@ -105,41 +103,70 @@ def clean(
             whole = frame.pasted()
             if whole.unknown is not None:
                 whole.provenance[whole.unknown] = KNOWN
-            painted = np.zeros(whole.size, bool) if whole.painted is None else whole.painted
-            out.write(to_samples(whole.picture, wide=True), whole.hole | painted)
+            painted = _or_nothing(whole.painted, whole)
+            changed = _or_nothing(None if whole.effects is None else whole.effects.where, whole)
             kind = np.where(painted & ~whole.hole, np.uint8(PAINTED), whole.provenance)
-            changed = np.zeros(kind.shape, bool) if whole.effects is None else whole.effects.where
+            out.write(to_samples(whole.picture, wide=True), whole.hole | painted)
             if kinds:
                 kinds.write(_as_picture(provenance_to_grey(kind, changed)))
             if found:
                 found.write(_as_picture(changed * np.uint8(255)))
-            masked = kind if whole.effects is None else np.where(changed, KNOWN, kind)
-            of_each = [np.count_nonzero(masked == one) for one in (CARRIED, MADE_UP, PAINTED)]
-            counts += of_each
-            doubtful += whole.doubtful
-            unsure.append((whole.doubtful + of_each[1]) / kind.size)
-            pixels += kind.size
-            effects += np.count_nonzero(changed)
-            left += 0 if whole.effects is None else whole.effects.left
+            tally.add(whole, kind, changed)
             tell(run.on_step, "write", number, max(shot.total, number))
-        if not number:
+        if not tally.unsure:
             raise InputError(f"{shot.video} has no frames", "at least one is needed", "check the file")
-    hidden = int(counts.sum())
-    carried, made_up, by_hand = (counts / max(1, hidden)).tolist()
-    elapsed_s = time.perf_counter() - started + run.work_dir.earlier_s
-    return Cleaned(
-        number,
-        shot.shape,
-        hidden / pixels,
-        carried,
-        made_up,
-        painted=by_hand,
-        effects=effects / pixels,
-        effects_left=left / max(1, effects + left),
-        elapsed_s=elapsed_s,
-        doubtful=min(1.0, doubtful / max(1, hidden)),
-        look_at=tuple(map(shot.called, worth_a_look(unsure))),
-    )
+    return tally.cleaned(shot, time.perf_counter() - started + run.work_dir.earlier_s)
+
+
+class _Tally:
+    """Where the pixels of a shot come from, counted frame by frame as they are written."""
+
+    def __init__(self) -> None:
+        self.carried = self.made_up = self.painted = self.doubtful = 0
+        self.pixels = self.effects = self.left = 0
+        self.unsure: list[float] = []
+        """Of each frame, the share of its pixels that is doubtful or made up."""
+
+    def add(self, frame: Frame, kind: UInt8[np.ndarray, "H W"], changed: Bool[np.ndarray, "H W"]) -> None:
+        """Count a frame.
+
+        Args:
+            frame: the whole of it.
+            kind: where each pixel comes from.
+            changed: what was changed outside the mask, which is counted apart.
+        """
+        carried, made_up, painted = (np.count_nonzero((kind == one) & ~changed) for one in (CARRIED, MADE_UP, PAINTED))
+        self.carried, self.made_up, self.painted = (
+            self.carried + carried,
+            self.made_up + made_up,
+            self.painted + painted,
+        )
+        self.doubtful += frame.doubtful
+        self.unsure.append((frame.doubtful + made_up) / kind.size)
+        self.pixels += kind.size
+        self.effects += np.count_nonzero(changed)
+        self.left += 0 if frame.effects is None else frame.effects.left
+
+    def cleaned(self, shot: Shot, elapsed_s: float) -> Cleaned:
+        """The shares of all frames."""
+        hidden = self.carried + self.made_up + self.painted
+        return Cleaned(
+            len(self.unsure),
+            shot.shape,
+            hidden / self.pixels,
+            self.carried / max(1, hidden),
+            self.made_up / max(1, hidden),
+            painted=self.painted / max(1, hidden),
+            effects=self.effects / self.pixels,
+            effects_left=self.left / max(1, self.effects + self.left),
+            elapsed_s=elapsed_s,
+            doubtful=min(1.0, self.doubtful / max(1, hidden)),
+            look_at=tuple(map(shot.called, worth_a_look(self.unsure))),
+        )
+
+
+def _or_nothing(where: Bool[np.ndarray, "H W"] | None, frame: Frame) -> Bool[np.ndarray, "H W"]:
+    return np.zeros(frame.size, bool) if where is None else where
 
 
 def worth_a_look(unsure: Sequence[float]) -> tuple[int, ...]:
