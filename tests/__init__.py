@@ -6,6 +6,7 @@ To check a call takes longer than many a call does, so in each test every functi
 import functools
 import inspect
 from collections import Counter
+from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
@@ -27,12 +28,17 @@ def _at_first(function: Any, typechecker: Any) -> Any:
     code = function.__code__
     if calls[code] >= CHECKED_CALLS:  # one within another, which is made anew whenever that is called
         return function
-    with_checks = _always(function, typechecker=typechecker)
+    with_checks: Callable[..., Any] | None = None  # made at its first call: most functions never have one
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal with_checks
         calls[code] += 1
-        return (with_checks if calls[code] <= CHECKED_CALLS else function)(*args, **kwargs)
+        if calls[code] > CHECKED_CALLS:
+            return function(*args, **kwargs)
+        if with_checks is None:
+            with_checks = _always(function, typechecker=typechecker)
+        return with_checks(*args, **kwargs)
 
     return call
 

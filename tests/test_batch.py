@@ -24,6 +24,7 @@ from cleanplate.runtime.processes import Report, Reports, here
 from cleanplate.runtime.records import Line, read_records
 from cleanplate.video.reader import read_frames
 from tests.conftest import panning, refused, walking_hole
+from tests.ending import ended
 from tests.running import Running
 
 HEADER = "video,mask,out"
@@ -378,17 +379,6 @@ def test_a_mistake_of_ours_is_one_line_and_its_traceback_is_kept(
 
 
 # Processes
-
-
-def ended(what: str) -> str:
-    """WorkDir for a process."""
-    if what == "raise":
-        raise InputError("given", "needed", "fix")
-    if what.isdigit():
-        os.kill(os.getpid(), int(what))
-    if what == "exit":
-        os._exit(3)
-    return what
 
 
 def test_processes_that_end_in_every_way() -> None:

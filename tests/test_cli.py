@@ -468,7 +468,7 @@ finally:
 
 
 WITHOUT_TORCH = """
-import sys
+import contextlib, io, json, sys
 
 class Blind:
     def __init__(self, finder):
@@ -482,30 +482,42 @@ class Blind:
 
 sys.meta_path = [Blind(finder) for finder in sys.meta_path]
 from cleanplate.cli import run
-sys.exit(run(sys.argv[1:]))
+
+ended = []
+for words in sys.argv[1:]:
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        code = run(words.split())
+    ended.append((code, said.getvalue()))
+print(json.dumps(ended))
 """
 
 
 def test_without_torch_a_thing_is_followed_and_removed_and_what_learns_says_what_it_needs(shot: Path) -> None:
-    def ended(words: str) -> tuple[int, str]:
-        command = [sys.executable, "-c", WITHOUT_TORCH, *words.split()]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=shot)
-        return done.returncode, done.stderr
+    def ended(*commands: str) -> list[list]:
+        """Exit code and stderr of each, one after the other in a process of their own."""
+        words = [sys.executable, "-c", WITHOUT_TORCH, *commands]
+        done = subprocess.run(words, capture_output=True, text=True, cwd=shot, check=True)
+        assert done.stderr == ""
+        return json.loads(done.stdout.splitlines()[-1])
 
     paint = shot / "first.png"
     cv2.imwrite(str(paint), np.asarray(read_frames(shot / "mask.mkv")[0][0]))
-    assert ended(f"mask shot.mp4 --paint 0:{paint} -o followed.mkv --overwrite") == (0, "")
     before = {path.name for path in shot.iterdir()}
-    assert ended("inpaint shot.mp4 followed.mkv -o without.mp4 carry --save-every-s 0") == (0, "")
-    (shot / "without.mp4").unlink()
-    assert ended("inpaint shot.mp4 mask.mkv -o without.mp4") == (0, "")
-    (shot / "without.mp4").unlink()
-    for words in (
+    assert (
+        ended(
+            f"mask shot.mp4 --paint 0:{paint} -o followed.mkv",
+            "inpaint shot.mp4 followed.mkv -o one.mp4 carry --save-every-s 0",
+            "inpaint shot.mp4 mask.mkv -o other.mp4",
+        )
+        == [[0, ""]] * 3
+    )
+    assert {path.name for path in shot.iterdir()} - before == {"followed.mkv", "one.mp4", "other.mp4"}
+    before = {path.name for path in shot.iterdir()}
+    for code, said in ended(
         "inpaint shot.mp4 mask.mkv -o x.mp4 --unseen.networks 1",
         "inpaint shot.mp4 mask.mkv -o x.mp4 dip",
         "demo -o x",
     ):
-        code, said = ended(words)
         assert code == 2
         assert said.startswith("cleanplate: torch is not installed; ")
         assert said.endswith("pip install 'cleanplate[learn]', or name the method carry\n")

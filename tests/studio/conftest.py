@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.studio.page import Opened, Shot, make_shot, mark, tabs, track, upload
-from tests.studio.server import LIMIT_MB, Server, start, started
+from tests.studio.server import LIMIT_MB, Server, needs_gradio, start, started
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SWITCHES = [
@@ -29,7 +29,7 @@ SWITCHES = [
 @pytest.fixture(scope="package")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
     """An open one, and one that asks for a password; they load at the same time."""
-    pytest.importorskip("gradio", reason="gradio is not installed (pip install 'cleanplate[studio]')")
+    needs_gradio()
     folders = tmp_path_factory.mktemp("studio"), tmp_path_factory.mktemp("guarded")
     words = ("--max-upload-mb", str(LIMIT_MB)), ("--password", "open sesame")
     processes = [start(folder, *some) for folder, some in zip(folders, words, strict=True)]

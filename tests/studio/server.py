@@ -1,11 +1,14 @@
 """`cleanplate studio`, as it is started from a terminal."""
 
+import importlib.util
 import os
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 LIMIT_MB = 1
 
@@ -22,6 +25,12 @@ class Server:
     @property
     def projects(self) -> list[Path]:
         return list(self.folder.glob("cleanplate-studio-*/projects/*"))
+
+
+def needs_gradio() -> None:
+    """Or the test is skipped. It is loaded by the server alone: that takes seconds."""
+    if importlib.util.find_spec("gradio") is None:
+        pytest.skip("gradio is not installed (pip install 'cleanplate[studio]')")
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:

@@ -16,7 +16,7 @@ from cleanplate.studio import views
 from cleanplate.studio.project import Project
 from tests.rolling_ball import ball_shot, iou
 from tests.studio.page import Opened, Shot, covered, mark, scrub, tabs, track, upload
-from tests.studio.server import Server, start, started
+from tests.studio.server import Server, needs_gradio, start, started
 from tests.studio.test_studio_project import Turns, long, painted, quick
 from tests.studio.test_studio_things import masks, without_effects
 from tests.test_predictors import MODULES, FakePredictor, asked
@@ -185,7 +185,7 @@ def with_sam2(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Server, Path]]:
     """A studio with a stand-in for SAM 2 that is installed, and the file of its weights."""
-    pytest.importorskip("gradio", reason="gradio is not installed (pip install 'cleanplate[studio]')")
+    needs_gradio()
     package, folder = tmp_path / "packages" / "sam2", tmp_path_factory.mktemp("who")  # sockets need a short path
     package.mkdir(parents=True)
     (package / "__init__.py").touch()

@@ -15,7 +15,7 @@ from cleanplate.commands.inpaint import Inpaint
 from cleanplate.commands.options import to_words
 from cleanplate.commands.renamed import current_words
 from cleanplate.commands.settings import Value, read_settings, settings_path
-from cleanplate.commands.words import checked_words
+from cleanplate.commands.words import checked_words, words_in_place
 from cleanplate.config import DEFAULT_METHOD, METHODS, find_method
 from cleanplate.errors import InputError
 
@@ -25,21 +25,24 @@ PLACES = ("video", "mask", "output")
 UNSAID = {"video": tyro.MISSING, "mask": None, "output": tyro.MISSING}
 """What these are where no word says; there may be no mask (`Inpaint.masks`)."""
 
+UNHELPFUL = (tyro.conf.HelptextFromCommentsOff,)
+"""Nothing of what tyro says is shown (`commands.help`), so it need not read our sources for it."""
+
 
 def parse_inpaint(words: Sequence[str]) -> Inpaint:
     """The command that these words (VIDEO MASK ... as behind `cleanplate inpaint`) ask for.
 
-    A method's options have that method's values as their defaults, so the words are read again if they name another
-    method than the defaults were of.
+    A method's options have that method's values as their defaults, so the words are looked at for a method before they
+    are read, and read again if it was another after all.
 
     Raises:
         InputError: words that make no command.
     """
     words = current_words(words)
-    default = _default(DEFAULT_METHOD)
     path = settings_path(words)
     held = {} if path is None else read_settings(path)
-    default = _with_settings(str(held.get("method", DEFAULT_METHOD)), held, path)
+    method = words_in_place(Inpaint, words, PROG).get("method")
+    default = _with_settings(method if method in METHODS else str(held.get("method", DEFAULT_METHOD)), held, path)
     read = parse_as(Inpaint, words, prog=PROG, default=default)
     method = str(read.mask) if _has_no_mask(read) else read.method
     if method != default.method:
@@ -94,7 +97,7 @@ def parse_as(command: type, words: Sequence[str], *, prog: str, default: Any = N
     said, defaults = io.StringIO(), {} if default is None else {"default": default}
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(command, prog=prog, args=words, add_help=False, **defaults)
+            return tyro.cli(command, prog=prog, args=words, add_help=False, config=UNHELPFUL, **defaults)
     except SystemExit:
         raise _in_one_line(said.getvalue(), prog) from None
 

@@ -58,6 +58,16 @@ def checked_words(command: type, words: Sequence[str], prog: str, missing: Seque
     return [*named, "--", *places] if places else named
 
 
+def words_in_place(command: type, words: Sequence[str], prog: str) -> dict[str, str]:
+    """The words that are known by their place, by the command's fields; of no words that are looked at further.
+
+    Raises:
+        InputError: options or words that are not known.
+    """
+    given = _given(options_of(command).values(), words, prog)
+    return {one.option.field: one.values[0] for one in given if one.option.is_positional}
+
+
 def usage(options: Iterable[Option], prog: str) -> str:
     """How a command is called: cleanplate inpaint VIDEO MASK [METHOD] -o PATH."""
     placed = [option for option in options if option.is_positional]

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
-import gradio as gr
-
 from cleanplate.commands.inpaint import Inpaint
 from cleanplate.commands.options import METHOD_GROUPS, Option, to_words
 from cleanplate.commands.options import options as all_options
@@ -66,6 +64,8 @@ def options() -> tuple[Option, ...]:
 
 def control(option: Option, method: Method) -> Any:
     """The control for an option."""
+    import gradio as gr  # takes seconds to load, and only a page needs it
+
     label = option.name.rpartition(".")[2].replace("-", " ").capitalize()
     shown = shown_value(option, method)
     given = {"label": label, "info": option.help, "elem_id": f"option-{option.name}", "min_width": 220}
