@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -15,7 +15,6 @@ from cleanplate.studio.selection import at_click
 from cleanplate.track.edges import refined
 from cleanplate.track.marks import Mark
 from cleanplate.track.outline import NEIGHBOUR_OFFSETS
-from cleanplate.track.tracked import REVIEW_BELOW
 from cleanplate.track.tracker import track
 from cleanplate.video.areas import WHITE, box_area
 from cleanplate.video.images import read_image
@@ -42,11 +41,12 @@ def benchmark_track(data: Path, out: Path, *, only: tuple[str, ...], kinds: tupl
         rows = [measure(data / "davis", name, kind) for name in shots]
         report["shots"] += rows
         mean = {
-            name: float(np.mean([row[name] for row in rows]))
+            name: mean_of(row[name] for row in rows if row[name] is not None)
             for name in ("iou", "worst_iou", "boundary_f", "recall", "recall_sure")
         }
         frames, seconds = sum(row["frames"] for row in rows), sum(row["seconds"] for row in rows)
-        report["mean"][kind] = {**mean, "frames_per_s": frames / seconds}
+        share = sum(row["sure_frames"] for row in rows) / sum(row["frames"] - 1 for row in rows)
+        report["mean"][kind] = {**mean, "sure_share": share, "frames_per_s": frames / seconds}
         show({"shot": "mean", "marks": kind, "frames": frames, "frames_to_review": (), **report["mean"][kind]})
     report["peak_memory_mb"] = peak_memory_mb()
     out.write_text(json.dumps(report, indent=1) + "\n")
@@ -70,7 +70,7 @@ def measure(davis: Path, name: str, kind: str) -> dict:
     seconds = time.perf_counter() - started
     unmarked = range(1, len(truth))
     overlap = np.array([iou(masks[index], truth[index]) for index in unmarked])
-    sure = [index for index in unmarked if tracked.confidence[index] >= REVIEW_BELOW]
+    sure = [index for index in unmarked if tracked.sure[index]]
     row = {
         "shot": name,
         "marks": kind,
@@ -79,7 +79,8 @@ def measure(davis: Path, name: str, kind: str) -> dict:
         "worst_iou": float(overlap.min()),
         "boundary_f": float(np.mean([boundary_f(masks[index], truth[index]) for index in unmarked])),
         "recall": float(np.mean([recall(masks[index], truth[index]) for index in unmarked])),
-        "recall_sure": float(np.mean([recall(grow(masks[index], DILATE_PX), truth[index]) for index in sure])),
+        "recall_sure": mean_of(recall(grow(masks[index], DILATE_PX), truth[index]) for index in sure),
+        "sure_frames": len(sure),
         "seconds": seconds,
         "frames_per_s": len(truth) / seconds,
         "frames_to_review": tracked.frames_to_review,
@@ -89,6 +90,12 @@ def measure(davis: Path, name: str, kind: str) -> dict:
     }
     show(row)
     return row
+
+
+def mean_of(values: Iterable[float]) -> float | None:
+    """Their mean; None of none: no frame may be sure."""
+    listed = list(values)
+    return float(np.mean(listed)) if listed else None
 
 
 def iou(mask: np.ndarray, truth: np.ndarray) -> float:
@@ -123,6 +130,11 @@ def clicked(files: Sequence[Path], truth: np.ndarray) -> np.ndarray:
 def show(row: dict) -> None:
     """One line of the table."""
     keys = ("iou", "worst_iou", "boundary_f", "recall", "recall_sure", "frames_per_s")
-    cells = [row["shot"], row["marks"], row["frames"], *(f"{row[key]:.3f}" for key in keys)]
+    cells = [
+        row["shot"],
+        row["marks"],
+        row["frames"],
+        *("-" if row[key] is None else f"{row[key]:.3f}" for key in keys),
+    ]
     line = "".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS.values(), strict=True))
     print(line, "", *row["frames_to_review"], flush=True)

@@ -142,6 +142,13 @@ def test_frames_to_review() -> None:
     sure[10:13], sure[30] = (0.3, 0.1, 0.4), 0.45
     assert frames_to_review(sure) == (11, 30)
     assert len(frames_to_review(np.zeros(100))) == 8
+    drift = np.linspace(0, 0.2, 41)[1:]  # what was let go stays away
+    assert frames_to_review(np.ones(40), (), drift)[0] == 10
+    assert frames_to_review(sure, (), drift)[:2] == (11, 16)
+    size = (8, 8)
+    tracked = Tracked(np.zeros((40, 8, 8), np.uint8), size, sure, (), {}, (), drift)
+    assert np.flatnonzero(tracked.sure).tolist() == list(range(10))
+    assert np.flatnonzero(~Tracked(tracked.probability, size, sure, (), {}).sure).tolist() == [10, 11, 12, 30]
 
 
 # The outline in a region

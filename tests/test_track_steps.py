@@ -9,7 +9,7 @@ from cleanplate.track.components import centroid, count_components, main_compone
 from cleanplate.track.fields import blur, bounding_window, every_second, filled_up, guided_filter, warp
 from cleanplate.track.flow import _passes, _propagate
 from cleanplate.track.looks import Looks
-from cleanplate.track.propagate import Propagator, observe, step_confidence
+from cleanplate.track.propagate import Propagator, let_go, observe, step_confidence
 from tests.conftest import texture
 from tests.rolling_ball import SIZE, ball_shot, iou
 
@@ -69,9 +69,14 @@ def test_background_speaks_against_what_moves_and_looks_like_it() -> None:
         evidence = background.evidence(colours, flow, camera_flow(flow, mask < 0.1))
         background.observe(colours, mask, evidence)
     ball, log_odds = masks[-1], evidence.log_odds
+    unlike = evidence.unlike_log_odds
+    assert unlike is not None
     away = ~cv2.dilate(ball.astype(np.uint8), np.ones((15, 15), np.uint8)).astype(bool)
     assert log_odds[away].mean() < MIN_LOG_ODDS - 0.5  # more than motion, or colour, may say alone
     assert log_odds[ball].mean() > 0
+    assert unlike[ball].mean() > 1
+    assert unlike[away].mean() < 0.05
+    assert unlike.min() == 0
     assert background._motion_log_odds is not None
     assert background._motion_log_odds[away].mean() < 1.5 * evidence.motion_log_odds[away].mean() < 0  # it counts on
     # Without a camera there is nothing to compare with, and the plate is begun again.
@@ -143,7 +148,8 @@ def test_of_two_pieces_the_one_that_looks_like_it_is_kept() -> None:
     small[30:60, 95:125] = True
     picture[large], picture[small] = 30, 220
     propagator, expected = Propagator(small.astype(np.float32), Untaught(), Bright(), 0), (large | small).astype("f4")
-    found = propagator._classify(appearance_features(picture), expected, np.zeros(SIZE, np.float32))
+    nothing = np.zeros(SIZE, np.float32)
+    found = propagator._classify(appearance_features(picture), expected, Evidence(nothing, nothing))
     assert iou(found > 0.5, small) > 0.8
 
 
@@ -174,8 +180,8 @@ def test_a_step_asks_classifier_and_background_and_every_fourth_is_learned_from(
     assert iou(found > 0.5, masks[0]) > 0.8
     assert 0.5 < confidence < 1
     nothing, against = np.zeros(SIZE, np.float32), np.full(SIZE, -8, np.float32)
-    assert (propagator._classify(observation.features, mask, nothing) > 0.5).any()
-    assert not (propagator._classify(observation.features, mask, against) > 0.5).any()
+    assert (propagator._classify(observation.features, mask, Evidence(nothing, nothing)) > 0.5).any()
+    assert not (propagator._classify(observation.features, mask, Evidence(against, nothing)) > 0.5).any()
 
 
 def test_what_has_leaked_is_left_and_edges_are_smoothed_where_the_picture_has_none() -> None:
@@ -184,10 +190,54 @@ def test_what_has_leaked_is_left_and_edges_are_smoothed_where_the_picture_has_no
     propagator, nothing = Propagator(mask, Untaught(), Alike(), 0), np.zeros(SIZE, np.float32)
     leaked = mask.copy()
     leaked[40:52, 85:97] = 1
-    found = propagator._classify(appearance_features(grey), leaked, nothing)
+    found = propagator._classify(appearance_features(grey), leaked, Evidence(nothing, nothing))
     assert iou(found > 0.5, mask > 0.5) > 0.9
     assert not found[:, 80:].any()
     assert ((found > 0.2) & (found < 0.8)).sum() > 200
+
+
+def test_what_the_flow_left_behind_is_found_if_it_looks_like_the_object_and_unlike_the_background() -> None:
+    picture = np.full((*SIZE, 3), 30, np.uint8)
+    body, arm = np.zeros(SIZE, bool), np.zeros(SIZE, bool)
+    body[30:70, 40:80], arm[44:56, 80:94] = True, True
+    picture[body | arm] = 220
+    nothing, unlike = np.zeros(SIZE, np.float32), np.zeros(SIZE, np.float32)
+    unlike[30:70, 80:100] = 5  # the arm, and what is around it
+
+    def found(evidence: Evidence) -> np.ndarray:
+        propagator = Propagator(body.astype(np.float32), Untaught(), Bright(), 0)
+        return propagator._classify(appearance_features(picture), body.astype(np.float32), evidence) > 0.5
+
+    assert found(Evidence(nothing, nothing))[arm].mean() < 0.2
+    mask = found(Evidence(nothing, nothing, unlike_log_odds=unlike))
+    assert mask[arm].mean() > 0.9
+    assert iou(mask, body | arm) > 0.9
+
+
+def test_what_is_let_go_is_what_is_not_near_the_mask() -> None:
+    mask = np.zeros(SIZE, np.float32)
+    mask[20:60, 20:60] = 1
+    assert let_go(mask, mask) == 0
+    assert let_go(mask, np.roll(mask, 2, axis=1)) == 0  # its outline moved
+    assert let_go(mask, 0 * mask) == 0
+    assert let_go(0 * mask, mask) == 1
+    wider = mask.copy()
+    wider[20:60, 60:82] = 1
+    assert let_go(mask, wider) == pytest.approx(20 / 62)  # but for 2 pixels
+    assert let_go(wider, mask) == 0
+
+
+def test_drift_adds_up_since_the_mark() -> None:
+    frames, masks = ball_shot(1)
+    mask, observation = masks[0].astype(np.float32), observe(frames[0], frames[0])
+    steady, hidden = (Propagator(mask, Untaught(hidden=gone), Alike(), 0) for gone in (False, True))
+    for propagator in (steady, hidden):
+        propagator.step(observation)
+        propagator.step(observation)
+    assert steady.drift == 0
+    assert hidden.drift == 1  # all of it, and then there was no more to let go
+    steady.step(observation, is_cut=True)
+    assert steady.drift == 1
 
 
 def test_the_place_of_what_is_hidden_is_not_learned_as_background(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,6 +286,7 @@ def test_between_two_marks_what_is_sure_and_near_counts_most(monkeypatch: pytest
 
         def __init__(self, mask: np.ndarray, *_: object) -> None:
             self._way = "forwards" if mask[50, 30] else "backwards"
+            self.drift = 0.1 if mask[50, 30] else 0.3
 
         def step(self, observation: object, *, is_cut: bool) -> tuple[np.ndarray, float]:
             over_cuts.append(is_cut)
@@ -243,13 +294,15 @@ def test_between_two_marks_what_is_sure_and_near_counts_most(monkeypatch: pytest
 
     monkeypatch.setattr("cleanplate.track.flow.Propagator", Sure)
     marked = {0: masks[0].astype(np.float32), 4: np.roll(masks[0], 60, axis=1).astype(np.float32)}
-    passes = list(_passes(marked, range(5)))
+    passes, drifts = list(_passes(marked, range(5))), []
 
     def blended() -> tuple[list[int], list[float]]:
-        probability, sure = _propagate(frames, marked, passes, {0, 2}, 0, lambda: None)
+        probability, sure, drift = _propagate(frames, marked, passes, {0, 2}, 0, lambda: None)
+        drifts.append([round(float(one), 2) for one in drift])
         return [int(probability[index, 50, 70]) for index in (1, 2, 3)], [round(float(one), 2) for one in sure]
 
     assert blended() == ([191, 128, 64], [1, 0.8, 0.8, 0.8, 1])
+    assert drifts == [[0, 0.15, 0.2, 0.25, 0]]
     # From 0 on to 3, and from 4 back to 1; a shot begins with frame 2.
     assert over_cuts == [False, True, False, False, False, True]
     confidence["backwards"] = 0.0

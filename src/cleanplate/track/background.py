@@ -19,6 +19,7 @@ GRID_PX, TOLERANCE_PX, MIN_INLIER_SHARE, MIN_VECTORS = 6, 1.0, 0.3, 50
 # Bounds of the log odds of one observation: it may speak much for the background, and little for the object. What looks
 # unlike the background is more often a foreground with parallax, or a misaligned plate, than the object.
 MIN_LOG_ODDS, MAX_LOG_ODDS = -2.5, 0.3
+MAX_UNLIKE_LOG_ODDS = 3.0  # the second bound for a colour, where the pixel also looks like the object
 # What motion said of a pixel counts on, so much from one frame to the next: what has moved with the camera for a while
 # is surely background, and flow is wrong now and then.
 MOTION_MOMENTUM, MIN_MOTION_LOG_ODDS = 0.6, -6.0
@@ -38,6 +39,9 @@ class Evidence:
     """How far the flow is from the camera's; None if no camera motion was found."""
     colour_residual: Float[np.ndarray, "H W"] | None = None
     """How far the colour is from the background plate's; None if there is no plate."""
+    unlike_log_odds: Float[np.ndarray, "H W"] | None = None
+    """What a colour that the plate has not says for the object beyond `MAX_LOG_ODDS`, 0 or more. It counts as far as
+    the pixel looks like the object too: so a limb that the flow left behind is found. None if there is no plate."""
 
 
 class LikelihoodRatio:
@@ -52,12 +56,12 @@ class LikelihoodRatio:
     def _bins(self, values: Float[np.ndarray, "H W"]) -> np.ndarray:
         return ((np.log(values) - self._smallest) / self._span * self.BINS).astype(int).clip(0, self.BINS - 1)
 
-    def log_odds(self, values: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
-        """Of each value, within the bounds."""
+    def log_odds(self, values: Float[np.ndarray, "H W"], most: float = MAX_LOG_ODDS) -> Float[np.ndarray, "H W"]:
+        """Of each value, from `MIN_LOG_ODDS` to `most`."""
         counts = self._counts + 0.01 * self._counts.sum(axis=1, keepdims=True) + 1
         counts = cv2.GaussianBlur(counts, (5, 1), 1)
         counts /= counts.sum(axis=1, keepdims=True)
-        odds = np.clip(np.log(counts[1] / counts[0]), MIN_LOG_ODDS, MAX_LOG_ODDS).astype(np.float32)
+        odds = np.clip(np.log(counts[1] / counts[0]), MIN_LOG_ODDS, most).astype(np.float32)
         return odds[self._bins(values)]
 
     def update(
@@ -117,8 +121,10 @@ class Background:
         darkest, brightest = cv2.erode(self._plate, _CELL), cv2.dilate(self._plate, _CELL)
         outside = np.maximum(0, np.maximum(colours - brightest, darkest - colours))
         colour_residual = cv2.blur(np.linalg.norm(outside, axis=2), (3, 3)) + np.float32(0.01)
-        log_odds = log_odds + self._colour_ratio.log_odds(colour_residual) * (self._known > 0.5)
-        return Evidence(log_odds, by_motion, motion_residual_px, colour_residual)
+        by_colour = self._colour_ratio.log_odds(colour_residual, MAX_UNLIKE_LOG_ODDS) * (self._known > 0.5)
+        log_odds = log_odds + np.minimum(by_colour, MAX_LOG_ODDS)
+        unlike = np.maximum(by_colour - MAX_LOG_ODDS, 0)
+        return Evidence(log_odds, by_motion, motion_residual_px, colour_residual, unlike)
 
     def observe(
         self, colours: Float[np.ndarray, "H W 3"], mask: Float[np.ndarray, "H W"], evidence: Evidence | None = None

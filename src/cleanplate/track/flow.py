@@ -53,10 +53,10 @@ def track_with_flow(
             tell(on_step, "track", next(done), total)
 
         for marks, marked, mine in zip(things, masks, passes, strict=True):
-            probability, confidence = _propagate(pictures, marked, mine, cuts, seed, on_frame)
+            probability, confidence, drift = _propagate(pictures, marked, mine, cuts, seed, on_frame)
             unmarked = () if over_cuts else tuple(shot for shot in shots if not any(one.frame in shot for one in marks))
-            review = frames_to_review(confidence, marks)
-            tracked.append(Tracked(probability, size, confidence, review, exact_masks(marks), unmarked))
+            review = frames_to_review(confidence, marks, drift)
+            tracked.append(Tracked(probability, size, confidence, review, exact_masks(marks), unmarked, drift))
     return tracked
 
 
@@ -110,8 +110,8 @@ def _propagate(
     cuts: Container[int],
     seed: int,
     on_frame: Callable[[], None],
-) -> tuple[UInt8[np.ndarray, "T h w"], Float[np.ndarray, " T"]]:
-    """Probability (255 is 1) and confidence: propagate from every marked mask, and blend what comes from both sides.
+) -> tuple[UInt8[np.ndarray, "T h w"], Float[np.ndarray, " T"], Float[np.ndarray, " T"]]:
+    """Probability (255 is 1), confidence and drift: propagate from the marked masks, and blend what is from both sides.
 
     Where nothing is propagated to, the thing is not there, by what the marks say.
 
@@ -129,7 +129,7 @@ def _propagate(
     classifier = Classifier([samples(features[at], masks[at], rng, deformations=DEFORMATIONS) for at in marked], seed)
     looks = Looks([(features[at], masks[at]) for at in marked], seed)
     probability = spooled(np.zeros_like(picture[..., 0]) for picture in pictures)
-    confidence, weights = np.ones(len(pictures)), np.zeros(len(pictures))
+    confidence, drift, weights = np.ones(len(pictures)), np.zeros(len(pictures)), np.zeros(len(pictures))
     for _, order in passes:
         confidence[list(order)] = 0
     for at in masks:
@@ -145,8 +145,9 @@ def _propagate(
             share = weight / weights[index]
             probability[index] = np.round((1 - share) * probability[index] + share * 255 * mask)
             confidence[index] += share * (step_confidence - confidence[index])
+            drift[index] += share * (propagator.drift - drift[index])
             on_frame()
-    return probability, confidence
+    return probability, confidence, drift
 
 
 def _passes(masks: Mapping[int, Float[np.ndarray, "h w"]], shot: range) -> Iterator[tuple[int, range]]:

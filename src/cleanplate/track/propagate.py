@@ -26,6 +26,7 @@ from cleanplate.track.fields import (
 )
 from cleanplate.track.looks import Looks
 from cleanplate.track.seek import seek
+from cleanplate.track.tracked import MAX_THRESHOLD
 
 UPDATE_EVERY = 4  # frames
 # Around the expected mask, a window with this margin is classified; and the object may be where a blur of the mask, so
@@ -46,6 +47,7 @@ REACH_SIZES, REACH_GROWTH, FOUND_GAIN = 1.5, 0.3, 1.3
 LOOKS_WEIGHT, MAX_FOR_BY_LOOKS = 0.5, 1.0
 UNLIKE_WEIGHT = 0.05  # of what looks like anything but the object, where pieces are compared
 VELOCITY_MOMENTUM, AREA_MOMENTUM = 0.7, 0.9
+NEAR = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))  # an outline may move so far without anything being let go
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Propagator:
         # What is remembered of the object while it is occluded: mask, area, velocity (x, y) relative to the camera's.
         self._memory, self._area, self._velocity = mask, float(mask.sum()), np.zeros(2, np.float32)
         self._occluded_frames = self._observed_frames = 0
+        self.drift = 0.0
+        """How much of the object has been let go since its mark, summed over the steps: see `let_go`."""
 
     def step(self, observation: Observation, *, is_cut: bool = False) -> tuple[Float[np.ndarray, "H W"], float]:
         """The mask of the next frame, as probabilities, and the confidence in it, 0..1.
@@ -92,13 +96,14 @@ class Propagator:
         expected = self._expect(warped, camera)
         if self._occluded_frames:
             expected = np.maximum(expected, self._seek(observation.features, evidence))
-        mask = self._classify(observation.features, expected, evidence.log_odds)
+        mask = self._classify(observation.features, expected, evidence)
         self._remember(mask, camera)
         # What is occluded may reappear any moment: meanwhile its place is not learned as background.
         occupied = np.maximum(mask, self._memory) if self._occluded_frames else mask
         self._background.observe(colours, occupied, evidence)
         self._update(observation.features, mask)
         self._mask = mask
+        self.drift += let_go(mask, warped)
         return mask, step_confidence(mask, warped)
 
     @property
@@ -110,6 +115,7 @@ class Propagator:
         """Forget where the object is, and what is behind it."""
         self._background, self._mask, self._memory = Background(), 0 * self._mask, 0 * self._memory
         self._velocity, self._occluded_frames = np.zeros(2, np.float32), MAX_OCCLUDED_FRAMES + 1
+        self.drift += 1
 
     def _expect(
         self, warped: Float[np.ndarray, "H W"], camera: Float[np.ndarray, "H W 2"] | None
@@ -133,7 +139,7 @@ class Propagator:
         self,
         features: Float[np.ndarray, "H W C"],
         expected: Float[np.ndarray, "H W"],
-        background_log_odds: Float[np.ndarray, "H W"],
+        evidence: Evidence,
     ) -> Float[np.ndarray, "H W"]:
         """The probability that each pixel is the object, near where it is expected; 0 elsewhere."""
         mask, worth, size = np.zeros_like(expected), np.zeros_like(expected), size_px(expected)
@@ -146,10 +152,12 @@ class Propagator:
         at = np.flatnonzero(every_second(blur(here, REACH_SIGMA * size) > MIN_REACH, outline))
         by_looks = self._looks.log_odds(features.reshape(here.size, -1)[at])
         by_all = self._classifier.log_odds(features, here, at) + LOOKS_WEIGHT * np.minimum(by_looks, MAX_FOR_BY_LOOKS)
+        if evidence.unlike_log_odds is not None:
+            by_all += probability_of(by_looks) * evidence.unlike_log_odds[window].ravel()[at]
         log_odds, alike = np.full_like(here, NEVER), np.zeros_like(here)
         np.put(log_odds, at, by_all)
         np.put(alike, at, probability_of(by_looks))
-        probability = probability_of(filled_up(log_odds, outline) + background_log_odds[window])
+        probability = probability_of(filled_up(log_odds, outline) + evidence.log_odds[window])
         mask[window] = np.clip(guided_filter(features[..., 0] / 2 + 0.5, probability), 0, 1)
         worth[window] = here * (UNLIKE_WEIGHT + filled_up(alike, outline))
         return mask * main_components(mask, worth, self._components, COMPONENT_GAP * size)
@@ -194,3 +202,13 @@ def step_confidence(mask: Float[np.ndarray, "H W"], warped: Float[np.ndarray, "H
     now, then = mask > 0.5, warped > 0.5
     iou = (now & then).sum() / max(1, (now | then).sum())
     return float(max(0.0, 1 - undecided) * iou)
+
+
+def let_go(mask: Float[np.ndarray, "H W"], warped: Float[np.ndarray, "H W"]) -> float:
+    """The share of what the flow took along that is not masked any more, nor is close to what is: 0..1.
+
+    Confidence is about a step, errors add up: where much was let go on the way from the mark, most often something of
+    the object is missing, though every step by itself was decided.
+    """
+    taken_along, kept = warped > 0.5, cv2.dilate(mask, NEAR) > MAX_THRESHOLD
+    return float((taken_along & ~kept).sum() / max(1, taken_along.sum()))

@@ -16,8 +16,9 @@ WORK_PX = 270  # the shorter side of the pictures that are worked on
 # A pixel is masked from a probability of half the confidence on, within bounds: a mask that misses a part of the object
 # leaves it in the picture, so the lower the confidence, the more is masked.
 THRESHOLD_PER_CONFIDENCE, MIN_THRESHOLD, MAX_THRESHOLD = 0.5, 0.2, 0.4
-# Frames of a lower confidence are to be reviewed; so many at most, so many frames apart.
-REVIEW_BELOW, MAX_REVIEWED, REVIEW_SPACING = 0.5, 8, 5
+# A frame is sure if its confidence is as high, and no more was let go since the mark. Of the others the least confident
+# are to be reviewed; so many at most, so many frames apart.
+REVIEW_BELOW, MAX_DRIFT, MAX_REVIEWED, REVIEW_SPACING = 0.5, 0.05, 8, 5
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Tracked:
     """By frame, the masks that were painted: they are used as they are."""
     unmarked_shots: tuple[range, ...] = ()
     """The frames of shots in which nothing is marked, so nothing is masked."""
+    drift: Float[np.ndarray, " T"] | None = None
+    """How much of the object was let go on the way from the mark, 1 is all of it; None if the tracker does not know."""
 
     def __len__(self) -> int:
         return len(self.probability)
@@ -48,6 +51,11 @@ class Tracked:
         if index in self.exact_masks:
             return self.exact_masks[index]
         return self.full_probability(index) > 255 * self.threshold(index)
+
+    @property
+    def sure(self) -> Bool[np.ndarray, " T"]:
+        """Of each frame, whether nearly all of the object is covered, as far as the tracker can tell."""
+        return is_sure(self.confidence, self.drift)
 
     def threshold(self, index: int) -> float:
         """The probability from which on a pixel of a frame is masked, 0..1."""
@@ -95,13 +103,25 @@ def exact_masks(marks: Sequence[Mark]) -> dict[int, Bool[np.ndarray, "H W"]]:
     return masks
 
 
-def frames_to_review(confidence: Float[np.ndarray, " T"], marks: Sequence[Mark] = ()) -> tuple[int, ...]:
-    """The frames of least confidence, not close to each other, and those whose outline was found: all rests on it."""
+def is_sure(confidence: Float[np.ndarray, " T"], drift: Float[np.ndarray, " T"] | None) -> Bool[np.ndarray, " T"]:
+    """Whether a frame is sure, by its confidence and by how much was let go since the mark."""
+    confident = confidence >= REVIEW_BELOW
+    return confident if drift is None else confident & (drift <= MAX_DRIFT)
+
+
+def frames_to_review(
+    confidence: Float[np.ndarray, " T"], marks: Sequence[Mark] = (), drift: Float[np.ndarray, " T"] | None = None
+) -> tuple[int, ...]:
+    """The least confident frames of those that are not sure, not close to each other, and those with a found outline.
+
+    On the latter all rests.
+    """
     least: list[int] = []
+    sure = is_sure(confidence, drift)
     for index in np.argsort(confidence, kind="stable").tolist():
-        if confidence[index] >= REVIEW_BELOW or len(least) == MAX_REVIEWED:
+        if len(least) == MAX_REVIEWED:
             break
-        if all(abs(index - other) >= REVIEW_SPACING for other in least):
+        if not sure[index] and all(abs(index - other) >= REVIEW_SPACING for other in least):
             least.append(index)
     return tuple(sorted({*least, *(mark.frame for mark in marks if not mark.is_exact)}))
 
