@@ -7,11 +7,12 @@ from collections.abc import Iterable
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image, UnidentifiedImageError
 
 from cleanplate.errors import InputError
 from cleanplate.studio.thumbnails import Size
+from cleanplate.track.moving_thing import connected, moving_thing
 from cleanplate.track.outline import grab_cut, moving, outline, own_motion, with_context, with_motion
 from cleanplate.track.tracked import small_size as work_size
 from cleanplate.video.areas import box_area
@@ -86,7 +87,7 @@ def at_click(
     size: Size,
     beside: Iterable[UInt8[np.ndarray, "h w 3"]] = (),
 ) -> Bool[np.ndarray, "H W"]:
-    """The thing under a point, by GrabCut (Rother et al. 2004, OpenCV's): what moves or is alike around the point.
+    """The thing under a point: what moves with it (`moving_thing`), or what is told from a disc around it.
 
     The arguments are those of `in_box`, with the point in pixels of the video.
 
@@ -98,12 +99,24 @@ def at_click(
         raise InputError(f"the point {x} {y} is not in the picture", f"it is {width}x{height}", "click inside it")
     small = _reduced(picture)
     at = y * small.shape[0] // height, x * small.shape[1] // width
-    rows, columns = np.mgrid[: small.shape[0], : small.shape[1]]
+    motion = own_motion(small, [_reduced(other) for other in beside], np.ones(small.shape[:2], bool))
+    if motion is not None and (found := moving_thing(small, motion, at)) is not None:
+        return _enlarged(whole_of(found, with_dents=False), size)
+    return _enlarged(_around(small, at, motion), size)
+
+
+def _around(
+    small: UInt8[np.ndarray, "h w 3"], at: tuple[int, int], motion: Float[np.ndarray, "h w"] | None
+) -> Bool[np.ndarray, "h w"]:
+    """What GrabCut finds in a disc around a point (row, column): what is alike, or moves otherwise than the rest of it.
+
+    For what stands still, and for where most of the picture moves otherwise than the camera's plane.
+    """
+    rows, columns = np.indices(small.shape[:2])
     distance = np.hypot(rows - at[0], columns - at[1])
     near, far = (max(2.0, share * min(small.shape[:2])) for share in (NEAR, FAR))
     inside, close = distance <= far, distance <= near
     window = with_context(inside)
-    motion = own_motion(small, [_reduced(other) for other in beside], np.ones_like(inside))
     moves = None if motion is None else moving(motion[window], inside[window])
     channels, initial = small[window], (close | _alike(small, close, inside))[window]
     by_motion = False
@@ -114,8 +127,7 @@ def at_click(
     labels[(distance <= max(1.0, near / 3))[window]] = cv2.GC_FGD
     found = np.zeros_like(inside)
     found[window] = grab_cut(channels, labels)
-    _, parts = cv2.connectedComponents(found.astype(np.uint8), connectivity=8)
-    return _enlarged(whole_of(parts == parts[at], with_dents=not by_motion), size)
+    return whole_of(connected(found, at), with_dents=not by_motion)
 
 
 def _alike(

@@ -116,11 +116,15 @@ def moving(motion: Float[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"]) ->
 
 
 def with_motion(picture: UInt8[np.ndarray, "h w 3"], motion: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Lightness, the principal component of chroma (CIELAB), and motion: GrabCut takes three channels of bytes."""
+    """Lightness, the principal component of chroma, and motion: GrabCut takes three channels of bytes."""
+    lowest, highest = np.percentile(motion, (2, 98))
+    scaled = (motion - lowest) / max(highest - lowest, 0.5) * MOTION_RANGE
+    return np.dstack((lightness_and_chroma(picture), scaled)).clip(0, 255).astype(np.uint8)
+
+
+def lightness_and_chroma(picture: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 2"]:
+    """Lightness, and the principal component of chroma (CIELAB, OpenCV's bytes; about 0..255)."""
     lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
     chroma = lab[..., 1:].reshape(-1, 2) - lab[..., 1:].mean((0, 1))
     _, axes = np.linalg.eigh(chroma.T @ chroma)
-    lowest, highest = np.percentile(motion, (2, 98))
-    scaled = (motion - lowest) / max(highest - lowest, 0.5) * MOTION_RANGE
-    channels = lab[..., 0], (chroma @ axes[:, 1]).reshape(motion.shape) * 2 + 128, scaled
-    return np.dstack(channels).clip(0, 255).astype(np.uint8)
+    return np.dstack((lab[..., 0], (chroma @ axes[:, 1]).reshape(lab.shape[:2]) * 2 + 128))
