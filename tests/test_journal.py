@@ -1,10 +1,13 @@
 """A run that is ended at any moment and goes on makes what it would have made, and does nothing twice."""
 
+import contextlib
 import random
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -53,6 +56,15 @@ def quick(name: str) -> Method:
 CARRY, CARRY_LEARN = quick("carry"), quick("carry-learn")
 
 
+class Whole(NamedTuple):
+    """A run that nobody has ended."""
+
+    frames: torch.Tensor
+    provenance: torch.Tensor
+    linked: list[int]
+    """The frames from which motion to the next one was found, each time."""
+
+
 def run(clip: Clip, method: Method, work: WorkDir | None = None, end: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """Frames and provenance; the run is ended when it was told of so many steps."""
     count = 0
@@ -67,16 +79,35 @@ def run(clip: Clip, method: Method, work: WorkDir | None = None, end: int = 0) -
     return plate.frames, plate.provenance
 
 
+@contextlib.contextmanager
+def linking() -> Iterator[list[int]]:
+    """The frames from which motion to the next one is found meanwhile."""
+    linked: list[int] = []
+    find_motion = Linker.motion
+
+    def listen(self: Linker, pair: tuple[LinkedFrame, LinkedFrame]) -> object:
+        linked.append(pair[0].frame.index)
+        return find_motion(self, pair)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Linker, "motion", listen)
+        yield linked
+
+
 @pytest.fixture(scope="module")
-def alone(clip: Clip) -> dict[Method, tuple[torch.Tensor, torch.Tensor]]:
-    return {method: run(clip, method) for method in (CARRY, CARRY_LEARN)}
+def alone(clip: Clip) -> dict[Method, Whole]:
+    def whole(method: Method) -> Whole:
+        with linking() as linked:
+            return Whole(*run(clip, method), linked)
+
+    return {method: whole(method) for method in (CARRY, CARRY_LEARN)}
 
 
 @pytest.mark.parametrize(("method", "seed"), [(CARRY, 0), (CARRY_LEARN, 1)])
 def test_ended_at_random_moments(
-    clip: Clip, alone: dict[Method, tuple[torch.Tensor, torch.Tensor]], tmp_path: Path, method: Method, seed: int
+    clip: Clip, alone: dict[Method, Whole], tmp_path: Path, method: Method, seed: int
 ) -> None:
-    assert (alone[method][1] == 2).any()  # or no network would be needed
+    assert (alone[method].provenance == 2).any()  # or no network would be needed
     rng, ended = random.Random(seed), 0
     for _ in range(3):
         try:
@@ -85,30 +116,20 @@ def test_ended_at_random_moments(
             ended += 1
     assert ended >= 2
     frames, provenance = run(clip, method, work := WorkDir(tmp_path / "work", resume=True, every_s=0))
-    assert torch.equal(frames, alone[method][0])
-    assert torch.equal(provenance, alone[method][1])
+    assert torch.equal(frames, alone[method].frames)
+    assert torch.equal(provenance, alone[method].provenance)
     work.finish()
     assert not (tmp_path / "work").exists()
 
 
-def test_nothing_is_done_twice(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_done_twice(clip: Clip, alone: dict[Method, Whole], tmp_path: Path) -> None:
     method = CARRY_LEARN
-    linked: list[int] = []
-    find_motion = Linker.motion
-
-    def listen(self: Linker, pair: tuple[LinkedFrame, LinkedFrame]) -> object:
-        linked.append(pair[0].frame.index)
-        return find_motion(self, pair)
-
-    monkeypatch.setattr(Linker, "motion", listen)
-    run(clip, method)
-    whole = sorted(linked)
+    whole = sorted(alone[method].linked)
     assert whole == sorted([*range(COUNT - 1)] * (1 + method.carry.rounds))  # once to look for effects
-    linked.clear()
     with pytest.raises(Cancelled):
         run(clip, method, WorkDir(tmp_path / "work"), 3 * COUNT - 5)
-    linked.clear()
-    run(clip, method, WorkDir(tmp_path / "work", resume=True))
+    with linking() as linked:
+        run(clip, method, WorkDir(tmp_path / "work", resume=True))
     # What lies beyond the last border of a stage is found again: of each that is nested deeper, half a window more.
     assert len(linked) < 0.4 * len(whole)
     # What only an earlier stage needs is not kept: it would grow with the shot.
