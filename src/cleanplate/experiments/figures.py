@@ -50,7 +50,7 @@ def _frames_of(plates: Plates, composed: Composed, text: str) -> Figure:
             picture = np.ascontiguousarray(frames[index])
             if name != "truth":
                 cv2.drawContours(picture, outline, -1, (255, 0, 0), 1)
-            row.append((f"frame {index}, {name}" if name == "input" else name if not rows else "", picture))
+            row.append((f"frame {index}, {name}" if name == "input" else name, picture))
         rows += [row[part : part + 3] for part in range(0, len(row), 3)]
     return _grid(rows, text)
 
