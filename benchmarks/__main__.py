@@ -200,6 +200,17 @@ def track(
     benchmark_track(data, json, only=only, kinds=kinds)
 
 
+def photo(out: Path) -> None:
+    """Make clips with ground truth that may be shown, for `cleanplate reproduce`.
+
+    Args:
+        out: the data folder.
+    """
+    from benchmarks.photo import make_photo_clips
+
+    make_photo_clips(out)
+
+
 def edges(
     data: Path,
     json: Path = Path("edges.json"),
@@ -245,7 +256,7 @@ if __name__ == "__main__":
         tyro.extras.subcommand_cli_from_dict(
             {
                 one.__name__: one
-                for one in (carry, edges, effects, gpu, hard, learn, long, methods, speed, step, track, twins)
+                for one in (carry, edges, effects, gpu, hard, learn, long, methods, photo, speed, step, track, twins)
             },
             prog="benchmarks",
         )

@@ -47,7 +47,7 @@ def _frames_of(plates: Plates, composed: Composed, text: str) -> Figure:
         outline, _ = cv2.findContours(hole[index].astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         row = []
         for name, frames in columns.items():
-            picture = np.ascontiguousarray(frames[index])
+            picture = frames[index].copy()
             if name != "truth":
                 cv2.drawContours(picture, outline, -1, (255, 0, 0), 1)
             row.append((f"frame {index}, {name}" if name == "input" else name, picture))
@@ -110,7 +110,7 @@ def fig8(plate: dict[str, np.ndarray], composed: Composed, lines: Sequence[Line]
     largest = max(float(np.hypot(*plate["evaluation_flows"][index]).max()) for index in chosen)
     frames, flows = [], []
     for index in chosen:
-        picture = np.ascontiguousarray(plate["evaluation_frames"][index])
+        picture = plate["evaluation_frames"][index].copy()
         cv2.drawContours(picture, outline, -1, (255, 0, 0), 1)
         frames.append((f"{updates[index]} updates", picture))
         flows.append(("", to_samples(flow_picture(plate["evaluation_flows"][index], largest))))
