@@ -27,18 +27,20 @@ from cleanplate import METHODS, InputError, cli, write_video
 from cleanplate.baselines import NAMES
 from cleanplate.baselines.rivals import BASELINES, filler
 from cleanplate.config import UnseenConfig
-from cleanplate.data.compose import each_composed, resized
+from cleanplate.data.compose import each_composed, read_composed, resized
 from cleanplate.data.pairs import identified, read_pairs
 from cleanplate.experiments import cells, make
 from cleanplate.experiments import run as running
 from cleanplate.experiments.cells import run_cell
 from cleanplate.experiments.features import reference_patch
+from cleanplate.experiments.figures import fig4
 from cleanplate.experiments.make import share_of
 from cleanplate.experiments.plan import PAPERS, SCALES, Cell, method_at, methods_of, plan
 from cleanplate.experiments.report import TITLES, caption, mean, partition, table1, table2, write_table
 from cleanplate.experiments.reproduce import reproduce
 from cleanplate.experiments.results import added, find_line, load_plate, plate_path, read_results, save_plate
 from cleanplate.experiments.sources import DEFINED_IN, PACKAGE, code_digest, measuring_digest, reached_from
+from cleanplate.imaging.tensors import all_samples
 from cleanplate.metrics import METRICS, psnr_db
 from cleanplate.paper.model import Model
 from cleanplate.paper.schedule import n_steps
@@ -928,6 +930,14 @@ def test_figures(figure: str, shots: Path, tmp_path: Path) -> None:
         assert [(line["window"], line["method"]) for line in made] == list(itertools.product([1, 5], of_windows))
         known = [line["metrics"]["generated_known_psnr_db"] for line in made]
         assert all(5 < value < 40 for value in known)
+
+
+def test_a_figure_leaves_alone_what_it_shows(shots: Path) -> None:
+    composed = resized(read_composed(shots, read_pairs(shots)[0]), (48, 96), 8)
+    plate = {"frames": all_samples(composed.truth)}
+    before = plate["frames"].copy()
+    fig4({"dip": plate, "carry": plate}, composed, [line("dip", "a", psnr_db=1.0)])
+    np.testing.assert_array_equal(plate["frames"], before)
 
 
 @pytest.mark.usefixtures("in_this_process", "weights")
