@@ -934,7 +934,7 @@ def test_figures(figure: str, shots: Path, tmp_path: Path) -> None:
 
 def test_a_figure_leaves_alone_what_it_shows(shots: Path) -> None:
     composed = resized(read_composed(shots, read_pairs(shots)[0]), (48, 96), 8)
-    plate = {"frames": all_samples(composed.truth)}
+    plate = {"frames": np.ascontiguousarray(all_samples(composed.truth))}
     before = plate["frames"].copy()
     fig4({"dip": plate, "carry": plate}, composed, [line("dip", "a", psnr_db=1.0)])
     np.testing.assert_array_equal(plate["frames"], before)
