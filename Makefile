@@ -11,7 +11,7 @@ ifneq ($(wildcard ../shared/weights),)
 export CLEANPLATE_WEIGHTS ?= $(abspath ../shared/weights)
 endif
 
-.PHONY: demo test test-all lint layers types tests docs format benchmark clean
+.PHONY: demo test test-all lint layers types tests docs pictures format benchmark clean
 
 demo: $(READY)  ## make a clip, clean it, print the figures, write the pictures
 	$(BIN)/cleanplate demo -o demo --overwrite
@@ -36,6 +36,9 @@ test-all: lint layers types $(READY)  ## with the tests that take minutes
 
 docs: $(READY)  ## the pages, in site/; a warning is an error, and the tests build them too
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+pictures: $(READY)  ## those of docs/studio.md, of the page as it is
+	$(BIN)/python -m tests.studio.pictures docs/images/studio
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
