@@ -20,7 +20,7 @@ def make_photo_clips(out: Path) -> None:
         clip = make_demo(seed, n_frames=FRAMES, size=SIZE)
         with tempfile.TemporaryDirectory() as scratch:
             parts = {"truth": clip.truth, "shot": clip.frames, "mask": clip.mask.expand_as(clip.truth).float()}
-            paths = [Path(scratch, f"{name}{seed}") for name in parts]
-            for path, frames in zip(paths, parts.values(), strict=True):
+            truth, shot, mask = (Path(scratch, f"{name}{seed}") for name in parts)
+            for path, frames in zip((truth, shot, mask), parts.values(), strict=True):
                 write_video(path, frames, fps=clip.fps)
-            print(compose_files(*paths, out, name=f"photo{seed}+ball"))
+            print(compose_files(truth, shot, mask, out, name=f"photo{seed}+ball"))
