@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cleanplate import cli, write_video
+from cleanplate import cli
 from cleanplate.batch.jobs import read_jobs
 from cleanplate.commands.options import options_of
-from tests.conftest import panning, walking_hole
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.name != "log.md")]
@@ -47,27 +45,6 @@ def test_every_command_in_the_pages_is_read(page: str, words: str, capsys: pytes
 
 def test_there_are_commands_to_read() -> None:
     assert len(set(commands())) > 40
-
-
-INPAINT = "cleanplate inpaint shot.mp4 mask.png -o clean.mp4"
-MASK = "cleanplate mask shot.mp4 --paint 0:first.png -o mask.mkv"
-
-
-def test_what_the_readme_begins_with_is_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """But for the demo, which has a test of its own."""
-    monkeypatch.chdir(tmp_path)
-    frames, hole = panning(6), walking_hole(6)
-    write_video("shot.mp4", frames.where(~hole, 0.9), fps=24)
-    write_video("masks", hole.float().expand(-1, 3, -1, -1))
-    shutil.copy("masks/00000.png", "mask.png")
-    shutil.copy("masks/00000.png", "first.png")
-    readme = {shlex.join(shlex.split(words, comments=True)) for page, words in commands() if page == "README.md"}
-    for words in (INPAINT, MASK):
-        assert words in readme
-        assert cli.run(shlex.split(words)[1:]) == 0
-    assert {"clean.mp4", "mask.mkv"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_the_table_of_a_batch_in_the_pages_is_one(tmp_path: Path) -> None:

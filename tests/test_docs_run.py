@@ -147,3 +147,10 @@ def test_what_is_run_elsewhere_is_still_in_the_pages() -> None:
     every = [shlex.split(words, comments=True)[1:] for _, words in commands()]
     for words in ELSEWHERE:
         assert any(" ".join(argv).startswith(words) for argv in every), words
+
+
+def test_what_the_readme_begins_with_is_run_here() -> None:
+    readme = {shlex.join(shlex.split(words, comments=True)) for page, words in commands() if page == "README.md"}
+    for words in ("inpaint shot.mp4 mask.png -o clean.mp4", "mask shot.mp4 --paint 0:first.png -o mask.mkv"):
+        assert f"cleanplate {words}" in readme
+        assert words in to_run()

@@ -815,6 +815,7 @@ def _csv(path: Path) -> list[list[str]]:
 
 def line(method: str, clip: str, *, seed: int = 0, complexity: float = 0.0, **metrics: Any) -> dict:
     where = {"machine": "one", "device": "cpu", "torch": "2", "commit": "abc", "n_frames": 24, "scale": "small"}
+    where |= {"window": None}
     return {
         "method": method,
         "clip": clip,

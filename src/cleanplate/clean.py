@@ -136,11 +136,9 @@ class _Tally:
             changed: what was changed outside the mask, which is counted apart.
         """
         carried, made_up, painted = (np.count_nonzero((kind == one) & ~changed) for one in (CARRIED, MADE_UP, PAINTED))
-        self.carried, self.made_up, self.painted = (
-            self.carried + carried,
-            self.made_up + made_up,
-            self.painted + painted,
-        )
+        self.carried += carried
+        self.made_up += made_up
+        self.painted += painted
         self.doubtful += frame.doubtful
         self.unsure.append((frame.doubtful + made_up) / kind.size)
         self.pixels += kind.size

@@ -259,7 +259,7 @@ def _budget(scale: Scale, lines: Sequence[Line]) -> str:
     """How much of what was trained, in words."""
     if scale.updates is None:
         return "the paper's whole schedule"
-    if lines[0].get("window") is None:
+    if lines[0]["window"] is None:
         said = (
             f"{scale.updates} updates of 5 frames (DIP: as many frames trained on; carry-learn: what it needs, at most "
             f"as many), {scale.steps_per_batch} updates per batch"

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy.ndimage import gaussian_filter
 
-from cleanplate.track.outline import MIN_LOG_GAP, lightness_and_chroma
+from cleanplate.track.outline import MIN_LOG_GAP, lightness_and_chroma, with_context
 
 # Distances from the point, share of the shorter side: within the first is surely the thing, within the second is told
 # how far it moves; the third is the standard deviation of the weights that its colours are learned with.
@@ -24,7 +24,7 @@ LOG_ODDS_PER_MOTION, MIN_MOTION_LOG_ODDS, MAX_MOTION_LOG_ODDS = 8.0, -4.0, 0.5
 COLOUR_WEIGHT, MAX_COLOUR_LOG_ODDS, MAX_LOG_ODDS = 2.0, 4.0, 6.0
 # Bins of CIELAB (OpenCV's bytes); counts are blurred by one bin, and so small a share in each says nothing.
 BIN_WIDTHS, UNSEEN_SHARE = (8, 2, 2), 1e-4
-MARGIN_SHARE, MARGIN_PX = 0.5, 5  # what is looked at around where it may lie: share of its size, and at least
+MARGIN_SHARE, MARGIN_PX = 0.5, 5  # what is looked at around where it may lie: share of its size, and pixels more
 # GrabCut weighs an edge with 50; so much the surest log odds. They are in a channel of so many steps.
 CUT_WEIGHT, CUT_STEPS = 60.0, 24.0
 
@@ -46,7 +46,7 @@ def moving_thing(
         return None
     share = (motion - still) / (moved - still)
     found = connected(share >= CORE, at)
-    window = _around(connected(share >= WITHIN, at))
+    window = with_context(connected(share >= WITHIN, at), MARGIN_SHARE, MARGIN_PX)
     channels = lightness_and_chroma(picture[window])
     bins = _colour_bins(picture[window])
     by_motion = (LOG_ODDS_PER_MOTION * (share[window] - NEITHER)).clip(MIN_MOTION_LOG_ODDS, MAX_MOTION_LOG_ODDS)
@@ -97,14 +97,6 @@ def _gaussian(mean: float) -> Float[np.ndarray, "1 65"]:
     model[0, 5:8] = 128, 128, mean
     model[0, 20:29] = np.diag([unbounded, unbounded, CUT_STEPS**2 / (2 * CUT_WEIGHT)]).ravel()
     return model
-
-
-def _around(mask: Bool[np.ndarray, "H W"]) -> tuple[slice, slice]:
-    """Rows and columns of a mask and its surroundings."""
-    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
-    margin = int(MARGIN_SHARE * max(width, height)) + MARGIN_PX
-    rows = slice(max(0, top - margin), top + height + margin)
-    return rows, slice(max(0, left - margin), left + width + margin)
 
 
 def _colour_bins(picture: UInt8[np.ndarray, "h w 3"]) -> tuple[np.ndarray, ...]:

@@ -60,10 +60,10 @@ def outline(
     return mask if mask.sum() >= MIN_AREA_SHARE * area.sum() else area
 
 
-def with_context(area: Bool[np.ndarray, "H W"]) -> tuple[slice, slice]:
-    """Rows and columns of a region and of what GrabCut is given around it."""
+def with_context(area: Bool[np.ndarray, "H W"], share: float = CONTEXT_SHARE, more_px: int = 1) -> tuple[slice, slice]:
+    """Rows and columns of a region and of what is looked at around it: a share of its size, and some pixels more."""
     left, top, width, height = cv2.boundingRect(area.astype(np.uint8))
-    margin = round(CONTEXT_SHARE * max(width, height)) + 1
+    margin = round(share * max(width, height)) + more_px
     rows = slice(max(0, top - margin), top + height + margin)
     return rows, slice(max(0, left - margin), left + width + margin)
 
