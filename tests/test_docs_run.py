@@ -118,7 +118,8 @@ def make_files(page: str, words: str) -> None:
         "roto/roto.####.png": lambda: pngs("roto/roto.####.png", mask),
     }
     argv = shlex.split(words)
-    written = {argv[index + 1] for index, word in enumerate(argv) if word in ("-o", "--provenance", "--effects-mask")}
+    outputs = ("-o", "--provenance", "--effects-mask", "--matte")
+    written = {argv[index + 1] for index, word in enumerate(argv) if word in outputs}
     for word in argv[1:]:
         name = word.partition(":")[2] if re.match(r"\d+:", word) else word
         if name in made_of:

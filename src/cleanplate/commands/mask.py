@@ -1,6 +1,6 @@
 """The command `mask`: mark a thing once and write its mask for the whole shot."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, repeat, tee
 from pathlib import Path
@@ -50,6 +50,9 @@ class Mask:
     each: bool = False
     """Write the mask of each thing alone too, beside that of all: masks.bike.mkv beside masks.mkv. What would be in two
     of them is of the one that it is more probable of."""
+    matte: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Write beside it how much of each pixel is the thing's, in greys, where motion or focus make its edge soft; the
+    mask then covers all that has any of it. For compositing; inpaint takes the mask."""
     fixed: bool = False
     """The mark holds still: it is the mask of every frame from --start to --end."""
     find: Literal["overlays"] | None = None
@@ -119,12 +122,15 @@ class Mask:
         if self.each and self.effects != "off":
             given = f"--each is given with --effects {self.effects}"
             raise InputError(given, "effects are looked for beside all things together", "leave one of them out")
+        if self.matte is not None and self.fixed:
+            raise InputError("--matte is given with --fixed", "a matte is of what is tracked", "leave one of them out")
         return things_of(self.marked, self.thing)
 
     def _refuse_marks(self, option: str, needed: str, other: str = "") -> None:
         """Refuse what belongs to marks, or another option, where there are none."""
         options = {other: other, "--thing": self.thing, "--fixed": self.fixed, "--effects": self.effects != "off"}
         options |= {"--over-cuts": self.over_cuts, "--each": self.each}
+        options |= {"--matte": self.matte is not None}
         if given := [*self.marked.given(), *(name for name, value in options.items() if value)]:
             raise InputError(f"{option} is given with {', '.join(given)}", needed, "give the one or the other")
 
@@ -135,8 +141,11 @@ class Mask:
 
         check = check_place if self.find is not None and is_spans(self.output) else check_output
         check(self.output, overwrite=self.overwrite, sources=(self.video,))
-        for thing in things if self.each else ():
-            check_place(thing.file(self.output), overwrite=self.overwrite, sources=(self.video,))
+        beside = [thing.file(self.output) for thing in things] if self.each else []
+        for path in beside:
+            check_place(path, overwrite=self.overwrite, sources=(self.video,))
+        if self.matte is not None:
+            check_output(self.matte, overwrite=self.overwrite, sources=(self.video, self.output, *beside))
 
     def _track(self, things: Sequence[Thing], part: range, size: tuple[int, int], length: int) -> None:
         """Track the things, write their masks, and say what is to be looked at."""
@@ -154,7 +163,8 @@ class Mask:
                 self._check_part(marks[-1], part, numbers)
         with progress() as on_step:
             tracked = [] if self.fixed else self._tracked(marks, part, on_step)
-            masks = repeat(_fixed(marks)) if self.fixed else self._masks(tracked, part)
+            softs, mattes = tee(self._mattes(tracked, part) if self.matte is not None else ())
+            masks = repeat(_fixed(marks)) if self.fixed else self._masks(tracked, part, softs)
             if self.effects != "off":
                 run = RunOptions(self.seed, self.device, on_step=on_step)
                 together = map(np.logical_or.reduce, masks)
@@ -162,17 +172,23 @@ class Mask:
                     [mask] for mask in with_effects(together, self._pictures(part), len(part), self.effects, run, added)
                 )
             nothing = [np.zeros(size, bool)] * len(things)
+            paths = [self.output, *((thing.file(self.output) for thing in things) if self.each else ())]
             every = (next(masks) if index in part else nothing for index in range(length))
-            alone = [thing.file(self.output) for thing in things] if self.each else []
             frames = ([np.logical_or.reduce(of_frame), *(of_frame if self.each else ())] for of_frame in every)
-            written = write_masks_together([self.output, *alone], frames, self.video, length, on_step)
+            if self.matte is not None:
+                paths.append(self.matte)
+                greys = (next(mattes) if index in part else nothing for index in range(length))
+                frames = ([*masks, np.maximum.reduce(of_all)] for masks, of_all in zip(frames, greys, strict=True))
+            written = write_masks_together(paths, frames, self.video, length, on_step)
         said = f"{self.output}: {length} frames of {size[1]}x{size[0]}; {written[0].said(numbers)}"
         if self.effects != "off":
             share = added.pixels / max(1, written[0].frames * size[0] * size[1])
             said += f", and {share:.1%} more that goes with it"
         print(said)
-        for path, had in zip(alone, written[1:], strict=True):
+        for path, had in islice(zip(paths, written, strict=True), 1, 1 + len(things) * self.each):
             print(f"{path}: {had.said(numbers)}")
+        if self.matte is not None:
+            print(f"{self.matte}: how much of each pixel is the thing's")
         for name, one in zip(names, tracked, strict=not self.fixed):
             for line in lines(one, part[0], numbers):
                 print(f"{name}: {line}" if name else line)
@@ -233,15 +249,42 @@ class Mask:
             on_step=on_step,
         )
 
-    def _masks(self, things: "Sequence[Tracked]", part: range) -> "Iterator[list[np.ndarray]]":
-        """Of every frame the masks of the things, with their edges: apart, if each is written alone."""
+    def _masks(
+        self, things: "Sequence[Tracked]", part: range, softs: "Iterator[list[np.ndarray]]"
+    ) -> "Iterator[list[np.ndarray]]":
+        """Of every frame the masks of the things, with their edges: apart, if each is written alone.
+
+        Args:
+            things: what was tracked.
+            part: the frames.
+            softs: the mattes of the things, if there are to be any: what has any of a thing is masked then.
+        """
         from cleanplate.track.edges import refined
+        from cleanplate.track.matte import covered
         from cleanplate.track.tracked import masks_apart
 
-        pictures = tee(self._pictures(part), len(things))
-        refining = [refined(thing, mine) for thing, mine in zip(things, pictures, strict=True)]
-        for index, masks in enumerate(zip(*refining, strict=True)):
+        if self.matte is not None:
+            every = ([covered(alpha) for alpha in of_frame] for of_frame in softs)
+        else:
+            every = self._of_each(things, part, refined)
+        for index, masks in enumerate(every):
             yield masks_apart(things, masks, index) if self.each else list(masks)
+
+    def _mattes(self, things: "Sequence[Tracked]", part: range) -> "Iterator[list[np.ndarray]]":
+        """Of every frame the matte of each thing."""
+        from cleanplate.track.matte import mattes
+
+        return self._of_each(things, part, mattes)
+
+    def _of_each(
+        self,
+        things: "Sequence[Tracked]",
+        part: range,
+        made: "Callable[[Tracked, Iterator[np.ndarray]], Iterator[np.ndarray]]",
+    ) -> "Iterator[list[np.ndarray]]":
+        """Of every frame what is made of each thing and the pictures."""
+        pictures = tee(self._pictures(part), len(things))
+        return map(list, zip(*map(made, things, pictures), strict=True))
 
 
 def _fixed(things: "Sequence[Sequence[Mark]]") -> "list[np.ndarray]":

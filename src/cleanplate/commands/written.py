@@ -74,7 +74,7 @@ def write_masks(path: Path, masks: "Iterable[np.ndarray]", video: Path, total: i
 def write_masks_together(
     paths: Sequence[Path], masks: "Iterable[Sequence[np.ndarray]]", video: Path, total: int, on_step: OnStep | None
 ) -> list[Written]:
-    """The same for several files, all of them or none: of every frame a mask for each.
+    """The same for several files, all of them or none: of every frame a mask for each, or its greys as bytes.
 
     Returns:
         What each has.
@@ -88,7 +88,8 @@ def write_masks_together(
     with open_writers(paths, like=video, fps=fps_of(video), keep_source=False) as writers:
         for index, of_frame in enumerate(masks):
             for writer, mask, had in zip(writers, of_frame, written, strict=True):
-                writer.write(np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2))
+                grey = mask * np.uint8(255) if mask.dtype == bool else mask
+                writer.write(np.repeat(grey[..., None], 3, axis=2))
                 had.add(index, mask)
             tell(on_step, "write", index + 1, total)
     return written

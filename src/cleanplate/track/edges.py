@@ -33,11 +33,15 @@ def refined(tracked: Tracked, frames: Iterable[UInt8[np.ndarray, "H W 3"]]) -> I
     Raises:
         InputError: frames of another size or number than were tracked.
     """
-    return in_order(lambda pair: _mask(tracked, *pair), _paired(tracked, frames))
+    return in_order(lambda pair: refined_mask(tracked, *pair), paired(tracked, frames))
 
 
-def _paired(tracked: Tracked, frames: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
-    """The frames with their indices; refuse those that are not what was tracked."""
+def paired(tracked: Tracked, frames: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+    """The frames with their indices.
+
+    Raises:
+        InputError: frames of another size or number than were tracked.
+    """
     count, (height, width) = 0, tracked.size
     for index, frame in enumerate(frames):
         if frame.shape[:2] != tracked.size:
@@ -51,7 +55,8 @@ def _paired(tracked: Tracked, frames: Iterable[np.ndarray]) -> Iterator[tuple[in
         raise InputError(given, "one for each is needed", "give the frames that were tracked")
 
 
-def _mask(tracked: Tracked, index: int, frame: UInt8[np.ndarray, "H W 3"]) -> Bool[np.ndarray, "H W"]:
+def refined_mask(tracked: Tracked, index: int, frame: UInt8[np.ndarray, "H W 3"]) -> Bool[np.ndarray, "H W"]:
+    """The mask of one frame, as `refined` has it."""
     probability = tracked.probability[index]
     if index in tracked.exact_masks or probability.shape == tracked.size or not probability.any():
         return tracked.mask(index)

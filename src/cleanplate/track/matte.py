@@ -1,0 +1,166 @@
+"""The matte of a tracked thing: how much of each pixel is the thing's where motion or focus have blurred its border.
+
+While the shutter is open a border that moves sweeps over pixels, and covers each for a part of the time. How fast it
+moves, the masks of the frames before and after say. For how much of a frame's time the shutter is open, and how far the
+thing is out of focus, is found from the picture: a pixel's colour lies between the thing's and its surroundings', and
+how far it has come on that way should be what its distance from the border says. A single pixel says that badly, all
+along the border together say it well: so the colours decide how wide the soft edge is, and not what each pixel is.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product, starmap
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from cleanplate.imaging.pull_push import pull_push
+from cleanplate.runtime.threads import in_order
+from cleanplate.track.edges import paired, refined_mask
+from cleanplate.track.tracked import Tracked
+
+# What has more than this of the thing, of 1, is masked by a soft mask.
+ANY = 0.1
+# The narrowest soft edge, half of it, px of the frame: a lens's.
+SHARPEST_PX = 1.0
+# What is tried: halves of a soft edge out of focus, px of the tracker's size, and shares of the time of a frame that
+# the shutter is open.
+OUT_OF_FOCUS_PX = (0.0, 1.0, 2.0, 4.0, 8.0)
+OPEN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
+# The widest, of the smaller side. No border is thought to move faster.
+WIDEST = 0.12
+# A border's motion is averaged along it with this sigma, px of the tracker's size.
+ALONG_PX = 4.0
+# Colours are taken from this far beyond the widest edge; two that differ by so many levels tell as much as they can.
+BEYOND_PX, CONTRAST = 2.0, 40.0
+# An edge that is not sharp must explain the colours better by this share; and there must be so many pixels to ask.
+BETTER, FEWEST = 0.03, 60
+
+
+@dataclass(frozen=True)
+class Softness:
+    """Why an edge is soft."""
+
+    focus_px: float = 0.0
+    """Half of its width where the thing stands still, in pixels of the tracker's size; 0 is sharp."""
+    open: float = 0.0
+    """For how much of a frame's time the shutter was open."""
+
+    def half_px(self, speed_px: Float32[np.ndarray, "*N"]) -> Float32[np.ndarray, "*N"]:
+        """Half of the width of the edge at a border that moves by so much in a frame."""
+        return np.maximum(self.open * speed_px / 2, np.float32(self.focus_px))
+
+
+def mattes(tracked: Tracked, frames: Iterable[UInt8[np.ndarray, "H W 3"]]) -> Iterator[UInt8[np.ndarray, "H W"]]:
+    """How much of each pixel is the thing's, 255 is all of it, on all frames: also around masks that were painted.
+
+    From 128 on it is what `edges.refined` has as the mask.
+
+    Args:
+        tracked: what the tracker made of the same frames.
+        frames: RGB, in their order; a few are held at a time.
+
+    Raises:
+        InputError: frames of another size or number than were tracked.
+    """
+    return in_order(lambda pair: _matte_of(tracked, *pair), paired(tracked, frames))
+
+
+def covered(alpha: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
+    """What has any of the thing, but for traces."""
+    return alpha > 255 * ANY
+
+
+def _matte_of(tracked: Tracked, index: int, frame: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W"]:
+    beside = [other for other in (index - 1, index + 1) if 0 <= other < len(tracked)]
+    near = [tracked.probability[other] > 255 * tracked.threshold(other) for other in beside]
+    return matte(refined_mask(tracked, index, frame), frame, [mask for mask in near if mask.any()])
+
+
+def matte(
+    mask: Bool[np.ndarray, "H W"], picture: UInt8[np.ndarray, "H W 3"], near: Sequence[Bool[np.ndarray, "h w"]]
+) -> UInt8[np.ndarray, "H W"]:
+    """How much of each pixel is the thing's; 255 is all of it.
+
+    Args:
+        mask: of the thing.
+        picture: RGB.
+        near: its masks on the frames before and after, in a smaller size; without any the border stands still.
+    """
+    if not mask.any() or mask.all():
+        return mask * np.uint8(255)
+    signed_px = signed_distance(mask)
+    half_px = np.full(mask.shape, SHARPEST_PX, np.float32)
+    if near:
+        height, width = near[0].shape
+        scale = mask.shape[0] / height
+        small_px = cv2.resize(signed_px, (width, height), interpolation=cv2.INTER_AREA) / scale
+        speed = speed_px(small_px, near)
+        softness = find_softness(small_px, speed, cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))
+        half = scale * cv2.resize(softness.half_px(speed), mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        half_px = np.maximum(half_px, half)
+    return np.round(255 * np.clip(0.5 + signed_px / (2 * half_px), 0, 1)).astype(np.uint8)
+
+
+def signed_distance(mask: Bool[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
+    """Of each pixel's centre from the border, px: above 0 in the mask. The frame's edge is no border."""
+    padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    inside, outside = (cv2.distanceTransform(one, cv2.DIST_L2, 5)[1:-1, 1:-1] for one in (padded, 1 - padded))
+    return np.where(mask, inside - np.float32(0.5), np.float32(0.5) - outside)
+
+
+def speed_px(
+    signed_px: Float32[np.ndarray, "h w"], near: Sequence[Bool[np.ndarray, "h w"]]
+) -> Float32[np.ndarray, "h w"]:
+    """How far the border near each pixel moves in a frame, across itself; 0 far from the border.
+
+    Args:
+        signed_px: distance from the border, above 0 in the mask.
+        near: the masks before and after.
+    """
+    moved = np.mean([np.abs(signed_distance(mask)) for mask in near], axis=0, dtype=np.float32)
+    at_border = (np.abs(signed_px) < 1).astype(np.float32)
+    moved = np.minimum(moved, WIDEST * min(moved.shape))
+    # Averaged along the border, and known as far beyond it as an edge can be soft.
+    weighted, weight = cv2.GaussianBlur(np.dstack([moved * at_border, at_border]), (0, 0), ALONG_PX).transpose(2, 0, 1)
+    return pull_push((weighted / np.maximum(weight, np.float32(1e-6)))[..., None], weight * 1e3)[..., 0]
+
+
+def find_softness(
+    signed_px: Float32[np.ndarray, "h w"],
+    speed_px: Float32[np.ndarray, "h w"],
+    picture: UInt8[np.ndarray, "h w 3"],
+) -> Softness:
+    """How wide the soft edge is, by the colours along the border.
+
+    Args:
+        signed_px: distance from the border, above 0 in the mask.
+        speed_px: how far the border near a pixel moves in a frame.
+        picture: RGB.
+    """
+    reach_px = np.clip(speed_px / 2 * OPEN[-1], 2.0, WIDEST * min(signed_px.shape)) + BEYOND_PX
+    thing, around = signed_px > np.minimum(reach_px, 0.7 * _thickness(signed_px)), signed_px < -reach_px
+    if not (thing.any() and around.any()):
+        return Softness()
+    floats = picture.astype(np.float32)
+    colours, behind = (pull_push(floats, area.astype(np.float32)) for area in (thing, around))
+    asked = ~(thing | around)
+    step = (colours - behind)[asked]
+    squared = np.square(step).sum(axis=1)
+    share = ((floats - behind)[asked] * step).sum(axis=1) / np.maximum(squared, 1)
+    weight, signed, speed = squared / (squared + CONTRAST**2), signed_px[asked], speed_px[asked]
+    if weight.sum() < FEWEST:
+        return Softness()
+    errors = dict[Softness, float]()
+    for tried in starmap(Softness, product(OUT_OF_FOCUS_PX, OPEN)):
+        alpha = np.clip(0.5 + signed / (2 * np.maximum(tried.half_px(speed), 0.5)), 0, 1)
+        errors[tried] = float((weight * np.minimum(np.abs(alpha - share), 0.5)).sum())
+    best = min(errors, key=lambda tried: errors[tried])
+    return best if errors[best] < (1 - BETTER) * errors[Softness()] else Softness()
+
+
+def _thickness(signed_px: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    """How deep inside the deepest pixel near each is: what is thin has no pixel far from its border."""
+    size = 2 * round(WIDEST * min(signed_px.shape)) + 1
+    return cv2.dilate(np.maximum(signed_px, 0), np.ones((size, size), np.uint8))
