@@ -7,7 +7,8 @@ from scipy.ndimage import gaussian_filter
 
 from cleanplate.errors import InputError
 from cleanplate.studio.selection import at_click
-from cleanplate.track.moving_thing import connected, minimum_cut, moving_thing
+from cleanplate.track.cut import minimum_cut
+from cleanplate.track.moving_thing import connected, moving_thing
 from tests.conftest import texture
 from tests.rolling_ball import iou
 

@@ -3,7 +3,8 @@
 GrabCut (Rother et al. 2004, OpenCV's) segments what is in the region by the colours that are not around it. That fails
 where an object has the colours of its background, and takes background in the region for object if nothing outside
 looks like it. So where the object moves otherwise than the camera, the residual motion is one of the three channels
-that GrabCut is given, and its initial labels.
+that GrabCut is given, and its initial labels. Its mixtures of a few Gaussians still take much of the background along:
+what it has found is cut once more, by histograms of the colours in it and around it, and by the motion.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,14 @@ from skimage.filters import threshold_otsu
 
 from cleanplate.imaging.dis import dis
 from cleanplate.track.background import camera_flow
+from cleanplate.track.cut import (
+    MAX_LOG_ODDS,
+    colour_bins,
+    colour_log_odds,
+    lightness_and_chroma,
+    minimum_cut,
+    motion_log_odds,
+)
 
 NEIGHBOUR_OFFSETS = (-4, -2, -1, 1, 2, 4)
 """Frames, counted from the marked one, that show how an object moves."""
@@ -25,6 +34,7 @@ MIN_AREA_SHARE = 0.1
 # Motion tells the object if most of what is around the region moves with the camera, and the object e times as far.
 MIN_STILL_SHARE, MIN_LOG_GAP = 0.5, 1.0
 AGREEMENT_IOU = 0.8  # of what is found by colour and by motion: from here on they found the same
+PASSES = 2  # of the last cut: the second one learns colours from what the first has found
 FLOW_NOISE_PX = 0.1
 MOTION_RANGE = 128  # of the 256 values of a channel
 
@@ -48,16 +58,34 @@ def outline(
     if inside.all():  # no background to learn from
         return area
     crop = picture[rows, columns]
-    found = _segment(crop, inside, inside)
+    found, by_motion = _segment(crop, inside, inside), np.zeros(inside.shape)
     motion = own_motion(picture, neighbours, ~area)
     if motion is not None and (moves := moving(motion[rows, columns], inside)) is not None:
-        by_motion = _segment(with_motion(crop, motion[rows, columns]), inside, inside & moves)
+        motion = motion[rows, columns]
+        moved = _segment(with_motion(crop, motion), inside, inside & moves)
         # Where both find the same, colours know its edge better: flow is wrong where the background is uncovered.
-        if (found & by_motion).sum() < AGREEMENT_IOU * (found | by_motion).sum():
-            found = by_motion
+        if (found & moved).sum() < AGREEMENT_IOU * (found | moved).sum():
+            found = moved
+        still, thing = np.median(motion[~inside]), np.median(motion[inside & moves])
+        by_motion = motion_log_odds((motion - still) / max(thing - still, MIN_LOG_GAP))
+    found = _cut_again(crop, inside, found, by_motion)
     mask = np.zeros_like(area)
     mask[rows, columns] = found
     return mask if mask.sum() >= MIN_AREA_SHARE * area.sum() else area
+
+
+def _cut_again(
+    crop: UInt8[np.ndarray, "h w 3"],
+    inside: Bool[np.ndarray, "h w"],
+    found: Bool[np.ndarray, "h w"],
+    by_motion: Float[np.ndarray, "h w"],
+) -> Bool[np.ndarray, "h w"]:
+    """What was found inside a region, cut by the histograms of its colours and by log odds of motion."""
+    channels, bins = lightness_and_chroma(crop), colour_bins(crop)
+    for _ in range(PASSES):
+        log_odds = by_motion + colour_log_odds(bins, found.astype(float), ~found)
+        found = minimum_cut(channels, np.where(inside, log_odds, -MAX_LOG_ODDS), np.zeros_like(inside)) & inside
+    return found
 
 
 def with_context(area: Bool[np.ndarray, "H W"], share: float = CONTEXT_SHARE, more_px: int = 1) -> tuple[slice, slice]:
@@ -120,11 +148,3 @@ def with_motion(picture: UInt8[np.ndarray, "h w 3"], motion: Float[np.ndarray, "
     lowest, highest = np.percentile(motion, (2, 98))
     scaled = (motion - lowest) / max(highest - lowest, 0.5) * MOTION_RANGE
     return np.dstack((lightness_and_chroma(picture), scaled)).clip(0, 255).astype(np.uint8)
-
-
-def lightness_and_chroma(picture: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 2"]:
-    """Lightness, and the principal component of chroma (CIELAB, OpenCV's bytes; about 0..255)."""
-    lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
-    chroma = lab[..., 1:].reshape(-1, 2) - lab[..., 1:].mean((0, 1))
-    _, axes = np.linalg.eigh(chroma.T @ chroma)
-    return np.dstack((lab[..., 0], (chroma @ axes[:, 1]).reshape(lab.shape[:2]) * 2 + 128))
