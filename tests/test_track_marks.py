@@ -11,7 +11,9 @@ from cleanplate.track.flow import _marked_masks, _read_small
 from cleanplate.track.marks import Mark, frame_at
 from cleanplate.track.outline import outline, own_motion
 from cleanplate.track.tracked import Tracked, exact_masks, frames_to_review, small_size
-from cleanplate.video.areas import box_area, painted_area, polygon_area
+from cleanplate.video.areas import WHITE, box_area, painted_area, polygon_area
+from cleanplate.video.images import read_image
+from cleanplate.video.sequences import image_files
 from tests.conftest import texture
 from tests.rolling_ball import SIZE, ball_shot, iou
 
@@ -159,6 +161,22 @@ def test_the_outline_in_a_box_is_found_by_colour() -> None:
     box = box_area((8, 28, 44, 44), SIZE)
     assert iou(box, masks[0]) < 0.7
     assert iou(outline(frames[0], box), masks[0]) > 0.85
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("shot", "better_than"), [("blackswan", 0.87), ("camel", 0.65)])
+def test_little_of_what_is_around_a_thing_is_taken_along(data: Path, shot: str, better_than: float) -> None:
+    """Mixtures of a few Gaussians take water and sand: 0.81 and 0.63."""
+    files = image_files(data / "davis/frames" / shot)
+    truth = read_image(image_files(data / "davis/masks" / shot)[0])[..., 0] > WHITE
+    width, height = small_size(truth.shape)[::-1]
+
+    def small(index: int) -> np.ndarray:
+        return cv2.resize(read_image(files[index]), (width, height), interpolation=cv2.INTER_AREA)
+
+    known = cv2.resize(truth.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0.5
+    box = box_area(Mark(0, known).box, known.shape)
+    assert iou(outline(small(0), box, [small(index) for index in (1, 2, 4)]), known) > better_than
 
 
 @pytest.mark.parametrize(("radius", "found"), [(12, False), (16, True)])
