@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Bytecode is kept, whatever the shell says: tests start dozens of processes, and each would compile all modules anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # Real shots and pretrained files for the tests that need them; elsewhere those tests skip and say so.
 ifneq ($(wildcard ../shared/data),)
@@ -16,7 +18,8 @@ endif
 demo: $(READY)  ## make a clip, clean it, print the figures, write the pictures
 	$(BIN)/cleanplate demo -o demo --overwrite
 
-test: lint layers types tests
+test: lint layers  ## and the types while the tests run: they keep one core busy for two minutes, the tests not always both
+	$(MAKE) --no-print-directory -j 2 types tests
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -26,13 +29,13 @@ layers: $(READY)  ## each wing imports only from those below it
 	$(BIN)/lint-imports --no-logo --no-cache
 
 types: $(READY)
-	$(BIN)/pyright
+	nice $(BIN)/pyright
 
 tests: $(READY)  ## one process a core, and one thread in each
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(PYTEST)
 
 test-all: lint layers types $(READY)  ## with the tests that take minutes
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 docs: $(READY)  ## the pages, in site/; a warning is an error, and the tests build them too
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
