@@ -21,6 +21,7 @@ from tests.conftest import panning, walking_hole
 
 PAPERS = ("dip", "dip-vid", "dip-vid-3dcn", "dip-vid-flow")
 FAST = "dip-vid-flow-fast"
+ENOUGH = {"dip": 240, "dip-vid": 120, "dip-vid-3dcn": 80, "dip-vid-flow": 240}
 FEW = {"dip": 4, "dip-vid": 30, "dip-vid-3dcn": 4, "dip-vid-flow": 30, FAST: 10}
 
 
@@ -51,8 +52,8 @@ def test_the_papers_methods_learn_the_known_pixels_and_touch_none(name: str, cli
     if name == "dip":
         clip = Clip(clip.frames[:1], clip.hole[:1])
         method = replace(method, schedule=replace(method.schedule, steps_per_batch=120))
-    method, made = replace(method, fit=replace(method.fit, eval_every=60)), []
-    plate = inpaint(clip, method, max_steps=240, device="cpu", on_step=lambda step: made.append(step.frames))
+    method, made = replace(method, fit=replace(method.fit, eval_every=40)), []
+    plate = inpaint(clip, method, max_steps=ENOUGH[name], device="cpu", on_step=lambda step: made.append(step.frames))
     known = clip.known.expand(-1, 3, -1, -1)
     assert torch.equal(plate.frames[known], clip.frames[known])
     assert torch.equal(plate.provenance == 2, clip.hole)

@@ -123,7 +123,7 @@ def test_a_network_decides_what_goes_where_if_it_is_asked(offsets: int) -> None:
     unseen = replace(method.unseen, offsets=offsets, network_px=2000, networks=1)
     steps: list[Step] = []
     plate = inpaint(
-        Clip(torch.where(hole, 0.0, truth), hole), replace(method, unseen=unseen), max_steps=150, device="cpu",
+        Clip(torch.where(hole, 0.0, truth), hole), replace(method, unseen=unseen), max_steps=75, device="cpu",
         on_step=steps.append,
     )  # fmt: skip
     assert "key-000" in {step.fit for step in steps}
