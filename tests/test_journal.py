@@ -28,7 +28,7 @@ from tests.conftest import panning, to_bytes, walking_hole
 from tests.motions import pan
 from tests.running import Running
 
-SIZE, COUNT, WINDOW = (48, 64), 84, 40
+SIZE, COUNT, WINDOW = (48, 64), 72, 36
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def clip() -> Clip:
 
 
 def quick(name: str) -> Method:
-    """With blocks of 20 frames, and networks that learn little."""
+    """With blocks of 18 frames, and networks that learn little."""
     given = METHODS[name]
     return replace(
         given,
