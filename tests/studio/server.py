@@ -52,6 +52,12 @@ def started(process: subprocess.Popen[str], folder: Path) -> Server:
     raise AssertionError("".join(lines))
 
 
+def computed_s(process: int) -> float:
+    """The processor time that it has taken so far."""
+    ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
 def children(process: int) -> list[int]:
     """Processes that it has started, and those that they have."""
     parents = {}

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import time
 import urllib.parse
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from cleanplate import cli
 from tests.studio.page import Opened, Shot, upload
-from tests.studio.server import LIMIT_MB, Server
+from tests.studio.server import LIMIT_MB, Server, computed_s
 
 
 def test_wrong_files_are_refused_in_words(opened: Opened, server: Server, tmp_path: Path) -> None:
@@ -125,3 +126,15 @@ def test_a_password_is_asked_for(
     # Another name for this machine, as a page elsewhere might have given it.
     assert page.request.get(guarded.address, headers={"Host": "evil.example"}).status == 400
     page.close()
+
+
+def test_what_nobody_uses_leaves_the_processor_alone(servers: tuple[Server, Server]) -> None:
+    process = servers[1].process.pid
+
+    def share(of_s: float) -> float:
+        before = computed_s(process)
+        time.sleep(of_s)
+        return (computed_s(process) - before) / of_s
+
+    # Once it has nothing to tidy up any more.
+    assert min(share(1.0) for _ in range(3)) < 0.03
