@@ -77,7 +77,8 @@ def _page(projects: Projects) -> Any:
     page = build(projects)
     page.queue(default_concurrency_limit=8, api_open=False)
     # It looks for work a thousand times a second, and that takes 7 % of a core while nobody does anything.
-    page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = LOOK_EVERY_S
+    if (queue := getattr(page, "_queue", None)) is not None:  # its own, and it may be renamed one day
+        queue.sleep_when_free = queue.progress_update_sleep_when_free = LOOK_EVERY_S
     return page
 
 
