@@ -20,6 +20,7 @@ PASSES = 2  # the second one learns colours from what the first has found
 # On a scale of log residual motion from 0, the picture's median, to 1, that around the point: what its colours are
 # learned from, and from where on it may lie.
 CORE, WITHIN = 0.75, 0.35
+COLOUR_WEIGHT = 0.8
 MARGIN_SHARE, MARGIN_PX = 0.5, 5  # what is looked at around where it may lie: share of its size, and pixels more
 
 
@@ -48,7 +49,7 @@ def moving_thing(
     for _ in range(PASSES):
         by_colour = colour_log_odds(bins, near * found[window], ~found[window])
         whole = np.zeros_like(found)
-        whole[window] = minimum_cut(channels, by_motion + by_colour, sure)
+        whole[window] = minimum_cut(channels, by_motion + COLOUR_WEIGHT * by_colour, sure)
         found = connected(whole, at)
     return found
 
