@@ -87,6 +87,14 @@ def test_the_mask_is_what_is_more_than_half_the_things(speed_px: float) -> None:
     assert covered(found)[mask].all()
 
 
+def test_where_the_thing_is_behind_a_cut_does_not_count() -> None:
+    truth = exposed(30, 0.5)
+    mask, picture, before = truth > 0.5, shown(truth), near(30)[0]
+    elsewhere = np.zeros_like(before)
+    elsewhere[:12, :12] = True
+    assert np.array_equal(matte(mask, picture, [before, elsewhere]), matte(mask, picture, [before]))
+
+
 def test_nothing_and_everything_have_no_edge_and_the_edge_of_the_frame_is_none() -> None:
     picture = shown(ellipse(0))
     for whole in (np.zeros(SIZE, bool), np.ones(SIZE, bool)):

@@ -119,9 +119,13 @@ def speed_px(
         signed_px: distance from the border, above 0 in the mask.
         near: the masks before and after.
     """
-    moved = np.mean([np.abs(signed_distance(mask)) for mask in near], axis=0, dtype=np.float32)
     at_border = (np.abs(signed_px) < 1).astype(np.float32)
-    moved = np.minimum(moved, WIDEST * min(moved.shape))
+    widest, total = WIDEST * min(signed_px.shape), max(float(at_border.sum()), 1.0)
+    every = [np.abs(signed_distance(mask)) for mask in near]
+    every = [moved for moved in every if (moved * at_border).sum() < widest * total]  # behind a cut it is anywhere
+    if not every:
+        return np.zeros_like(signed_px)
+    moved = np.minimum(np.mean(every, axis=0), np.float32(widest))
     # Averaged along the border, and known as far beyond it as an edge can be soft.
     weighted, weight = cv2.GaussianBlur(np.dstack([moved * at_border, at_border]), (0, 0), ALONG_PX).transpose(2, 0, 1)
     return pull_push((weighted / np.maximum(weight, np.float32(1e-6)))[..., None], weight * 1e3)[..., 0]
