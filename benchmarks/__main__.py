@@ -230,6 +230,18 @@ def edges(
     benchmark_edges(data, json, only=only, kinds=kinds)
 
 
+def matte(data: Path, json: Path = Path("matte.json")) -> None:
+    """How near the soft edges of mattes are to known ones: things that move, are sharp, or have hairs.
+
+    Args:
+        data: folder with davis/frames and davis/masks.
+        json: where to write the figures.
+    """
+    from benchmarks.matte import benchmark_matte
+
+    benchmark_matte(data, json)
+
+
 def gpu(
     data: Path,
     pair: str = "goat+camel",
@@ -256,7 +268,22 @@ if __name__ == "__main__":
         tyro.extras.subcommand_cli_from_dict(
             {
                 one.__name__: one
-                for one in (carry, edges, effects, gpu, hard, learn, long, methods, photo, speed, step, track, twins)
+                for one in (
+                    carry,
+                    edges,
+                    effects,
+                    gpu,
+                    hard,
+                    learn,
+                    long,
+                    matte,
+                    methods,
+                    photo,
+                    speed,
+                    step,
+                    track,
+                    twins,
+                )
             },
             prog="benchmarks",
         )

@@ -45,6 +45,7 @@ def small(mask: np.ndarray) -> np.ndarray:
 
 
 def near(speed_px: float) -> list[np.ndarray]:
+    """The masks before and after."""
     return [small(ellipse(by) > 0.5) for by in (-speed_px, speed_px)]
 
 
@@ -57,7 +58,7 @@ def error(alpha: np.ndarray, truth: np.ndarray) -> float:
 def test_a_border_that_moves_is_as_soft_as_the_shutter_makes_it(speed_px: float, shutter: float) -> None:
     truth = exposed(speed_px, shutter)
     mask = truth > 0.5
-    found = matte(mask, shown(truth), near(speed_px)) / 255
+    found = matte(mask, shown(truth), small(mask), near(speed_px)) / 255
     assert error(found, truth) < 0.45 * error(mask, truth)
     assert covered(np.uint8(255 * found))[truth > 0.2].mean() > 0.98
     assert not covered(np.uint8(255 * found))[truth == 0].mean() > 0.005
@@ -66,15 +67,17 @@ def test_a_border_that_moves_is_as_soft_as_the_shutter_makes_it(speed_px: float,
 def test_a_short_shutter_leaves_a_fast_thing_sharp() -> None:
     """Its motion alone makes no edge soft: the picture must show it."""
     truth = exposed(30, 0.02)
-    found = matte(truth > 0.5, shown(truth), near(30))
+    found = matte(truth > 0.5, shown(truth), small(truth > 0.5), near(30))
     assert error(found / 255, truth) < 0.2
     assert ((found > 0) & (found < 255)).sum() < 1.5 * (signed_distance(truth > 0.5) ** 2 < 2).sum()
 
 
-def test_what_is_out_of_focus_is_soft_all_around() -> None:
+@pytest.mark.parametrize("beside", [near(0), []])
+def test_what_is_out_of_focus_is_soft_all_around(beside: list[np.ndarray]) -> None:
+    """Also on the only frame that it is on."""
     truth = cv2.blur(ellipse(0), (25, 25))
     mask = truth > 0.5
-    found = matte(mask, shown(truth), near(0)) / 255
+    found = matte(mask, shown(truth), small(mask), beside) / 255
     assert error(found, truth) < 0.4 * error(mask, truth)
 
 
@@ -82,7 +85,7 @@ def test_what_is_out_of_focus_is_soft_all_around() -> None:
 def test_the_mask_is_what_is_more_than_half_the_things(speed_px: float) -> None:
     truth = exposed(speed_px, 0.5)
     mask = truth > 0.5
-    found = matte(mask, shown(truth), near(speed_px))
+    found = matte(mask, shown(truth), small(mask), near(speed_px))
     assert np.array_equal(found > WHITE, mask)
     assert covered(found)[mask].all()
 
@@ -92,16 +95,24 @@ def test_where_the_thing_is_behind_a_cut_does_not_count() -> None:
     mask, picture, before = truth > 0.5, shown(truth), near(30)[0]
     elsewhere = np.zeros_like(before)
     elsewhere[:12, :12] = True
-    assert np.array_equal(matte(mask, picture, [before, elsewhere]), matte(mask, picture, [before]))
+    with_it, without = (matte(mask, picture, small(mask), [before, *more]) for more in ([elsewhere], []))
+    assert np.array_equal(with_it, without)
+
+
+def test_what_the_tracker_has_wrong_on_all_frames_is_no_motion() -> None:
+    truth = ellipse(0)
+    wrong = small(cv2.dilate(truth, np.ones((25, 25))) > 0.5)
+    found = matte(truth > 0.5, shown(truth), wrong, [wrong, wrong])
+    assert np.array_equal(found, matte(truth > 0.5, shown(truth), small(truth > 0.5), near(0)))
 
 
 def test_nothing_and_everything_have_no_edge_and_the_edge_of_the_frame_is_none() -> None:
     picture = shown(ellipse(0))
     for whole in (np.zeros(SIZE, bool), np.ones(SIZE, bool)):
-        assert np.array_equal(matte(whole, picture, near(0)), whole * np.uint8(255))
+        assert np.array_equal(matte(whole, picture, small(whole), near(0)), whole * np.uint8(255))
     half = np.zeros(SIZE, bool)
     half[:, : SIZE[1] // 2] = True
-    found = matte(half, picture, [])
+    found = matte(half, np.full((*SIZE, 3), 90, np.uint8), small(half), [])
     assert np.array_equal(found[0], found[SIZE[0] // 2])
     assert (found[:, : SIZE[1] // 2 - 2] == 255).all()
     assert not found[:, SIZE[1] // 2 + 2 :].any()
@@ -116,54 +127,91 @@ def tracked_as(alphas: list[np.ndarray]) -> Tracked:
 def test_a_matte_is_of_the_refined_mask_and_of_the_frames_beside_it() -> None:
     alphas = [exposed(0, 0.5), *[np.roll(exposed(30, 0.5), 30 * index, axis=1) for index in range(3)]]
     frames, tracked = [shown(alpha) for alpha in alphas], tracked_as(alphas)
-    masks, found = list(refined(tracked, frames)), list(mattes(tracked, frames))
+    masks, found = list(refined(tracked, frames)), list(mattes([tracked], frames))
     for index, (mask, alpha) in enumerate(zip(masks, found, strict=True)):
         beside = [tracked.probability[other] > WHITE for other in (index - 1, index + 1) if 0 <= other < 4]
-        assert np.array_equal(alpha, matte(mask, frames[index], beside))
+        assert np.array_equal(alpha, matte(mask, frames[index], tracked.probability[index] > WHITE, beside))
     soft = [((alpha > 0) & (alpha < 255)).sum() for alpha in found]
     assert soft[2] > 3 * soft[0]
 
 
+def test_things_that_touch_have_no_seam() -> None:
+    truth = ellipse(0)
+    left = np.arange(SIZE[1]) < SIZE[1] / 2
+    halves = [tracked_as([truth * side]) for side in (left, ~left)]
+    together, whole = next(mattes(halves, [shown(truth)])), next(mattes([tracked_as([truth])], [shown(truth)]))
+    middle = slice(SIZE[0] // 3, 2 * SIZE[0] // 3), slice(SIZE[1] // 2 - 20, SIZE[1] // 2 + 20)
+    assert (together[middle] == 255).all()
+    assert np.abs(together.astype(int) - whole).mean() < 1
+
+
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A command that masks the last three of four frames, in its folder, and the only mark of a thing of it."""
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "shot.mkv", to_tensors(np.stack(FRAMES)), fps=24)
+    write_png(tmp_path / "first.png", np.repeat((ALPHAS[1] > 0.5)[..., None] * np.uint8(255), 3, axis=2))
+    monkeypatch.setattr(tracker, "track_things", lambda _, marks, **__: THINGS[: len(marks)])
+    return ["mask", "shot.mkv", "--paint", "1:first.png", "--start", "1"]
+
+
+ALPHAS = [np.roll(exposed(30, 0.5), 30 * index, axis=1) for index in range(4)]
+FRAMES = [shown(alpha) for alpha in ALPHAS]
+THINGS = [
+    tracked_as(ALPHAS[1:]),
+    replace(tracked_as([np.roll(alpha, 60, axis=0) for alpha in ALPHAS[1:]]), confidence=np.full(3, 0.9)),
+]
+
+
+@pytest.mark.parametrize(
+    ("output", "matte_file"),
+    [("masks.mkv", "matte.mkv"), ("masks", "matte.mkv"), ("masks.mkv", "matte"), ("masks.####.png", "matte.mkv"),
+     ("masks.mkv", "matte.####.png")],
+)  # fmt: skip
 def test_the_command_writes_the_matte_and_masks_all_that_has_any_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], output: str, matte_file: str
 ) -> None:
-    alphas = [np.roll(exposed(30, 0.5), 30 * index, axis=1) for index in range(4)]
-    frames = [shown(alpha) for alpha in alphas]
-    write_video(tmp_path / "shot.mkv", to_tensors(np.stack(frames)), fps=24)
-    write_png(tmp_path / "first.png", np.repeat((alphas[1] > 0.5)[..., None] * np.uint8(255), 3, axis=2))
-    lower = tracked_as([np.roll(alpha, 60, axis=0) for alpha in alphas[1:]])
-    things = [tracked_as(alphas[1:]), replace(lower, confidence=np.full(3, 0.9))]
-    monkeypatch.setattr(tracker, "track_things", lambda _, marks, **__: things[: len(marks)])
-    mark = ["--paint", f"1:{tmp_path / 'first.png'}"]
-    words = ["mask", str(tmp_path / "shot.mkv"), *mark, "--start", "1", "--matte", str(tmp_path / "matte.mkv")]
-    output = ["-o", str(tmp_path / "masks.mkv")]
-    assert cli.run([*words, *output]) == 0
-    written, soft = read_masks(tmp_path / "masks.mkv") > WHITE, read_masks(tmp_path / "matte.mkv")
+    assert cli.run([*words, "-o", output, "--matte", matte_file]) == 0
+    assert Path(matte_file).is_dir() == (matte_file == "matte")
+    written, soft = read_masks(output) > WHITE, read_masks(matte_file)
     assert not soft[0].any()
     assert not written[0].any()
-    for index, alpha in enumerate(mattes(things[0], frames[1:]), 1):
+    for index, alpha in enumerate(mattes(THINGS[:1], FRAMES[1:]), 1):
         assert np.array_equal(soft[index], alpha)
         assert np.array_equal(written[index], covered(alpha))
 
-    # Of several things it is of all together.
-    each = ["--each", "--thing", "other", *mark, *output, "--overwrite"]
-    assert cli.run([*words, *each]) == 0
-    both = [list(mattes(thing, frames[1:])) for thing in things]
-    assert np.array_equal(read_masks(tmp_path / "matte.mkv")[1:], np.maximum(*both))
-    alone = [read_masks(tmp_path / f"masks.{name}.mkv") > WHITE for name in ("thing", "other")]
-    assert np.array_equal(alone[0] | alone[1], read_masks(tmp_path / "masks.mkv") > WHITE)
-    assert not (alone[0] & alone[1]).any()
-    capsys.readouterr()
 
-    # What cannot be is said, and what is there stays.
-    before = (tmp_path / "matte.mkv").read_bytes()
-    for more, said in (
-        ([*words, "-o", str(tmp_path / "other.mkv")], "matte.mkv is already there"),
-        ([*words, "--fixed", *output, "--overwrite"], "--matte is given with --fixed"),
-        ([*words, "-o", str(tmp_path / "matte.mkv"), "--overwrite"], "matte.mkv"),
-    ):
-        assert cli.run(more) == 2
-        error = capsys.readouterr().err
-        assert said in error
-        assert len(error.strip().splitlines()) == 1
-        assert (tmp_path / "matte.mkv").read_bytes() == before
+def test_a_matte_is_of_all_things_and_each_has_its_mask(words: list[str]) -> None:
+    each = ["--each", "--thing", "other", "--paint", "1:first.png", "-o", "masks.mkv", "--matte", "matte.mkv"]
+    assert cli.run([*words, *each]) == 0
+    assert np.array_equal(read_masks("matte.mkv")[1:], list(mattes(THINGS, FRAMES[1:])))
+    alone = [read_masks(f"masks.{name}.mkv") > WHITE for name in ("thing", "other")]
+    assert np.array_equal(alone[0] | alone[1], read_masks("masks.mkv") > WHITE)
+    assert not (alone[0] & alone[1]).any()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("-o masks.mkv --matte there.mkv", "there.mkv is already there; nothing is replaced unasked"),
+        ("-o masks.mkv --matte shot.mkv --overwrite", "shot.mkv is also the input"),
+        ("-o masks.mkv --matte masks.mkv", "the mask and the matte are both masks.mkv; each is a file of its own"),
+        ("-o masks.mkv --matte masks.thing.mkv --each", "the mask and the matte are both masks.thing.mkv"),
+        ("-o masks.mkv --matte matte.xyz", "matte.xyz ends in .xyz"),
+        ("-o masks.mkv --matte matte.####.exr", "matte.####.exr"),
+        ("-o masks.mkv --matte none/matte.mkv", "there is no folder none"),
+        ("-o masks.mkv --matte matte.mkv --fixed", "--matte is given with --fixed"),
+    ],
+)
+def test_what_cannot_be_is_said_before_any_work(
+    words: list[str], more: str, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker, "track_things", None)
+    Path("there.mkv").write_bytes(b"kept")
+    before = sorted(Path().iterdir())
+    assert cli.run([*words, *more.split()]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert sorted(Path().iterdir()) == before
+    assert Path("there.mkv").read_bytes() == b"kept"

@@ -218,6 +218,7 @@ def test_the_command(
     for words, said in {
         "--box 1 1 9 9 --fixed": "--find is given with --box, --fixed",
         "--paint 0:a.png": "--find is given with --paint",
+        "--matte matte.mkv": "--find is given with --matte",
         "--end 4": "too short, so nothing can be told apart",
     }.items():
         code, _, err = run(f"mask shot -o other.mkv --find overlays {words}", tmp_path, capsys, monkeypatch)

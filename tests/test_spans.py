@@ -124,6 +124,7 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "--spans late.toml --end 12": "late.toml has no area in frames 0 to 11 of shot.mp4",
         "--spans late.toml --box 1 1 9 9 --fixed": "--spans is given with --box, --fixed; the file says where all is",
         "--spans late.toml --thing a --box 1 1 9 9": "--spans is given with --thing",
+        "--spans late.toml --matte matte.mkv": "--spans is given with --matte",
         "--spans late.toml --find overlays": "--find is given with --spans",
         "--spans none.toml": "the spans file none.toml cannot be read (No such file or directory)",
     }.items():

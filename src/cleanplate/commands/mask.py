@@ -1,6 +1,6 @@
 """The command `mask`: mark a thing once and write its mask for the whole shot."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, repeat, tee
 from pathlib import Path
@@ -51,8 +51,9 @@ class Mask:
     """Write the mask of each thing alone too, beside that of all: masks.bike.mkv beside masks.mkv. What would be in two
     of them is of the one that it is more probable of."""
     matte: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Write beside it how much of each pixel is the thing's, in greys, where motion or focus make its edge soft; the
-    mask then covers all that has any of it. For compositing; inpaint takes the mask."""
+    """Write beside the mask how much of each pixel is the thing's, in greys, where motion or focus make its edge soft,
+    for compositing: of all things together, and without --effects. The mask then covers what has more than a tenth of
+    it, also around what was painted; inpaint takes the mask."""
     fixed: bool = False
     """The mark holds still: it is the mask of every frame from --start to --end."""
     find: Literal["overlays"] | None = None
@@ -137,15 +138,22 @@ class Mask:
     def _check_outputs(self, things: Sequence[Thing]) -> None:
         """Refuse outputs that could not be written."""
         from cleanplate.video.spans import is_spans
-        from cleanplate.video.writer import check_output, check_place
+        from cleanplate.video.writer import check_output, check_place, check_png
 
         check = check_place if self.find is not None and is_spans(self.output) else check_output
         check(self.output, overwrite=self.overwrite, sources=(self.video,))
+        check_png(self.output)
         beside = [thing.file(self.output) for thing in things] if self.each else []
         for path in beside:
             check_place(path, overwrite=self.overwrite, sources=(self.video,))
-        if self.matte is not None:
-            check_output(self.matte, overwrite=self.overwrite, sources=(self.video, self.output, *beside))
+        if self.matte is None:
+            return
+        check_output(self.matte, overwrite=self.overwrite, sources=(self.video,))
+        check_png(self.matte)
+        for path in (self.output, *beside):
+            if self.matte.resolve() == path.resolve():
+                needed = "each is a file of its own"
+                raise InputError(f"the mask and the matte are both {path}", needed, "give --matte another name")
 
     def _track(self, things: Sequence[Thing], part: range, size: tuple[int, int], length: int) -> None:
         """Track the things, write their masks, and say what is to be looked at."""
@@ -163,8 +171,7 @@ class Mask:
                 self._check_part(marks[-1], part, numbers)
         with progress() as on_step:
             tracked = [] if self.fixed else self._tracked(marks, part, on_step)
-            softs, mattes = tee(self._mattes(tracked, part) if self.matte is not None else ())
-            masks = repeat(_fixed(marks)) if self.fixed else self._masks(tracked, part, softs)
+            masks = repeat(_fixed(marks)) if self.fixed else self._masks(tracked, part)
             if self.effects != "off":
                 run = RunOptions(self.seed, self.device, on_step=on_step)
                 together = map(np.logical_or.reduce, masks)
@@ -175,17 +182,17 @@ class Mask:
             paths = [self.output, *((thing.file(self.output) for thing in things) if self.each else ())]
             every = (next(masks) if index in part else nothing for index in range(length))
             frames = ([np.logical_or.reduce(of_frame), *(of_frame if self.each else ())] for of_frame in every)
+            greys = None
             if self.matte is not None:
-                paths.append(self.matte)
-                greys = (next(mattes) if index in part else nothing for index in range(length))
-                frames = ([*masks, np.maximum.reduce(of_all)] for masks, of_all in zip(frames, greys, strict=True))
-            written = write_masks_together(paths, frames, self.video, length, on_step)
+                mattes, black = self._mattes(tracked, part), np.zeros(size, np.uint8)
+                greys = self.matte, (next(mattes) if index in part else black for index in range(length))
+            written = write_masks_together(paths, frames, self.video, length, on_step, greys)
         said = f"{self.output}: {length} frames of {size[1]}x{size[0]}; {written[0].said(numbers)}"
         if self.effects != "off":
             share = added.pixels / max(1, written[0].frames * size[0] * size[1])
             said += f", and {share:.1%} more that goes with it"
         print(said)
-        for path, had in islice(zip(paths, written, strict=True), 1, 1 + len(things) * self.each):
+        for path, had in zip(paths[1:], written[1:], strict=True):
             print(f"{path}: {had.said(numbers)}")
         if self.matte is not None:
             print(f"{self.matte}: how much of each pixel is the thing's")
@@ -249,42 +256,25 @@ class Mask:
             on_step=on_step,
         )
 
-    def _masks(
-        self, things: "Sequence[Tracked]", part: range, softs: "Iterator[list[np.ndarray]]"
-    ) -> "Iterator[list[np.ndarray]]":
-        """Of every frame the masks of the things, with their edges: apart, if each is written alone.
-
-        Args:
-            things: what was tracked.
-            part: the frames.
-            softs: the mattes of the things, if there are to be any: what has any of a thing is masked then.
-        """
+    def _masks(self, things: "Sequence[Tracked]", part: range) -> "Iterator[list[np.ndarray]]":
+        """Of every frame the masks of the things, with their edges: apart, if each is written alone."""
         from cleanplate.track.edges import refined
-        from cleanplate.track.matte import covered
+        from cleanplate.track.matte import covered, mattes
         from cleanplate.track.tracked import masks_apart
 
-        if self.matte is not None:
-            every = ([covered(alpha) for alpha in of_frame] for of_frame in softs)
+        pictures = tee(self._pictures(part), len(things))
+        if self.matte is None:
+            every = [refined(thing, mine) for thing, mine in zip(things, pictures, strict=True)]
         else:
-            every = self._of_each(things, part, refined)
-        for index, masks in enumerate(every):
+            every = [map(covered, mattes([thing], mine)) for thing, mine in zip(things, pictures, strict=True)]
+        for index, masks in enumerate(zip(*every, strict=True)):
             yield masks_apart(things, masks, index) if self.each else list(masks)
 
-    def _mattes(self, things: "Sequence[Tracked]", part: range) -> "Iterator[list[np.ndarray]]":
-        """Of every frame the matte of each thing."""
+    def _mattes(self, things: "Sequence[Tracked]", part: range) -> "Iterator[np.ndarray]":
+        """Of every frame the matte of all things."""
         from cleanplate.track.matte import mattes
 
-        return self._of_each(things, part, mattes)
-
-    def _of_each(
-        self,
-        things: "Sequence[Tracked]",
-        part: range,
-        made: "Callable[[Tracked, Iterator[np.ndarray]], Iterator[np.ndarray]]",
-    ) -> "Iterator[list[np.ndarray]]":
-        """Of every frame what is made of each thing and the pictures."""
-        pictures = tee(self._pictures(part), len(things))
-        return map(list, zip(*map(made, things, pictures), strict=True))
+        return mattes(things, self._pictures(part))
 
 
 def _fixed(things: "Sequence[Sequence[Mark]]") -> "list[np.ndarray]":

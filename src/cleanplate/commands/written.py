@@ -1,5 +1,6 @@
 """Masks are written one by one, and it is said which frames have one."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,9 +73,22 @@ def write_masks(path: Path, masks: "Iterable[np.ndarray]", video: Path, total: i
 
 
 def write_masks_together(
-    paths: Sequence[Path], masks: "Iterable[Sequence[np.ndarray]]", video: Path, total: int, on_step: OnStep | None
+    paths: Sequence[Path],
+    masks: "Iterable[Sequence[np.ndarray]]",
+    video: Path,
+    total: int,
+    on_step: OnStep | None,
+    matte: "tuple[Path, Iterator[np.ndarray]] | None" = None,
 ) -> list[Written]:
-    """The same for several files, all of them or none: of every frame a mask for each, or its greys as bytes.
+    """The same for several files of one kind, all of them or none: of every frame a mask for each.
+
+    Args:
+        paths: what to write.
+        masks: (H, W) bool, of every frame one for each path.
+        video: what they are of.
+        total: how many frames there are.
+        on_step: told of every frame.
+        matte: what else to write, of a kind of its own, and its greys (H, W) as bytes, one a frame.
 
     Returns:
         What each has.
@@ -82,14 +96,17 @@ def write_masks_together(
     import numpy as np
 
     from cleanplate.video.reader import fps_of
-    from cleanplate.video.writer import open_writers
+    from cleanplate.video.writer import open_writer, open_writers
 
-    written = [Written() for _ in paths]
-    with open_writers(paths, like=video, fps=fps_of(video), keep_source=False) as writers:
+    written, options = [Written() for _ in paths], {"like": video, "fps": fps_of(video), "keep_source": False}
+    with contextlib.ExitStack() as opened:
+        beside = opened.enter_context(open_writer(matte[0], **options)) if matte is not None else None
+        writers = opened.enter_context(open_writers(paths, **options))
         for index, of_frame in enumerate(masks):
             for writer, mask, had in zip(writers, of_frame, written, strict=True):
-                grey = mask * np.uint8(255) if mask.dtype == bool else mask
-                writer.write(np.repeat(grey[..., None], 3, axis=2))
+                writer.write(np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2))
                 had.add(index, mask)
+            if beside is not None and matte is not None:
+                beside.write(np.repeat(next(matte[1])[..., None], 3, axis=2))
             tell(on_step, "write", index + 1, total)
     return written

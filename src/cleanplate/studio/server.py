@@ -76,9 +76,10 @@ def _page(projects: Projects) -> Any:
         logging.getLogger(name).setLevel(logging.WARNING)
     page = build(projects)
     page.queue(default_concurrency_limit=8, api_open=False)
-    # It looks for work a thousand times a second, and that takes 7 % of a core while nobody does anything.
+    # Gradio's queue looks for work a thousand times a second (less often on Windows): 7 % of a core for nothing.
     if (queue := getattr(page, "_queue", None)) is not None:  # its own, and it may be renamed one day
-        queue.sleep_when_free = queue.progress_update_sleep_when_free = LOOK_EVERY_S
+        for name in ("sleep_when_free", "progress_update_sleep_when_free"):
+            setattr(queue, name, max(getattr(queue, name, 0), LOOK_EVERY_S))
     return page
 
 

@@ -47,24 +47,26 @@ class Softness:
     open: float = 0.0
     """For how much of a frame's time the shutter was open."""
 
-    def half_px(self, speed_px: Float32[np.ndarray, "*N"]) -> Float32[np.ndarray, "*N"]:
+    def half_px(self, moved_px: Float32[np.ndarray, "*N"]) -> Float32[np.ndarray, "*N"]:
         """Half of the width of the edge at a border that moves by so much in a frame."""
-        return np.maximum(self.open * speed_px / 2, np.float32(self.focus_px))
+        return np.maximum(self.open * moved_px / 2, np.float32(self.focus_px))
 
 
-def mattes(tracked: Tracked, frames: Iterable[UInt8[np.ndarray, "H W 3"]]) -> Iterator[UInt8[np.ndarray, "H W"]]:
-    """How much of each pixel is the thing's, 255 is all of it, on all frames: also around masks that were painted.
+def mattes(
+    things: Sequence[Tracked], frames: Iterable[UInt8[np.ndarray, "H W 3"]]
+) -> Iterator[UInt8[np.ndarray, "H W"]]:
+    """How much of each pixel is the things', of all together, 255 is all of it, on all frames; painted ones, too.
 
-    From 128 on it is what `edges.refined` has as the mask.
+    From 128 on it is what any of `edges.refined` has as its mask.
 
     Args:
-        tracked: what the tracker made of the same frames.
+        things: what the tracker made of the same frames.
         frames: RGB, in their order; a few are held at a time.
 
     Raises:
         InputError: frames of another size or number than were tracked.
     """
-    return in_order(lambda pair: _matte_of(tracked, *pair), paired(tracked, frames))
+    return in_order(lambda pair: _matte_of(things, *pair), paired(things[0], frames))
 
 
 def covered(alpha: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
@@ -72,34 +74,38 @@ def covered(alpha: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
     return alpha > 255 * ANY
 
 
-def _matte_of(tracked: Tracked, index: int, frame: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W"]:
-    beside = [other for other in (index - 1, index + 1) if 0 <= other < len(tracked)]
-    near = [tracked.probability[other] > 255 * tracked.threshold(other) for other in beside]
-    return matte(refined_mask(tracked, index, frame), frame, [mask for mask in near if mask.any()])
+def _matte_of(things: Sequence[Tracked], index: int, frame: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W"]:
+    def tracked(at: int) -> Bool[np.ndarray, "h w"]:
+        return np.logical_or.reduce([thing.probability[at] > 255 * thing.threshold(at) for thing in things])
+
+    mask = np.logical_or.reduce([refined_mask(thing, index, frame) for thing in things])
+    near = [tracked(at) for at in (index - 1, index + 1) if 0 <= at < len(things[0])]
+    return matte(mask, frame, tracked(index), [one for one in near if one.any()])
 
 
 def matte(
-    mask: Bool[np.ndarray, "H W"], picture: UInt8[np.ndarray, "H W 3"], near: Sequence[Bool[np.ndarray, "h w"]]
+    mask: Bool[np.ndarray, "H W"],
+    picture: UInt8[np.ndarray, "H W 3"],
+    here: Bool[np.ndarray, "h w"],
+    near: Sequence[Bool[np.ndarray, "h w"]],
 ) -> UInt8[np.ndarray, "H W"]:
     """How much of each pixel is the thing's; 255 is all of it.
 
     Args:
         mask: of the thing.
         picture: RGB.
-        near: its masks on the frames before and after, in a smaller size; without any the border stands still.
+        here: the tracker's mask of it, which is no larger.
+        near: the same on the frames before and after; without any the border is taken to stand still.
     """
     if not mask.any() or mask.all():
         return mask * np.uint8(255)
-    signed_px = signed_distance(mask)
-    half_px = np.full(mask.shape, SHARPEST_PX, np.float32)
-    if near:
-        height, width = near[0].shape
-        scale = mask.shape[0] / height
-        small_px = cv2.resize(signed_px, (width, height), interpolation=cv2.INTER_AREA) / scale
-        speed = speed_px(small_px, near)
-        softness = find_softness(small_px, speed, cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))
-        half = scale * cv2.resize(softness.half_px(speed), mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        half_px = np.maximum(half_px, half)
+    (height, width), signed_px = here.shape, signed_distance(mask)
+    scale = mask.shape[0] / height
+    small_px = cv2.resize(signed_px, (width, height), interpolation=cv2.INTER_AREA) / np.float32(scale)
+    moved_px = speed_px(here, near)
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    half_px = scale * find_softness(small_px, moved_px, small).half_px(moved_px)
+    half_px = np.maximum(cv2.resize(half_px, mask.shape[::-1], interpolation=cv2.INTER_LINEAR), SHARPEST_PX)
     return np.round(255 * np.clip(0.5 + signed_px / (2 * half_px), 0, 1)).astype(np.uint8)
 
 
@@ -110,22 +116,20 @@ def signed_distance(mask: Bool[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]
     return np.where(mask, inside - np.float32(0.5), np.float32(0.5) - outside)
 
 
-def speed_px(
-    signed_px: Float32[np.ndarray, "h w"], near: Sequence[Bool[np.ndarray, "h w"]]
-) -> Float32[np.ndarray, "h w"]:
-    """How far the border near each pixel moves in a frame, across itself; 0 far from the border.
+def speed_px(here: Bool[np.ndarray, "h w"], near: Sequence[Bool[np.ndarray, "h w"]]) -> Float32[np.ndarray, "h w"]:
+    """How far the border moves in a frame, across itself; away from it that of the border near by.
 
     Args:
-        signed_px: distance from the border, above 0 in the mask.
-        near: the masks before and after.
+        here: the mask.
+        near: the masks before and after, as the same tracker has them: what it has wrong on all of them is no motion.
     """
-    at_border = (np.abs(signed_px) < 1).astype(np.float32)
-    widest, total = WIDEST * min(signed_px.shape), max(float(at_border.sum()), 1.0)
+    at_border = (np.abs(signed_distance(here)) < 1).astype(np.float32)
+    widest, total = np.float32(WIDEST * min(here.shape)), at_border.sum()
     every = [np.abs(signed_distance(mask)) for mask in near]
     every = [moved for moved in every if (moved * at_border).sum() < widest * total]  # behind a cut it is anywhere
     if not every:
-        return np.zeros_like(signed_px)
-    moved = np.minimum(np.mean(every, axis=0), np.float32(widest))
+        return np.zeros(here.shape, np.float32)
+    moved = np.minimum(np.mean(every, axis=0), widest)
     # Averaged along the border, and known as far beyond it as an edge can be soft.
     weighted, weight = cv2.GaussianBlur(np.dstack([moved * at_border, at_border]), (0, 0), ALONG_PX).transpose(2, 0, 1)
     return pull_push((weighted / np.maximum(weight, np.float32(1e-6)))[..., None], weight * 1e3)[..., 0]
@@ -133,17 +137,17 @@ def speed_px(
 
 def find_softness(
     signed_px: Float32[np.ndarray, "h w"],
-    speed_px: Float32[np.ndarray, "h w"],
+    moved_px: Float32[np.ndarray, "h w"],
     picture: UInt8[np.ndarray, "h w 3"],
 ) -> Softness:
     """How wide the soft edge is, by the colours along the border.
 
     Args:
         signed_px: distance from the border, above 0 in the mask.
-        speed_px: how far the border near a pixel moves in a frame.
+        moved_px: how far the border near a pixel moves in a frame.
         picture: RGB.
     """
-    reach_px = np.clip(speed_px / 2 * OPEN[-1], 2.0, WIDEST * min(signed_px.shape)) + BEYOND_PX
+    reach_px = np.clip(moved_px / 2 * OPEN[-1], 2.0, WIDEST * min(signed_px.shape)) + BEYOND_PX
     thing, around = signed_px > np.minimum(reach_px, 0.7 * _thickness(signed_px)), signed_px < -reach_px
     if not (thing.any() and around.any()):
         return Softness()
@@ -153,7 +157,7 @@ def find_softness(
     step = (colours - behind)[asked]
     squared = np.square(step).sum(axis=1)
     share = ((floats - behind)[asked] * step).sum(axis=1) / np.maximum(squared, 1)
-    weight, signed, speed = squared / (squared + CONTRAST**2), signed_px[asked], speed_px[asked]
+    weight, signed, speed = squared / (squared + CONTRAST**2), signed_px[asked], moved_px[asked]
     if weight.sum() < FEWEST:
         return Softness()
     errors = dict[Softness, float]()

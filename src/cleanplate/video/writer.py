@@ -127,7 +127,17 @@ def _check_kind(path: Path, like: Path | None, sources: Sequence[Path]) -> None:
     if sources and is_linear(sources[0]) and suffix not in ("", sources[0].suffix.lower()):
         given = f"{like} is scene-linear, and {path.name} cannot hold that"
         raise InputError(given, f"it is written as {sources[0].suffix} again", "name a folder (no suffix)")
-    if not sources and is_image(path) and suffix != PICTURE_SUFFIX:
+    if not sources:
+        check_png(path)
+
+
+def check_png(path: Path) -> None:
+    """Refuse an image of another kind for a mask.
+
+    Raises:
+        InputError: it ends in anything else.
+    """
+    if is_image(path) and path.suffix.lower() != PICTURE_SUFFIX:
         raise InputError(f"{path.name} is to be an image", "masks are written as PNG", "call it .png")
 
 
