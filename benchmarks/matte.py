@@ -115,9 +115,10 @@ def composed(
     behind = image_files(davis / "frames" / names[(at + 1) % len(names)])
     middle = len(frames) // 2
     ground = read_image(behind[len(behind) // 2]).astype(np.float32)
-    inside = cv2.erode(read_truth(masks[middle]).astype(np.uint8), np.ones((3, 3), np.uint8))
+    inside = np.asarray(cv2.erode(read_truth(masks[middle]).astype(np.uint8), np.ones((3, 3), np.uint8)))
     # Colours of the thing beyond its border: those of its nearest pixel.
-    _, nearest = cv2.distanceTransformWithLabels(1 - inside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    _, labels = cv2.distanceTransformWithLabels(1 - inside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    nearest = np.asarray(labels, np.int64)
     colours = np.zeros((nearest.max() + 1, 3), np.float32)
     colours[nearest[inside > 0]] = read_image(frames[middle])[inside > 0]
     thing = np.where(inside[..., None] > 0, read_image(frames[middle]), colours[nearest]).astype(np.float32)
