@@ -1,6 +1,7 @@
 """What ends a run early, done for real: killed, told to end, a full disk, inputs that go, frames that are broken."""
 
 import contextlib
+import errno
 import os
 import random
 import resource
@@ -22,7 +23,7 @@ from cleanplate.clean import clean
 from cleanplate.config import Encoding
 from cleanplate.pipeline import enough_memory
 from cleanplate.progress import Step
-from cleanplate.runtime.files import whole
+from cleanplate.runtime.files import whole, writing
 from cleanplate.runtime.options import RunOptions
 from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.video.reader import read_frames
@@ -346,6 +347,16 @@ def test_no_memory_left_is_one_line_that_says_what_to_do(error: Exception) -> No
     said = r"memory has run out.*; .*window-mpx.*--size.*--device cpu$"
     with pytest.raises(InputError, match=said), enough_memory():
         raise error
+
+
+@pytest.mark.parametrize("number", [errno.ENOMEM, errno.EAGAIN])
+def test_no_memory_is_no_fault_of_a_disk(number: int, tmp_path: Path) -> None:
+    """The second is what a system says that cannot begin one more thread."""
+    said = r"memory has run out"
+    with pytest.raises(InputError, match=said), enough_memory(), writing(tmp_path / "out.mp4"):
+        raise OSError(number, os.strerror(number))
+    with pytest.raises(InputError, match=r"out\.mp4 cannot be written"), enough_memory(), writing(tmp_path / "out.mp4"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_other_errors_are_what_they_are() -> None:

@@ -85,7 +85,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, av.error.FFmpegError) as error:
-        if error.errno == errno.ENOMEM:
+        if error.errno in (errno.ENOMEM, errno.EAGAIN):  # the latter where an encoder's threads have no room
             raise MemoryError(error.strerror) from error
         raise InputError(
             f"{path} cannot be written ({error.strerror or error})",
