@@ -32,6 +32,8 @@ OPEN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
 WIDEST = 0.12
 # A border's motion is averaged along it with this sigma, px of the tracker's size.
 ALONG_PX = 4.0
+# Where half of an edge is wider, px of the frame, distances are evened out with this sigma, px of the tracker's size.
+EVEN_FROM_PX, EVEN_PX = 4.0, 1.5
 # Colours are taken from this far beyond the widest edge; two that differ by so many levels tell as much as they can.
 BEYOND_PX, CONTRAST = 2.0, 40.0
 # An edge that is not sharp must explain the colours better by this share; and there must be so many pixels to ask.
@@ -106,6 +108,10 @@ def matte(
     small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     half_px = scale * find_softness(small_px, moved_px, small).half_px(moved_px)
     half_px = np.maximum(cv2.resize(half_px, mask.shape[::-1], interpolation=cv2.INTER_LINEAR), SHARPEST_PX)
+    # Every step of a jagged border throws a ray through a wide edge.
+    even_px = cv2.GaussianBlur(signed_px, (0, 0), EVEN_PX * scale)
+    even_px = np.where(mask, np.maximum(even_px, 0.5), np.minimum(even_px, -0.5))
+    signed_px = np.where(half_px > EVEN_FROM_PX, even_px, signed_px)
     return np.round(255 * np.clip(0.5 + signed_px / (2 * half_px), 0, 1)).astype(np.uint8)
 
 
