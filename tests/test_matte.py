@@ -81,6 +81,18 @@ def test_what_is_out_of_focus_is_soft_all_around(beside: list[np.ndarray]) -> No
     assert error(found, truth) < 0.4 * error(mask, truth)
 
 
+def test_a_jagged_border_throws_no_rays_through_a_wide_edge() -> None:
+    """Along a border that is straight but for its steps all pixels that are as far from it are alike."""
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    distance = (x - SIZE[1] / 2 + 0.3 * (y - SIZE[0] / 2)) / np.hypot(1, 0.3)
+    truth = np.clip(0.5 - distance / 40, 0, 1)
+    mask = distance + 1.5 * np.sign(np.sin(y / 2)) < 0  # teeth
+    found = matte(mask, shown(truth), small(mask), [])
+    alike = (np.abs(distance + 6) < 0.5) & (np.abs(y - SIZE[0] / 2) < 150)
+    assert 128 < found[alike].mean() < 255
+    assert found[alike].std() < 8  # uneven, it is 10
+
+
 @pytest.mark.parametrize("speed_px", [0, 40])
 def test_the_mask_is_what_is_more_than_half_the_things(speed_px: float) -> None:
     truth = exposed(speed_px, 0.5)

@@ -5,6 +5,8 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy.ndimage import gaussian_filter
 
+PASSES = 2
+"""The second one learns colours from what the first has found."""
 # On a scale of log residual motion from 0, that of what stands still, to 1, that of the thing: where it says nothing.
 NEITHER = 0.55
 LOG_ODDS_PER_MOTION, MIN_MOTION_LOG_ODDS, MAX_MOTION_LOG_ODDS = 8.0, -4.0, 0.5

@@ -159,6 +159,7 @@ def find_softness(
         return Softness()
     floats = picture.astype(np.float32)
     colours, behind = (pull_push(floats, area.astype(np.float32)) for area in (thing, around))
+    # A colour is C = a F + (1 - a) B (Porter and Duff 1984, over): where it is between the two says a.
     asked = ~(thing | around)
     step = (colours - behind)[asked]
     squared = np.square(step).sum(axis=1)

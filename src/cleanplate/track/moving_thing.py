@@ -10,17 +10,23 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from cleanplate.track.cut import colour_bins, colour_log_odds, lightness_and_chroma, minimum_cut, motion_log_odds
+from cleanplate.track.cut import (
+    PASSES,
+    colour_bins,
+    colour_log_odds,
+    lightness_and_chroma,
+    minimum_cut,
+    motion_log_odds,
+)
 from cleanplate.track.outline import MIN_LOG_GAP, with_context
 
 # Distances from the point, share of the shorter side: within the first is surely the thing, within the second is told
 # how far it moves; the third is the standard deviation of the weights that its colours are learned with.
 SURE, NEAR, COLOURS_NEAR = 0.01, 0.03, 0.07
-PASSES = 2  # the second one learns colours from what the first has found
 # On a scale of log residual motion from 0, the picture's median, to 1, that around the point: what its colours are
 # learned from, and from where on it may lie.
 CORE, WITHIN = 0.75, 0.35
-COLOUR_WEIGHT = 0.8
+COLOUR_WEIGHT = 0.8  # of its log odds, beside those of motion; chosen on four shots (docs/log.md)
 MARGIN_SHARE, MARGIN_PX = 0.5, 5  # what is looked at around where it may lie: share of its size, and pixels more
 
 

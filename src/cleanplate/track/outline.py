@@ -18,6 +18,7 @@ from cleanplate.imaging.dis import dis
 from cleanplate.track.background import camera_flow
 from cleanplate.track.cut import (
     MAX_LOG_ODDS,
+    PASSES,
     colour_bins,
     colour_log_odds,
     lightness_and_chroma,
@@ -34,7 +35,6 @@ MIN_AREA_SHARE = 0.1
 # Motion tells the object if most of what is around the region moves with the camera, and the object e times as far.
 MIN_STILL_SHARE, MIN_LOG_GAP = 0.5, 1.0
 AGREEMENT_IOU = 0.8  # of what is found by colour and by motion: from here on they found the same
-PASSES = 2  # of the last cut: the second one learns colours from what the first has found
 FLOW_NOISE_PX = 0.1
 MOTION_RANGE = 128  # of the 256 values of a channel
 
