@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from cleanplate.track.fields import every_second
+from cleanplate.track.fields import sparse
 from tests import CHECKED_CALLS
 
 WIDE, HIGH = np.zeros((2, 3), bool), np.zeros((3, 2), bool)
@@ -13,15 +13,15 @@ WIDE, HIGH = np.zeros((2, 3), bool), np.zeros((3, 2), bool)
 def test_arrays_that_are_not_as_annotated_are_refused() -> None:
     for wrong in (WIDE.astype(float), WIDE[0], "text"):
         with pytest.raises(TypeCheckError):
-            every_second(wrong, WIDE)  # type: ignore[arg-type]
+            sparse(wrong, WIDE)  # type: ignore[arg-type]
     with pytest.raises(TypeCheckError):
-        every_second(WIDE, HIGH)  # both are (H, W)
+        sparse(WIDE, HIGH)  # both are (H, W)
 
 
 @pytest.mark.parametrize("again", [False, True])
 def test_in_each_test_at_first(again: bool) -> None:
     with pytest.raises(TypeCheckError):
-        every_second(WIDE, WIDE.astype(np.uint8))  # type: ignore[arg-type]
+        sparse(WIDE, WIDE.astype(np.uint8))  # type: ignore[arg-type]
     for _ in range(CHECKED_CALLS - 1):
-        every_second(WIDE, WIDE)
-    every_second(WIDE, WIDE.astype(np.uint8))  # type: ignore[arg-type]
+        sparse(WIDE, WIDE)
+    sparse(WIDE, WIDE.astype(np.uint8))  # type: ignore[arg-type]

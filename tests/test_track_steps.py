@@ -4,9 +4,10 @@ import pytest
 
 from cleanplate.runtime.threads import one_thread_each
 from cleanplate.track.background import MAX_LOG_ODDS, MIN_LOG_ODDS, Background, Evidence, LikelihoodRatio, camera_flow
-from cleanplate.track.classifier import Classifier, Samples, appearance_features, deform, samples
+from cleanplate.track.classifier import Classifier, Samples, deform, samples
 from cleanplate.track.components import centroid, count_components, main_components
-from cleanplate.track.fields import blur, bounding_window, every_second, filled_up, guided_filter, warp
+from cleanplate.track.features import appearance_features, mask_features
+from cleanplate.track.fields import SPACING_PX, blur, bounding_window, filled_up, guided_filter, sparse, warp
 from cleanplate.track.flow import _passes, _propagate
 from cleanplate.track.looks import Looks
 from cleanplate.track.propagate import Propagator, let_go, observe, step_confidence
@@ -91,22 +92,27 @@ def test_a_classifier_tells_colours_and_its_copies_go_their_own_ways(monkeypatch
     features, mask = appearance_features(frames[0]), masks[0].astype(np.float32)
     drawn = samples(features, mask, np.random.default_rng(0), deformations=2)
     inverted = drawn[0], 1 - drawn[1]
+    colours = np.ascontiguousarray(features[..., :3])
+
+    def odds_of(one: Classifier, expected: np.ndarray, at: np.ndarray) -> np.ndarray:
+        return one.log_odds(features.reshape(mask.size, -1)[at], expected, colours, at)
+
     with one_thread_each():
         classifier = Classifier([drawn], 0)
         expected, every = blur(mask, 3), np.arange(mask.size)
-        odds, twin = classifier.log_odds(features, expected, every), classifier.copy()
+        odds, twin = odds_of(classifier, expected, every), classifier.copy()
         assert iou(odds > 0, masks[0].ravel()) > 0.9
         some = every[5::7]
-        assert np.allclose(classifier.log_odds(features, expected, some), odds[5::7], atol=1e-4)
-        assert np.array_equal(twin.log_odds(features, mask, every), classifier.log_odds(features, mask, every))
+        assert np.allclose(odds_of(classifier, expected, some), odds[5::7], atol=1e-4)
+        assert np.array_equal(odds_of(twin, mask, every), odds_of(classifier, mask, every))
         for _ in range(3):
             twin.update(inverted)
-        assert np.array_equal(classifier.log_odds(features, expected, every), odds)
-        assert iou(twin.log_odds(features, expected, every) > 0, masks[0].ravel()) < 0.9  # it has learned
+        assert np.array_equal(odds_of(classifier, expected, every), odds)
+        assert iou(odds_of(twin, expected, every) > 0, masks[0].ravel()) < 0.9  # it has learned
         for _ in range(3):
             classifier.update(inverted)
-        again = twin.log_odds(features, mask, every)
-        assert np.array_equal(classifier.log_odds(features, mask, every), again)  # from the same draws
+        again = odds_of(twin, mask, every)
+        assert np.array_equal(odds_of(classifier, mask, every), again)  # from the same draws
 
 
 class Untaught(Classifier):
@@ -115,7 +121,7 @@ class Untaught(Classifier):
     def __init__(self, *, hidden: bool = False) -> None:
         self.updates, self.hidden = 0, hidden
 
-    def log_odds(self, features: np.ndarray, expected: np.ndarray, at: np.ndarray) -> np.ndarray:
+    def log_odds(self, features: np.ndarray, expected: np.ndarray, colours: np.ndarray, at: np.ndarray) -> np.ndarray:
         return np.where((expected.ravel()[at] > 0.5) & (not self.hidden), 4, -4).astype(np.float32)
 
     def update(self, new: Samples) -> None:
@@ -386,27 +392,60 @@ def test_the_guided_filter_smooths_but_not_over_edges() -> None:
     assert guided_filter(flat, field).std() < 0.2 * field.std()
 
 
-def test_every_second_pixel_answers_for_its_neighbours() -> None:
-    dense, where = np.zeros((5, 7), bool), np.ones((5, 7), bool)
+def test_a_few_pixels_answer_for_their_neighbours() -> None:
+    dense, where = np.zeros((9, 12), bool), np.ones((9, 12), bool)
     dense[1, 1] = True
-    where[:, 6] = False
-    asked = every_second(where, dense)
-    assert np.argwhere(asked).tolist() == [
-        [0, 0],
-        [0, 2],
-        [0, 4],
-        [1, 1],
-        [2, 0],
-        [2, 2],
-        [2, 4],
-        [4, 0],
-        [4, 2],
-        [4, 4],
-    ]
-    field = np.arange(35, dtype=np.float32).reshape(5, 7)
+    where[:, 8:] = False
+    assert SPACING_PX == 4
+    asked = sparse(where, dense)
+    assert np.argwhere(asked).tolist() == [[0, 0], [0, 4], [1, 1], [4, 0], [4, 4], [8, 0], [8, 4]]
+    field = np.arange(108, dtype=np.float32).reshape(9, 12)
     filled = filled_up(field, dense)
     assert filled.shape == field.shape
-    assert [filled[at] for at in ((1, 1), (1, 0), (0, 1), (3, 5), (4, 6))] == [8, 0, 0, 18, 34]
+    assert [filled[at] for at in ((1, 1), (1, 0), (0, 1), (3, 5), (8, 11))] == [13, 0, 0, 4, 104]
+
+
+def test_appearance_is_colour_and_what_is_around_it() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    features = appearance_features(picture)
+    lab = (cv2.cvtColor(picture, cv2.COLOR_RGB2Lab).astype(np.float64) - 127.5) / 127.5 * (1, 3, 3)
+    for first, sigma_px in ((3, 2), (9, 5)):
+        mean, squares = (blur(field.astype(np.float32), sigma_px) for field in (lab, lab**2))
+        np.testing.assert_allclose(features[..., first : first + 3], mean, atol=1e-4)
+        deviation = 2 * np.sqrt(np.maximum(squares - mean**2, 0))
+        np.testing.assert_allclose(features[..., first + 3 : first + 6], deviation, atol=1e-3)
+    np.testing.assert_allclose(features[..., :3], lab, atol=1e-5)
+    dx, dy = (cv2.Sobel(lab[..., 0].astype(np.float32), cv2.CV_32F, *way) for way in ((1, 0), (0, 1)))
+    both = np.sqrt(np.maximum(dx * dy, 0)), np.sqrt(np.maximum(-dx * dy, 0))
+    oriented = blur(np.stack((abs(dx), abs(dy), *both), axis=-1), 3)
+    np.testing.assert_allclose(features[..., 15:], oriented, atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [6, 40])
+def test_a_colour_is_likely_where_the_object_has_it_near(side: int) -> None:
+    """Against sums over all pixels with a Gaussian's weights; cells of a wide one come close to it."""
+    rng = np.random.default_rng(0)
+    colours, mask = rng.normal(0, 0.2, (90, 120, 3)).astype(np.float32), np.zeros((90, 120), np.float32)
+    mask[20 : 20 + side, 30 : 30 + side] = rng.random((side, side))
+    colours[mask > 0.3] += 0.4
+    sigma_px = 0.2 * max(8, np.sqrt(mask.sum()))
+    at = rng.choice(mask.size, 200, replace=False)
+    found = mask_features(mask, colours, at)[:, -1]
+    rows, columns = np.indices(mask.shape)
+    inside = 0
+    for told, place in zip(found, at, strict=True):
+        y, x = divmod(int(place), 120)
+        near = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma_px**2)) / (2 * np.pi * sigma_px**2)
+        distances = []
+        for share in (mask, 1 - mask):
+            weight = (near * share).sum() + 1e-3
+            mean = np.einsum("ij,ijc->c", near * share, colours) / weight
+            variance = np.maximum(np.einsum("ij,ijc->c", near * share, colours**2) / weight - mean**2, 0) + 3e-3
+            distances.append(((colours[y, x] - mean) ** 2 / variance + np.log(variance)).sum())
+        if 3 * sigma_px < min(y, x, 89 - y, 119 - x):  # borders are repeated
+            assert told == pytest.approx(np.tanh((distances[1] - distances[0]) / 8), abs=0.15)
+            inside += 1
+    assert inside > 20
 
 
 def test_the_window_around_a_mask() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from cleanplate.imaging.homography import ransac_homography
-from cleanplate.track.fields import blur, size_px, warp
+from cleanplate.track.fields import blur, lengths, size_px, warp
 
 # A homography is fitted to one vector in each cell of this size, and believed if this share of them are inliers.
 GRID_PX, TOLERANCE_PX, MIN_INLIER_SHARE, MIN_VECTORS = 6, 1.0, 0.3, 50
@@ -106,7 +106,7 @@ class Background:
             self._plate = self._known = self._motion_log_odds = None
             nothing = np.zeros(colours.shape[:2], np.float32)
             return Evidence(nothing, nothing)
-        motion_residual_px = cv2.blur(np.linalg.norm(flow - camera, axis=2), (3, 3)) + np.float32(0.05)
+        motion_residual_px = cv2.blur(lengths(flow - camera), (3, 3)) + np.float32(0.05)
         by_motion = self._motion_ratio.log_odds(motion_residual_px)
         before, self._motion_log_odds = self._motion_log_odds, by_motion
         if before is not None:
@@ -120,7 +120,7 @@ class Background:
         # that the plate has around it.
         darkest, brightest = cv2.erode(self._plate, _CELL), cv2.dilate(self._plate, _CELL)
         outside = np.maximum(0, np.maximum(colours - brightest, darkest - colours))
-        colour_residual = cv2.blur(np.linalg.norm(outside, axis=2), (3, 3)) + np.float32(0.01)
+        colour_residual = cv2.blur(lengths(outside), (3, 3)) + np.float32(0.01)
         by_colour = self._colour_ratio.log_odds(colour_residual, MAX_UNLIKE_LOG_ODDS) * (self._known > 0.5)
         log_odds = log_odds + np.minimum(by_colour, MAX_LOG_ODDS)
         unlike = np.maximum(by_colour - MAX_LOG_ODDS, 0)
@@ -168,6 +168,6 @@ def camera_flow(
     if found is None or found[1].mean() < MIN_INLIER_SHARE:
         return None
     matrix, _ = found
-    grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
+    grid = np.stack(np.meshgrid(*(np.arange(side, dtype=np.float32) for side in (width, height))), axis=-1)
     motion = cv2.perspectiveTransform(grid.reshape(1, -1, 2), matrix).reshape(height, width, 2) - grid
     return motion if np.abs(motion).max() < height + width else None

@@ -5,6 +5,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 GUIDED_RADIUS_PX, GUIDED_EPSILON = 4, 1e-3
+SPACING_PX = 4  # of the few pixels that are asked about where nothing much changes from one to the next
 
 
 def blur(field: Float[np.ndarray, "H W *C"], sigma_px: float) -> Float[np.ndarray, "H W *C"]:
@@ -12,12 +13,17 @@ def blur(field: Float[np.ndarray, "H W *C"], sigma_px: float) -> Float[np.ndarra
     if field.ndim == 3 and field.shape[2] > 4:  # more channels than OpenCV resizes at once
         parts = [blur(np.ascontiguousarray(field[..., i : i + 4]), sigma_px) for i in range(0, field.shape[2], 4)]
         return np.concatenate([part.reshape(*field.shape[:2], -1) for part in parts], axis=2)
-    if sigma_px < 4:
+    if narrower(sigma_px) == 1:
         return cv2.GaussianBlur(field, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
-    factor, (height, width) = int(sigma_px / 2), field.shape[:2]
+    factor, (height, width) = narrower(sigma_px), field.shape[:2]
     small = cv2.resize(field, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), sigma_px / factor, borderType=cv2.BORDER_REPLICATE)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def narrower(sigma_px: float) -> int:
+    """How many times smaller a field may be made before it is blurred."""
+    return max(1, int(sigma_px / 2))
 
 
 def warp(
@@ -34,6 +40,11 @@ def warp(
     x = np.arange(width, dtype=np.float32) + flow[..., 0]
     y = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
     return cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=border)
+
+
+def lengths(vectors: Float[np.ndarray, "H W C"]) -> Float[np.ndarray, "H W"]:
+    """Of the vector at every pixel; NumPy's own norm takes several times as long."""
+    return np.sqrt(np.einsum("ijc,ijc->ij", vectors, vectors))
 
 
 def guided_filter(guide: Float[np.ndarray, "H W"], field: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
@@ -70,14 +81,15 @@ def bounding_window(mask: Float[np.ndarray, "H W"], above: float, margin_px: flo
     return spans[0], spans[1]
 
 
-def every_second(where: Bool[np.ndarray, "H W"], dense: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-    """Of some pixels those that are dense, and of the others those on every second row and column."""
+def sparse(where: Bool[np.ndarray, "H W"], dense: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
+    """Of some pixels those that are dense, and of the others the ones on every `SPACING_PX`-th row and column."""
     few = dense.copy()
-    few[::2, ::2] = True
+    few[::SPACING_PX, ::SPACING_PX] = True
     return few & where
 
 
 def filled_up(field: Float[np.ndarray, "H W"], dense: Bool[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
-    """A field known at `every_second` pixel: the others take the value of the one above and left of them."""
+    """A field known at `sparse` pixels: the others take the value of the one above and left of them."""
     height, width = field.shape
-    return np.where(dense, field, field[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)[:height, :width])
+    few = field[::SPACING_PX, ::SPACING_PX]
+    return np.where(dense, field, few.repeat(SPACING_PX, axis=0).repeat(SPACING_PX, axis=1)[:height, :width])

@@ -18,7 +18,8 @@ from jaxtyping import Float, UInt8
 from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.threads import in_order, one_thread_each
-from cleanplate.track.classifier import DEFORMATIONS, Classifier, appearance_features, samples
+from cleanplate.track.classifier import DEFORMATIONS, Classifier, samples
+from cleanplate.track.features import appearance_features
 from cleanplate.track.looks import Looks
 from cleanplate.track.marks import Mark
 from cleanplate.track.outline import NEIGHBOUR_OFFSETS, outline

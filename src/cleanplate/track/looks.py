@@ -24,7 +24,7 @@ Mask = Bool[np.ndarray, "H W"]
 
 
 class Looks:
-    """Log odds that a pixel is the object's, by `classifier.appearance_features` alone.
+    """Log odds that a pixel is the object's, by `features.appearance_features` alone.
 
     Args:
         marked: features (H, W, C) and mask (H, W) of each marked frame.

@@ -58,8 +58,9 @@ class Network:
         out = [features.astype(np.float32, copy=False)]
         for index in range(0, len(self.parameters), 2):
             weights, offsets = self.parameters[index : index + 2]
-            made = out[-1] @ weights + offsets
-            out.append(made if index + 2 == len(self.parameters) else np.maximum(made, 0))
+            made = out[-1] @ weights
+            made += offsets
+            out.append(made if index + 2 == len(self.parameters) else np.maximum(made, 0, out=made))
         return out
 
     def gradients(

@@ -12,16 +12,17 @@ from jaxtyping import Float, UInt8
 
 from cleanplate.imaging.dis import dis
 from cleanplate.track.background import Background, Evidence, camera_flow
-from cleanplate.track.classifier import ONLINE_DEFORMATIONS, Classifier, appearance_features, samples
+from cleanplate.track.classifier import ONLINE_DEFORMATIONS, Classifier, samples
 from cleanplate.track.components import centroid, count_components, main_components
+from cleanplate.track.features import appearance_features
 from cleanplate.track.fields import (
     blur,
     bounding_window,
-    every_second,
     filled_up,
     guided_filter,
     probability_of,
     size_px,
+    sparse,
     warp,
 )
 from cleanplate.track.looks import Looks
@@ -55,7 +56,9 @@ class Observation:
     """What can be said of a frame without knowing the object, and the flow to the neighbour observed before it."""
 
     features: Float[np.ndarray, "H W C"]
-    """See `classifier.appearance_features`."""
+    """See `appearance_features`."""
+    colours: Float[np.ndarray, "H W 3"]
+    """The first of them, slightly blurred."""
     flow: Float[np.ndarray, "H W 2"]
     """(dx, dy) in pixels."""
 
@@ -63,7 +66,8 @@ class Observation:
 def observe(picture: UInt8[np.ndarray, "H W 3"], before: UInt8[np.ndarray, "H W 3"]) -> Observation:
     """Appearance features of a frame, and the flow from it to the one before (or after, on the way back)."""
     here, there = (cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in (picture, before))
-    return Observation(appearance_features(picture), dis(here, there))
+    features = appearance_features(picture)
+    return Observation(features, blur(np.ascontiguousarray(features[..., :3]), 1), dis(here, there))
 
 
 class Propagator:
@@ -91,8 +95,7 @@ class Propagator:
             self._lose()
         warped = warp(self._mask, observation.flow)
         camera = None if is_cut else camera_flow(observation.flow, warped < 0.1)
-        colours = blur(np.ascontiguousarray(observation.features[..., :3]), 1)
-        evidence = self._background.evidence(colours, observation.flow, camera)
+        evidence = self._background.evidence(observation.colours, observation.flow, camera)
         expected = self._expect(warped, camera)
         if self._occluded_frames:
             expected = np.maximum(expected, self._seek(observation.features, evidence))
@@ -100,7 +103,7 @@ class Propagator:
         self._remember(mask, camera)
         # What is occluded may reappear any moment: meanwhile its place is not learned as background.
         occupied = np.maximum(mask, self._memory) if self._occluded_frames else mask
-        self._background.observe(colours, occupied, evidence)
+        self._background.observe(observation.colours, occupied, evidence)
         self._update(observation.features, mask)
         self._mask = mask
         self.drift += let_go(mask, warped)
@@ -146,19 +149,22 @@ class Propagator:
         window = bounding_window(expected, 0.1, WINDOW_MARGIN * size + 8)
         if window is None:
             return mask
-        here, features = np.ascontiguousarray(expected[window]), np.ascontiguousarray(features[window])
+        here, features = np.ascontiguousarray(expected[window]), features[window]
+        colours = np.ascontiguousarray(features[..., :3])
         # Away from the outline that is expected, a pixel answers for its neighbours too.
         outline = np.abs(blur(here, OUTLINE_SIGMA_PX) - 0.5) < 0.49
-        at = np.flatnonzero(every_second(blur(here, REACH_SIGMA * size) > MIN_REACH, outline))
-        by_looks = self._looks.log_odds(features.reshape(here.size, -1)[at])
-        by_all = self._classifier.log_odds(features, here, at) + LOOKS_WEIGHT * np.minimum(by_looks, MAX_FOR_BY_LOOKS)
+        at = np.flatnonzero(sparse(blur(here, REACH_SIGMA * size) > MIN_REACH, outline))
+        own = features[np.divmod(at, here.shape[1])]
+        by_looks = self._looks.log_odds(own)
+        by_all = self._classifier.log_odds(own, here, colours, at)
+        by_all += LOOKS_WEIGHT * np.minimum(by_looks, MAX_FOR_BY_LOOKS)
         if evidence.unlike_log_odds is not None:
             by_all += probability_of(by_looks) * evidence.unlike_log_odds[window].ravel()[at]
         log_odds, alike = np.full_like(here, NEVER), np.zeros_like(here)
         np.put(log_odds, at, by_all)
         np.put(alike, at, probability_of(by_looks))
         probability = probability_of(filled_up(log_odds, outline) + evidence.log_odds[window])
-        mask[window] = np.clip(guided_filter(features[..., 0] / 2 + 0.5, probability), 0, 1)
+        mask[window] = np.clip(guided_filter(colours[..., 0] / 2 + 0.5, probability), 0, 1)
         worth[window] = here * (UNLIKE_WEIGHT + filled_up(alike, outline))
         return mask * main_components(mask, worth, self._components, COMPONENT_GAP * size)
 

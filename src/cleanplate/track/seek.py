@@ -24,7 +24,7 @@ def seek(
 
     Args:
         looks: what was learned of it.
-        features: `classifier.appearance_features` of the frame.
+        features: `features.appearance_features` of the frame.
         motion_log_odds: what its own motion says of each pixel (`background.Evidence`).
         area: that it had, in pixels.
         place: where it should be, (x, y), and how far from there it may be, in pixels; None if it may be anywhere.
