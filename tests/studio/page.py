@@ -1,5 +1,6 @@
 """What a user does with the page, in a real browser, and what is looked at afterwards."""
 
+import base64
 import contextlib
 import re
 from collections.abc import Callable, Iterator
@@ -166,12 +167,12 @@ def saved(page: Any, what: str, folder: Path) -> Path:
 
 def covered(page: Any, layer: str = "marks") -> np.ndarray:
     """What is marked on the frame that is shown, or its effects, (h, w) bool."""
-    pixels = page.evaluate(
-        "(layer) => { const c = document.querySelector(`#marker canvas.${layer}`);"
-        "return [c.height, c.width, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]; }",
-        layer,
-    )
-    return np.array(pixels[2]).reshape(pixels[0], pixels[1], 4)[..., 3] > 127
+    png = page.evaluate("(layer) => document.querySelector(`#marker canvas.${layer}`).toDataURL()", layer)
+    return read_png(base64.b64decode(png.partition(",")[2]))[..., 3] > 127
+
+
+def read_png(content: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
 def decoded(path: Path) -> np.ndarray:
