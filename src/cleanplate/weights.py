@@ -15,8 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from cleanplate.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -77,6 +75,8 @@ def find_weights(name: str, *, download: bool = True) -> Path:
     Raises:
         InputError: neither here nor to be downloaded, or not the published file.
     """
+    import torch  # the page asks for weights, if at all, once a network is chosen
+
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     folders = [Path(os.environ["CLEANPLATE_WEIGHTS"])] if os.environ.get("CLEANPLATE_WEIGHTS") else []
     folders.append(cache)
@@ -113,6 +113,8 @@ def _torch_fidelity_url() -> str:
 
 
 def _download(url: str, path: Path, sha256_prefix: str) -> Path:
+    import torch
+
     with _one_at_a_time:
         if not path.is_file():
             urllib.request.urlopen(url, timeout=PATIENCE_S).close()  # nothing is announced that cannot begin

@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cleanplate.commands.inpaint import Inpaint
-from cleanplate.data.demo import make_demo, write_tone
 from cleanplate.errors import InputError
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import channels_last, narrow, to_samples
@@ -75,6 +74,8 @@ def read(video: Path, folder: Path, *, on_step: OnStep) -> ShotInfo:
 
 def make_demo_shot(video: Path, folder: Path, *, on_step: OnStep) -> ShotInfo:
     """Make the built-in shot, with its sound, and read it."""
+    from cleanplate.data.demo import make_demo, write_tone  # torch, which the page does without, and most runs
+
     demo = make_demo()
     tone = folder / "tone.m4a"
     write_tone(tone, len(demo.frames) / demo.fps)
