@@ -467,6 +467,11 @@ finally:
     assert said.endswith("False\n")
 
 
+def test_the_page_does_not_load_torch() -> None:
+    program = "import sys, cleanplate.studio.server, cleanplate.studio.queue; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
+
+
 WITHOUT_TORCH = """
 import contextlib, io, json, sys
 

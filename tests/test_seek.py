@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cleanplate.runtime.threads import one_thread_each
-from cleanplate.track.classifier import appearance_features
+from cleanplate.track.features import appearance_features
 from cleanplate.track.flow import _read_small
 from cleanplate.track.looks import MAX_LOG_ODDS, Looks
 from cleanplate.track.marks import Mark

@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 
 from cleanplate.runtime.threads import one_thread_each
+from cleanplate.track import features as features_module
 from cleanplate.track.background import MAX_LOG_ODDS, MIN_LOG_ODDS, Background, Evidence, LikelihoodRatio, camera_flow
 from cleanplate.track.classifier import Classifier, Samples, deform, samples
 from cleanplate.track.components import centroid, count_components, main_components
-from cleanplate.track.features import appearance_features, mask_features
+from cleanplate.track.features import N_POWERS, appearance_features, mask_features
 from cleanplate.track.fields import SPACING_PX, blur, bounding_window, filled_up, guided_filter, sparse, warp
 from cleanplate.track.flow import _passes, _propagate
 from cleanplate.track.looks import Looks
@@ -465,3 +466,32 @@ def test_a_mask_is_deformed_more_or_less() -> None:
     overlaps = [iou(deform(disc, rng) > 0.5, disc > 0.5) for _ in range(20)]
     assert 0.4 < np.mean(overlaps) < 0.95
     assert np.std(overlaps) > 0.05
+
+
+@pytest.mark.parametrize("size", [(91, 119), (3, 2), (1, 40), (40, 1), (1, 1)])
+@pytest.mark.parametrize("side", [1, 4, 7])
+def test_cells_at_the_borders_are_of_fewer_pixels(size: tuple[int, int], side: int) -> None:
+    """The loops as Python runs them, which refuses places beyond an end; every cell is a mean of its pixels."""
+    rng = np.random.default_rng(0)
+    mask, colours = rng.random(size, np.float32), rng.random((*size, 3), np.float32)
+    powers = np.zeros((-(-size[0] // side), -(-size[1] // side), 2 * N_POWERS), np.float32)
+    features_module._sum_powers.py_func(mask, colours, side, powers)  # type: ignore[attr-defined]
+    for row, column in ((0, 0), (powers.shape[0] - 1, powers.shape[1] - 1)):
+        cell = slice(row * side, (row + 1) * side), slice(column * side, (column + 1) * side)
+        for kind, share in enumerate((mask[cell][..., None], 1 - mask[cell][..., None])):
+            means = [(share * colours[cell] ** power).mean((0, 1)) for power in (1, 2)]
+            expected = np.concatenate(([share.mean()], *means))
+            np.testing.assert_allclose(
+                powers[row, column, kind * N_POWERS :][:N_POWERS], expected, rtol=1e-3, atol=1e-5
+            )
+    at = np.unique(np.linspace(0, mask.size - 1, 50).astype(int))
+    for some in (at, at[:0]):
+        plain, fast = np.empty(len(some), np.float32), np.empty(len(some), np.float32)
+        features_module._compare.py_func(powers, colours, side, some, plain)  # type: ignore[attr-defined]
+        features_module._compare(powers, colours, side, some, fast)
+        assert np.isfinite(plain).all()
+        np.testing.assert_allclose(fast, plain, atol=1e-4)
+
+
+def test_a_picture_of_a_single_pixel_has_features() -> None:
+    assert np.isfinite(appearance_features(np.full((1, 1, 3), 7, np.uint8))).all()

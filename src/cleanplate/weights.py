@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cleanplate.errors import InputError
+from cleanplate.runtime.devices import check_torch
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,8 @@ def find_weights(name: str, *, download: bool = True) -> Path:
     Raises:
         InputError: neither here nor to be downloaded, or not the published file.
     """
-    import torch  # the page asks for weights, if at all, once a network is chosen
+    check_torch(f"the network {name}")
+    import torch  # takes seconds to load, and the page does without
 
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     folders = [Path(os.environ["CLEANPLATE_WEIGHTS"])] if os.environ.get("CLEANPLATE_WEIGHTS") else []

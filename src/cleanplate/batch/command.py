@@ -55,7 +55,7 @@ class Batch:
 
         logging.getLogger("cleanplate.batch").setLevel(logging.INFO)
         retries = self.retries if self.retries is not None else 2 if self.on == "ray" else 0
-        pool = partial(here, workers=self.workers, retries=retries, loads=["cleanplate.clean"])
+        pool = partial(here, workers=self.workers, retries=retries)
         if self.on == "ray":
             check_ray()
             needs = {"cpus": self.cpus_per_job, "gpus": self.gpus_per_job, "memory_gb": self.memory_gb_per_job}

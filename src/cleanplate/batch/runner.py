@@ -44,7 +44,7 @@ def run_batch(
     Args:
         jobs: what to run.
         folder: where the outputs and `batch.jsonl` go; made if it is not there.
-        pool: runs a function on each job (`workers.here`, `workers.on_ray`).
+        pool: runs a function on each job (`processes.here`, `ray.on_ray`).
         overwrite: replace outputs that no earlier run of this batch has made.
         on_step: told of every job that is over.
 

@@ -11,7 +11,6 @@ import os
 import pickle
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections import deque
@@ -29,11 +28,8 @@ Result = TypeVar("Result")
 Send = Callable[[Any], None]
 """Sends a message (anything that can be pickled) from the process to its parent."""
 
-StartMethod = Literal["spawn", "forkserver"]
-
 GRACE_S = 10.0
 """What a process that is told to end has to tidy up."""
-MOST_SOCKET_PATH = 100  # bytes; systems take 103 or more
 
 
 class Message(NamedTuple):
@@ -44,23 +40,6 @@ class Message(NamedTuple):
     """What was sent; the result; what was raised; how the process was ended, in words."""
 
 
-def quickest_start(loads: Sequence[str]) -> StartMethod:
-    """How processes that need these modules start soonest.
-
-    Where the system can, they are forked from one that has loaded them and done nothing, which is quick and safe. It
-    begins to load them now.
-    """
-    path = f"{tempfile.gettempdir()}/pymp-12345678/listener-12345678"  # of its socket, as multiprocessing names it
-    if "forkserver" not in multiprocessing.get_all_start_methods() or len(os.fsencode(path)) > MOST_SOCKET_PATH:
-        return "spawn"
-    from multiprocessing import forkserver  # not everywhere
-
-    multiprocessing.set_forkserver_preload([*loads])
-    with _interrupts_held():
-        forkserver.ensure_running()
-    return "forkserver"
-
-
 class Worker:
     """A process that does one piece of work.
 
@@ -68,11 +47,11 @@ class Worker:
 
     Args:
         work: called with a `Send` in the process; can be pickled.
-        method: how the process is started, see `quickest_start`.
+        method: how the process is started: "spawn", or "forkserver" (from a process that has loaded everything).
         niceness: how far it steps back for other processes, 0 to 19, where the system knows of that.
     """
 
-    def __init__(self, work: Callable[[Send], Any], method: StartMethod = "spawn", niceness: int = 0):
+    def __init__(self, work: Callable[[Send], Any], method: str = "spawn", niceness: int = 0):
         context: Any = multiprocessing.get_context(method)
         self.pipe, theirs = context.Pipe(duplex=False)
         self.process = context.Process(target=_run, args=(theirs, work, niceness))
@@ -180,7 +159,7 @@ Reports = Generator[Report[Item, Result], None, None]
 
 
 def here(
-    work: Callable[[Item], Result], items: Sequence[Item], *, workers: int, retries: int = 0, loads: Sequence[str] = ()
+    work: Callable[[Item], Result], items: Sequence[Item], *, workers: int, retries: int = 0
 ) -> Reports[Item, Result]:
     """`work(item)` for each item, in processes of this machine; reports as they come.
 
@@ -189,17 +168,15 @@ def here(
         items: what can be pickled.
         workers: processes at a time, which share the cores.
         retries: how often an item that is lost is tried again.
-        loads: modules that the work needs: they are loaded once for all items, where the system can.
     """
     threads = max(1, threads_now() // workers)
-    method = quickest_start(loads)
     queue = deque((item, retries) for item in items)
     running: dict[Any, tuple[Worker, Item, int]] = {}
     try:
         while queue or running:
             while queue and len(running) < workers:
                 item, left = queue.popleft()
-                worker = Worker(partial(_one, work, item, threads), method)
+                worker = Worker(partial(_one, work, item, threads))
                 running[worker.pipe] = worker, item, left
                 yield Report(item, "running", message=place(worker.process.pid))
             for pipe in wait(list(running)):

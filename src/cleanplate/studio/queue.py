@@ -1,6 +1,9 @@
 """A queue of jobs, one at a time, each in a process of its own: ending that ends the work and frees its memory."""
 
 import logging
+import multiprocessing
+import os
+import tempfile
 import threading
 import time
 from collections import deque
@@ -11,7 +14,7 @@ from typing import Any, Literal
 
 from cleanplate.errors import InputError
 from cleanplate.progress import Step
-from cleanplate.runtime.processes import Send, StartMethod, Worker, quickest_start
+from cleanplate.runtime.processes import Send, Worker
 from cleanplate.studio.tasks import TASKS, Task
 
 log = logging.getLogger(__name__)
@@ -19,6 +22,7 @@ log = logging.getLogger(__name__)
 POLL_S = 0.05  # how often a job is asked whether it is still wanted
 TELL_S = 0.1  # how often a process tells of its progress
 PATIENCE_S = 0.5  # from being asked to end until being made to
+MOST_SOCKET_PATH = 100  # bytes; systems take 103 or more
 LEAST_SHARE, LEAST_S = 0.02, 2.0  # of a job, before its end is estimated
 NICENESS = 5  # of a job's process: the page answers at once beside one that takes all cores
 
@@ -92,7 +96,13 @@ class JobQueue:
         self._running: Job | None = None
         self._changed = threading.Condition()
         self._closed = False
-        self._method: StartMethod = quickest_start([__name__])  # which loads while the page is being opened
+        # Forked from a process that has loaded everything and done nothing: quick to start, and safe.
+        self._method = "forkserver" if _has_forkserver() else "spawn"
+        if self._method == "forkserver":
+            from multiprocessing import forkserver  # not everywhere
+
+            multiprocessing.set_forkserver_preload([__name__])
+            forkserver.ensure_running()  # it loads while the page is being opened
         self._thread = threading.Thread(target=self._work, daemon=True, name="studio queue")
         self._thread.start()
 
@@ -169,6 +179,13 @@ class JobQueue:
 
 
 ENDED = "the system ended the run (exit code {}); is there enough memory?"
+
+
+def _has_forkserver() -> bool:
+    """Whether there is such a way to start a process, and its socket's path fits into what systems allow."""
+    path = f"{tempfile.gettempdir()}/pymp-12345678/listener-12345678"  # as multiprocessing names it
+    there = "forkserver" in multiprocessing.get_all_start_methods()
+    return there and len(os.fsencode(path)) <= MOST_SOCKET_PATH
 
 
 def _end(job: Job, state: State) -> None:

@@ -15,6 +15,7 @@ from cleanplate.errors import InputError
 from cleanplate.imaging.frame import Frame
 from cleanplate.imaging.pixels import channels_last, narrow, to_samples
 from cleanplate.progress import OnStep, Step, tell
+from cleanplate.runtime.devices import check_torch
 from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.studio import thumbnails
 from cleanplate.studio.finding import Drawn, find_shown, write_drawn
@@ -74,7 +75,8 @@ def read(video: Path, folder: Path, *, on_step: OnStep) -> ShotInfo:
 
 def make_demo_shot(video: Path, folder: Path, *, on_step: OnStep) -> ShotInfo:
     """Make the built-in shot, with its sound, and read it."""
-    from cleanplate.data.demo import make_demo, write_tone  # torch, which the page does without, and most runs
+    check_torch("the built-in shot")
+    from cleanplate.data.demo import make_demo, write_tone  # torch takes seconds to load, and most runs do without
 
     demo = make_demo()
     tone = folder / "tone.m4a"

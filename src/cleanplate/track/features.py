@@ -91,8 +91,8 @@ def _colour_likelihood(
 ) -> Float32[np.ndarray, " N"]:
     """Whether a pixel's colour is likelier the object's (1) or the background's (-1) in its neighbourhood.
 
-    Each is a Gaussian in colour, with mean and variance of the pixels around. These are wide: they are made for cells
-    of several pixels.
+    Each is a Gaussian in colour, with mean and variance of the pixels around. Around a large object that is far, and
+    made for cells of several pixels.
     """
     side = narrower(sigma_px)
     cells = [-(-length // side) for length in mask.shape]

@@ -25,6 +25,7 @@ from cleanplate.track.cut import (
     minimum_cut,
     motion_log_odds,
 )
+from cleanplate.track.fields import lengths
 
 NEIGHBOUR_OFFSETS = (-4, -2, -1, 1, 2, 4)
 """Frames, counted from the marked one, that show how an object moves."""
@@ -125,7 +126,7 @@ def own_motion(
     for neighbour in neighbours:
         flow = dis(here, cv2.cvtColor(neighbour, cv2.COLOR_RGB2GRAY))
         if (camera := camera_flow(flow, background)) is not None:
-            residuals.append(np.log(np.linalg.norm(flow - camera, axis=2) + FLOW_NOISE_PX))
+            residuals.append(np.log(lengths(flow - camera) + FLOW_NOISE_PX))
     return cv2.blur(np.stack(residuals).mean(0), (3, 3)) if residuals else None
 
 

@@ -57,8 +57,8 @@ class Observation:
 
     features: Float[np.ndarray, "H W C"]
     """See `appearance_features`."""
-    colours: Float[np.ndarray, "H W 3"]
-    """The first of them, slightly blurred."""
+    blurred_colours: Float[np.ndarray, "H W 3"]
+    """The first three of them, slightly."""
     flow: Float[np.ndarray, "H W 2"]
     """(dx, dy) in pixels."""
 
@@ -95,7 +95,7 @@ class Propagator:
             self._lose()
         warped = warp(self._mask, observation.flow)
         camera = None if is_cut else camera_flow(observation.flow, warped < 0.1)
-        evidence = self._background.evidence(observation.colours, observation.flow, camera)
+        evidence = self._background.evidence(observation.blurred_colours, observation.flow, camera)
         expected = self._expect(warped, camera)
         if self._occluded_frames:
             expected = np.maximum(expected, self._seek(observation.features, evidence))
@@ -103,7 +103,7 @@ class Propagator:
         self._remember(mask, camera)
         # What is occluded may reappear any moment: meanwhile its place is not learned as background.
         occupied = np.maximum(mask, self._memory) if self._occluded_frames else mask
-        self._background.observe(observation.colours, occupied, evidence)
+        self._background.observe(observation.blurred_colours, occupied, evidence)
         self._update(observation.features, mask)
         self._mask = mask
         self.drift += let_go(mask, warped)
