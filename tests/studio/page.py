@@ -172,7 +172,9 @@ def covered(page: Any, layer: str = "marks") -> np.ndarray:
 
 
 def read_png(content: bytes) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert picture is not None
+    return picture
 
 
 def decoded(path: Path) -> np.ndarray:
