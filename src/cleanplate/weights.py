@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cleanplate.errors import InputError
-from cleanplate.runtime.devices import check_torch
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +75,6 @@ def find_weights(name: str, *, download: bool = True) -> Path:
     Raises:
         InputError: neither here nor to be downloaded, or not the published file.
     """
-    check_torch(f"the network {name}")
     import torch  # takes seconds to load, and the page does without
 
     cache = Path(torch.hub.get_dir()) / "checkpoints"

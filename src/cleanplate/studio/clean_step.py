@@ -7,6 +7,7 @@ import gradio as gr
 
 from cleanplate.config import METHODS
 from cleanplate.errors import InputError
+from cleanplate.runtime.devices import check_torch
 from cleanplate.studio import forms, views
 from cleanplate.studio.project import RESULT_SUFFIXES, Project
 from cleanplate.studio.session import Session, Values, on
@@ -159,6 +160,7 @@ def _lacks_weights(method: str) -> bool:
     if not METHODS[method].loss.perceptual:
         return False
     try:
+        check_torch(method)
         find_weights("vgg16")
     except InputError:
         return True
