@@ -8,7 +8,7 @@ from cleanplate.track.background import MAX_LOG_ODDS, MIN_LOG_ODDS, Background, 
 from cleanplate.track.classifier import Classifier, Samples, deform, samples
 from cleanplate.track.components import centroid, count_components, main_components
 from cleanplate.track.features import N_POWERS, appearance_features, mask_features
-from cleanplate.track.fields import SPACING_PX, blur, bounding_window, filled_up, guided_filter, sparse, warp
+from cleanplate.track.fields import blur, bounding_window, filled_up, guided_filter, sparse, warp
 from cleanplate.track.flow import _passes, _propagate
 from cleanplate.track.looks import Looks
 from cleanplate.track.propagate import Propagator, let_go, observe, step_confidence
@@ -397,11 +397,10 @@ def test_a_few_pixels_answer_for_their_neighbours() -> None:
     dense, where = np.zeros((9, 12), bool), np.ones((9, 12), bool)
     dense[1, 1] = True
     where[:, 8:] = False
-    assert SPACING_PX == 4
-    asked = sparse(where, dense)
+    asked = sparse(where, dense, 4)
     assert np.argwhere(asked).tolist() == [[0, 0], [0, 4], [1, 1], [4, 0], [4, 4], [8, 0], [8, 4]]
     field = np.arange(108, dtype=np.float32).reshape(9, 12)
-    filled = filled_up(field, dense)
+    filled = filled_up(field, dense, 4)
     assert filled.shape == field.shape
     assert [filled[at] for at in ((1, 1), (1, 0), (0, 1), (3, 5), (8, 11))] == [13, 0, 0, 4, 104]
 

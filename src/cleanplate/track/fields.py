@@ -5,7 +5,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 GUIDED_RADIUS_PX, GUIDED_EPSILON = 4, 1e-3
-SPACING_PX = 4  # of the few pixels that are asked about where nothing much changes from one to the next
 
 
 def blur(field: Float[np.ndarray, "H W *C"], sigma_px: float) -> Float[np.ndarray, "H W *C"]:
@@ -81,15 +80,17 @@ def bounding_window(mask: Float[np.ndarray, "H W"], above: float, margin_px: flo
     return spans[0], spans[1]
 
 
-def sparse(where: Bool[np.ndarray, "H W"], dense: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-    """Of some pixels those that are dense, and of the others the ones on every `SPACING_PX`-th row and column."""
+def sparse(where: Bool[np.ndarray, "H W"], dense: Bool[np.ndarray, "H W"], spacing_px: int) -> Bool[np.ndarray, "H W"]:
+    """Of some pixels those that are dense, and of the others the ones on rows and columns so far apart."""
     few = dense.copy()
-    few[::SPACING_PX, ::SPACING_PX] = True
+    few[::spacing_px, ::spacing_px] = True
     return few & where
 
 
-def filled_up(field: Float[np.ndarray, "H W"], dense: Bool[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
+def filled_up(
+    field: Float[np.ndarray, "H W"], dense: Bool[np.ndarray, "H W"], spacing_px: int
+) -> Float[np.ndarray, "H W"]:
     """A field known at `sparse` pixels: the others take the value of the one above and left of them."""
     height, width = field.shape
-    few = field[::SPACING_PX, ::SPACING_PX]
-    return np.where(dense, field, few.repeat(SPACING_PX, axis=0).repeat(SPACING_PX, axis=1)[:height, :width])
+    few = field[::spacing_px, ::spacing_px]
+    return np.where(dense, field, few.repeat(spacing_px, axis=0).repeat(spacing_px, axis=1)[:height, :width])

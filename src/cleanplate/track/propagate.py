@@ -34,6 +34,8 @@ UPDATE_EVERY = 4  # frames
 # wide, is above the last value. Margin and width are shares of the object's size.
 WINDOW_MARGIN, REACH_SIGMA, MIN_REACH = 0.6, 0.25, 0.02
 OUTLINE_SIGMA_PX = 2.0  # width of the outline in which every pixel is asked about
+# Elsewhere pixels are asked about that are so far apart, as a share of the object's size, and at most.
+SPACING_SHARE, MAX_SPACING_PX = 0.125, 4
 NEVER = -20.0  # log odds of what is too far from where the object is expected
 COMPONENT_GAP = 0.2  # share of the object's size; see `main_components`
 # An object is being occluded when less than this share of its area is left. For so many frames it is waited for where
@@ -153,7 +155,8 @@ class Propagator:
         colours = np.ascontiguousarray(features[..., :3])
         # Away from the outline that is expected, a pixel answers for its neighbours too.
         outline = np.abs(blur(here, OUTLINE_SIGMA_PX) - 0.5) < 0.49
-        at = np.flatnonzero(sparse(blur(here, REACH_SIGMA * size) > MIN_REACH, outline))
+        spacing_px = int(np.clip(SPACING_SHARE * size, 1, MAX_SPACING_PX))
+        at = np.flatnonzero(sparse(blur(here, REACH_SIGMA * size) > MIN_REACH, outline, spacing_px))
         own = features[np.divmod(at, here.shape[1])]
         by_looks = self._looks.log_odds(own)
         by_all = self._classifier.log_odds(own, here, colours, at)
@@ -163,9 +166,9 @@ class Propagator:
         log_odds, alike = np.full_like(here, NEVER), np.zeros_like(here)
         np.put(log_odds, at, by_all)
         np.put(alike, at, probability_of(by_looks))
-        probability = probability_of(filled_up(log_odds, outline) + evidence.log_odds[window])
+        probability = probability_of(filled_up(log_odds, outline, spacing_px) + evidence.log_odds[window])
         mask[window] = np.clip(guided_filter(colours[..., 0] / 2 + 0.5, probability), 0, 1)
-        worth[window] = here * (UNLIKE_WEIGHT + filled_up(alike, outline))
+        worth[window] = here * (UNLIKE_WEIGHT + filled_up(alike, outline, spacing_px))
         return mask * main_components(mask, worth, self._components, COMPONENT_GAP * size)
 
     def _remember(self, mask: Float[np.ndarray, "H W"], camera: Float[np.ndarray, "H W 2"] | None) -> None:
