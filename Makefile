@@ -31,8 +31,7 @@ layers: $(READY)  ## each wing imports only from those below it
 types: $(READY)
 	nice $(BIN)/pyright
 
-tests: $(READY)  ## one process a core, and one thread in each; what all of them run is compiled first
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m tests.warm
+tests: $(READY)  ## one process a core, and one thread in each
 	OMP_NUM_THREADS=1 $(PYTEST)
 
 test-all: lint layers types $(READY)  ## with the tests that take minutes
