@@ -475,6 +475,14 @@ def test_the_page_does_not_load_torch() -> None:
     assert done.stdout == "False\n"
 
 
+def test_without_torch_the_built_in_shot_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cleanplate.studio.tasks import make_demo_shot
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match="torch is not installed"):
+        make_demo_shot(tmp_path / "shot.mp4", tmp_path, on_step=lambda _: None)
+
+
 WITHOUT_TORCH = """
 import contextlib, io, json, sys
 

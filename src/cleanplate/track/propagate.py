@@ -60,7 +60,7 @@ class Observation:
     features: Float[np.ndarray, "H W C"]
     """See `appearance_features`."""
     blurred_colours: Float[np.ndarray, "H W 3"]
-    """The first three of them, slightly."""
+    """The first three of them (CIELAB, scaled), slightly blurred."""
     flow: Float[np.ndarray, "H W 2"]
     """(dx, dy) in pixels."""
 
