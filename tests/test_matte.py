@@ -1,5 +1,6 @@
 """Mattes: soft edges on pictures whose alpha is known."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,6 +192,21 @@ def test_the_command_writes_the_matte_and_masks_all_that_has_any_of_it(
     for index, alpha in enumerate(mattes(THINGS[:1], FRAMES[1:]), 1):
         assert np.array_equal(soft[index], alpha)
         assert np.array_equal(written[index], covered(alpha))
+
+
+@pytest.mark.parametrize(("more", "times"), [([], 1), (["--thing", "other", "--paint", "1:first.png"], 3)])
+def test_the_matte_of_one_thing_is_made_once(
+    words: list[str], more: list[str], times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = list[int]()
+
+    def counted(things: Sequence[Tracked], frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        made.append(len(things))
+        return mattes(things, frames)
+
+    monkeypatch.setattr("cleanplate.track.matte.mattes", counted)
+    assert cli.run([*words, *more, "-o", "masks.mkv", "--matte", "matte.mkv"]) == 0
+    assert len(made) == times
 
 
 def test_a_matte_is_of_all_things_and_each_has_its_mask(words: list[str]) -> None:

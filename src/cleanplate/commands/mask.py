@@ -171,7 +171,11 @@ class Mask:
                 self._check_part(marks[-1], part, numbers)
         with progress() as on_step:
             tracked = [] if self.fixed else self._tracked(marks, part, on_step)
-            masks = repeat(_fixed(marks)) if self.fixed else self._masks(tracked, part)
+            mattes = self._mattes(tracked, part) if self.matte is not None else None
+            alone = None
+            if mattes is not None and len(things) == 1 and self.effects == "off":  # which would read a window ahead
+                mattes, alone = tee(mattes)
+            masks = repeat(_fixed(marks)) if self.fixed else self._masks(tracked, part, alone)
             if self.effects != "off":
                 run = RunOptions(self.seed, self.device, on_step=on_step)
                 together = map(np.logical_or.reduce, masks)
@@ -183,8 +187,8 @@ class Mask:
             every = (next(masks) if index in part else nothing for index in range(length))
             frames = ([np.logical_or.reduce(of_frame), *(of_frame if self.each else ())] for of_frame in every)
             greys = None
-            if self.matte is not None:
-                mattes, black = self._mattes(tracked, part), np.zeros(size, np.uint8)
+            if self.matte is not None and mattes is not None:
+                black = np.zeros(size, np.uint8)
                 greys = self.matte, (next(mattes) if index in part else black for index in range(length))
             written = write_masks_together(paths, frames, self.video, length, on_step, greys)
         said = f"{self.output}: {length} frames of {size[1]}x{size[0]}; {written[0].said(numbers)}"
@@ -256,14 +260,24 @@ class Mask:
             on_step=on_step,
         )
 
-    def _masks(self, things: "Sequence[Tracked]", part: range) -> "Iterator[list[np.ndarray]]":
-        """Of every frame the masks of the things, with their edges: apart, if each is written alone."""
+    def _masks(
+        self, things: "Sequence[Tracked]", part: range, alone: "Iterator[np.ndarray] | None" = None
+    ) -> "Iterator[list[np.ndarray]]":
+        """Of every frame the masks of the things, with their edges: apart, if each is written alone.
+
+        Args:
+            things: as they were tracked.
+            part: the frames.
+            alone: the matte of the only thing, if it is made already.
+        """
         from cleanplate.track.edges import refined
         from cleanplate.track.matte import covered, mattes
         from cleanplate.track.tracked import masks_apart
 
         pictures = tee(self._pictures(part), len(things))
-        if self.matte is None:
+        if alone is not None:
+            every = [map(covered, alone)]
+        elif self.matte is None:
             every = [refined(thing, mine) for thing, mine in zip(things, pictures, strict=True)]
         else:
             every = [map(covered, mattes([thing], mine)) for thing, mine in zip(things, pictures, strict=True)]
