@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -88,6 +89,41 @@ def test_another_tracker_is_a_reason_to_track_anew(
     quick.do()
     project.choose_tracker("sam2")
     assert project.cleanable  # what stands still is followed by nobody
+
+
+def test_all_that_has_any_of_a_thing_with_soft_edges_is_its_mask(
+    project: Project, quick: Turns, tmp_path: Path
+) -> None:
+    blurred = np.stack([cv2.GaussianBlur(frame, (0, 0), 4) for frame in FRAMES])
+    write_video(tmp_path / "again.mkv", torch.from_numpy(blurred).permute(0, 3, 1, 2).float() / 255, fps=24)
+    project.take(tmp_path / "again.mkv", "ball.mkv")
+    quick.do()
+    project.mark_painted(1, painted(BALLS[1]))
+    without_effects(project)
+    project.track(still=False)
+    quick.do()
+    hard, before = masks(project), project.version
+    project.choose_soft(False)  # as it was
+    assert (project.version, project.cleanable) == (before, True)
+    project.choose_soft(True)
+    assert (project.version > before, project.stale) == (True, True)
+    project.track(still=False)
+    quick.do()
+    soft = masks(project)
+    for index in (0, 2):
+        assert (soft[index] | hard[index] == soft[index]).mean() > 0.999
+        assert 1.1 < soft[index].sum() / hard[index].sum() < 2
+    project.add_thing()
+    assert project.things.chosen.soft  # as the one before
+    project.choose_soft(False)
+    project.mark_painted(2, painted(BALLS[2]))
+    project.track(still=False)
+    assert [one.soft for one in quick.jobs[0].arguments[4]] == [True, False]
+    quick.do()
+    project.track(still=True)
+    quick.do()
+    project.choose_soft(True)
+    assert project.cleanable  # what stands still is masked as it is marked
 
 
 def test_a_tracker_that_is_not_to_be_had_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,5 +273,11 @@ def test_the_page_asks_nothing_where_there_is_no_choice(opened: Opened, shot: Sh
     page = opened()
     upload(page, shot.path)
     page.wait_for_selector("#track")
+    page.get_by_label("Soft edges").check()
+    page.get_by_label("It stands still").check()
+    page.locator("#soft").wait_for(state="hidden")
+    page.get_by_label("It stands still").uncheck()
+    page.locator("#soft").wait_for()
+    assert opened(page.url).get_by_label("Soft edges").is_checked()
     assert page.locator("#tracker").is_hidden()
     assert page.get_by_text("Who follows it").count() == 0

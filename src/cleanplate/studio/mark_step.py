@@ -43,6 +43,10 @@ class MarkStep:
                         visible=bool(self.others), label="Who follows it", elem_id="tracker",
                         info="The others are networks that learned from many videos. They do not stop at cuts.",
                     )  # fmt: skip
+                    self.soft = gr.Checkbox(
+                        label="Soft edges", elem_id="soft",
+                        info="For a long shutter or a blurred edge: all that has any of it is removed.",
+                    )  # fmt: skip
                     self.track = gr.Button("Track", variant="primary", elem_id="track")
                     self.effects = gr.Checkbox(
                         True, visible=False, elem_id="effects", label="Its shadow too",
@@ -51,7 +55,16 @@ class MarkStep:
                     self.look = gr.Button("Find logos and captions", size="sm", elem_id="look")
                     self.found = gr.HTML(elem_id="found")
         self.outputs: list[Any] = [self.column, self.facts, self.marker, self.advice, self.effects, self.track]
-        self.outputs += [self.still, self.stretch, self.first, self.last, self.tracker, self.look, self.found]
+        self.outputs += [
+            self.still,
+            self.stretch,
+            self.first,
+            self.last,
+            self.tracker,
+            self.soft,
+            self.look,
+            self.found,
+        ]
 
     def shown(self, project: Project) -> Values:
         """The shot and its marks, or its mask."""
@@ -75,6 +88,7 @@ class MarkStep:
                 visible=bool(self.others) and still is None,
                 interactive=not project.busy,
             ),
+            self.soft: gr.update(value=project.things.chosen.soft, visible=still is None, interactive=not project.busy),
             self.look: gr.update(interactive=not project.busy),
             self.found: views.found_overlays(project),
         }
@@ -95,6 +109,7 @@ class MarkStep:
         session.note(typed, _stand_still, *stretch, trigger_mode="always_last")
         session.on(self.look.click, Project.find_overlays)
         session.on(self.tracker.input, _choose_tracker, self.tracker)
+        session.on(self.soft.input, lambda project, soft: project.choose_soft(bool(soft)), self.soft)
         session.on(self.track.click, _track, *stretch, self.tracker)
 
 

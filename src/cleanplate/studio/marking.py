@@ -113,6 +113,14 @@ class Marking(ProjectState):
             self.things.chosen.tracker = tracker
             self.changed()
 
+    def choose_soft(self, soft: bool) -> None:
+        """Say whether the thing that is chosen has blurred edges."""
+        with self.lock:
+            self._idle()
+            if soft != self.things.chosen.soft:
+                self.things.chosen.soft = soft
+                self.changed()
+
     def undo(self) -> None:
         """Take back the last mark, or what was done to it."""
         with self.lock:

@@ -36,6 +36,10 @@ class Stretch:
         return range(first, last + 1)
 
 
+How = Stretch | tuple[str, bool]
+"""How the mask of a thing is made: where it stands still; or who follows it, and whether its edges are soft."""
+
+
 class Thing:
     """One of the things.
 
@@ -53,14 +57,16 @@ class Thing:
         """Where it stands still and is not to be followed."""
         self.tracker = "flow"
         """Who follows it otherwise: a name of `config.Tracker`."""
+        self.soft = False
+        """Whether its edges are blurred, so that all goes that has any of it: for what is followed."""
         self.tracked: TrackedThing | None = None
-        self.tracked_how: Stretch | str | None = None
+        self.tracked_how: How | None = None
         """How that was done."""
 
     @property
-    def how(self) -> Stretch | str:
-        """How its mask is to be made: where it stands still, or who follows it."""
-        return self.tracker if self.still is None else self.still
+    def how(self) -> How:
+        """How its mask is to be made."""
+        return (self.tracker, self.soft) if self.still is None else self.still
 
     @property
     def due(self) -> bool:
@@ -72,7 +78,7 @@ class Thing:
         """What is to be done for its mask in a shot of so many frames; nothing if that is there already."""
         still = None if self.still is None else self.still.within(total)
         marks = tuple(sorted(self.marks.versions)) if anew else ()
-        return TrackJob(self.number, self.colour, marks, still, self.tracker)
+        return TrackJob(self.number, self.colour, marks, still, self.tracker, self.soft)
 
 
 class Things:
@@ -102,7 +108,7 @@ class Things:
         return [thing for thing in self.all if thing.marks.somewhere]
 
     def add(self) -> None:
-        """Another one, which is chosen; it is followed by whoever follows the one that was chosen before.
+        """Another one, which is chosen; it is followed as the one is that was chosen before.
 
         Raises:
             InputError: there are many already.
@@ -113,7 +119,7 @@ class Things:
         self._count += 1
         thing = Thing(self._count, self._store)
         if self.all:
-            thing.tracker = self.chosen.tracker
+            thing.tracker, thing.soft = self.chosen.tracker, self.chosen.soft
         self.all.append(thing)
         self.index = len(self.all) - 1
 

@@ -17,6 +17,7 @@ from cleanplate.studio.overlays import OVERLAYS, FoundOverlay
 from cleanplate.studio.thumbnails import Colour, Size, emptied
 from cleanplate.track.edges import refined
 from cleanplate.track.marks import Mark
+from cleanplate.track.matte import covered, mattes
 from cleanplate.track.tracker import track
 from cleanplate.video.reader import stream_frames, stream_masks
 
@@ -60,6 +61,8 @@ class TrackJob:
     """The frames that it is in, where it does not move: what is marked is its mask in all of them."""
     tracker: str = "flow"
     """Who follows it otherwise."""
+    soft: bool = False
+    """Whether all that has any of it is its mask then, where motion or focus have blurred its edge."""
 
 
 def track_things(
@@ -115,7 +118,8 @@ def _track_thing(video: Path, folder: Path, total: int, job: TrackJob, on_step: 
     else:
         pictures = (narrow(frame) for frame in stream_frames(video))
         tracked = track(pictures, marks, tracker=job.tracker, scratch=folder, on_step=on_step)
-        masks = refined(tracked, (narrow(frame) for frame in stream_frames(video)))
+        pictures = (narrow(frame) for frame in stream_frames(video))
+        masks = map(covered, mattes([tracked], pictures)) if job.soft else refined(tracked, pictures)
         found = TrackedThing(tracked.frames_to_review, tracked.unmarked_shots)
     tints = emptied(folder / mask_folder(job.number))
 
