@@ -194,7 +194,9 @@ def test_the_command_writes_the_matte_and_masks_all_that_has_any_of_it(
         assert np.array_equal(written[index], covered(alpha))
 
 
-@pytest.mark.parametrize(("more", "times"), [([], 1), (["--thing", "other", "--paint", "1:first.png"], 3)])
+@pytest.mark.parametrize(
+    ("more", "times"), [([], 1), (["--effects", "shadows"], 2), (["--thing", "other", "--paint", "1:first.png"], 3)]
+)
 def test_the_matte_of_one_thing_is_made_once(
     words: list[str], more: list[str], times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,12 @@ from cleanplate import write_video
 from cleanplate.errors import InputError
 from cleanplate.studio import views
 from cleanplate.studio.project import Project
+from cleanplate.studio.tracking import mask_folder
+from cleanplate.track.marks import Mark
+from cleanplate.track.matte import covered as widened
+from cleanplate.track.matte import mattes
+from cleanplate.track.tracker import track as track_frames
+from cleanplate.video.areas import WHITE
 from tests.rolling_ball import ball_shot, iou
 from tests.studio.page import Opened, Shot, covered, mark, scrub, tabs, track, upload
 from tests.studio.server import Server, needs_gradio, start, started
@@ -72,7 +78,7 @@ def test_another_tracker_is_a_reason_to_track_anew(
     assert (project.version, project.cleanable) == (before, True)
     project.choose_tracker("efficienttam")
     assert (project.version > before, project.stale) == (True, True)
-    assert "how it is followed, has changed" in views.advice(project)
+    assert "how its mask is made, has changed" in views.advice(project)
     project.choose_tracker("flow")
     assert project.cleanable
     project.choose_tracker("efficienttam")
@@ -110,15 +116,24 @@ def test_all_that_has_any_of_a_thing_with_soft_edges_is_its_mask(
     project.track(still=False)
     quick.do()
     soft = masks(project)
-    for index in (0, 2):
-        assert (soft[index] | hard[index] == soft[index]).mean() > 0.999
-        assert 1.1 < soft[index].sum() / hard[index].sum() < 2
+    frames = list(blurred)
+    tracked = track_frames(frames, [Mark(1, BALLS[1])])
+    alphas = list(mattes([tracked], frames))
+    for index, alpha in enumerate(alphas):
+        assert (soft[index] != widened(alpha)).mean() < 0.002  # the video's codec
+        assert not (hard[index] & ~soft[index]).any()
+        assert soft[index].sum() > 1.2 * hard[index].sum()
+    # What is painted on is the thing without its soft edge.
+    tint = project.store.tint(mask_folder(1), 0, BALLS[0].shape)
+    assert (tint != (alphas[0] > WHITE)).mean() < 0.01
     project.add_thing()
     assert project.things.chosen.soft  # as the one before
     project.choose_soft(False)
     project.mark_painted(2, painted(BALLS[2]))
     project.track(still=False)
     assert [one.soft for one in quick.jobs[0].arguments[4]] == [True, False]
+    with pytest.raises(InputError, match="this shot is being worked on"):
+        project.choose_soft(True)
     quick.do()
     project.track(still=True)
     quick.do()
@@ -273,11 +288,18 @@ def test_the_page_asks_nothing_where_there_is_no_choice(opened: Opened, shot: Sh
     page = opened()
     upload(page, shot.path)
     page.wait_for_selector("#track")
-    page.get_by_label("Soft edges").check()
-    page.get_by_label("It stands still").check()
-    page.locator("#soft").wait_for(state="hidden")
-    page.get_by_label("It stands still").uncheck()
-    page.locator("#soft").wait_for()
-    assert opened(page.url).get_by_label("Soft edges").is_checked()
     assert page.locator("#tracker").is_hidden()
     assert page.get_by_text("Who follows it").count() == 0
+
+
+def test_the_page_asks_for_soft_edges_of_what_is_followed(opened: Opened, shot: Shot) -> None:
+    page = opened()
+    upload(page, shot.path)
+    page.wait_for_selector("#track")
+    page.get_by_label("Soft edges").check()
+    other = opened(page.url)
+    assert other.get_by_label("Soft edges").is_checked()
+    other.get_by_label("It stands still").check()
+    other.locator("#soft").wait_for(state="hidden")
+    other.get_by_label("It stands still").uncheck()
+    other.locator("#soft").wait_for()

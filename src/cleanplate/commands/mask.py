@@ -171,10 +171,12 @@ class Mask:
                 self._check_part(marks[-1], part, numbers)
         with progress() as on_step:
             tracked = [] if self.fixed else self._tracked(marks, part, on_step)
-            mattes = self._mattes(tracked, part) if self.matte is not None else None
-            alone = None
-            if mattes is not None and len(things) == 1 and self.effects == "off":  # which would read a window ahead
-                mattes, alone = tee(mattes)
+            greys, alone = None, None
+            if self.matte is not None:
+                mattes, black = self._mattes(tracked, part), np.zeros(size, np.uint8)
+                if len(things) == 1 and self.effects == "off":  # effects read a window ahead, and tee would hold it
+                    mattes, alone = tee(mattes)
+                greys = self.matte, (next(mattes) if index in part else black for index in range(length))
             masks = repeat(_fixed(marks)) if self.fixed else self._masks(tracked, part, alone)
             if self.effects != "off":
                 run = RunOptions(self.seed, self.device, on_step=on_step)
@@ -186,10 +188,6 @@ class Mask:
             paths = [self.output, *((thing.file(self.output) for thing in things) if self.each else ())]
             every = (next(masks) if index in part else nothing for index in range(length))
             frames = ([np.logical_or.reduce(of_frame), *(of_frame if self.each else ())] for of_frame in every)
-            greys = None
-            if self.matte is not None and mattes is not None:
-                black = np.zeros(size, np.uint8)
-                greys = self.matte, (next(mattes) if index in part else black for index in range(length))
             written = write_masks_together(paths, frames, self.video, length, on_step, greys)
         said = f"{self.output}: {length} frames of {size[1]}x{size[0]}; {written[0].said(numbers)}"
         if self.effects != "off":
@@ -274,13 +272,13 @@ class Mask:
         from cleanplate.track.matte import covered, mattes
         from cleanplate.track.tracked import masks_apart
 
-        pictures = tee(self._pictures(part), len(things))
+        each = zip(things, tee(self._pictures(part), len(things)), strict=True)
         if alone is not None:
             every = [map(covered, alone)]
         elif self.matte is None:
-            every = [refined(thing, mine) for thing, mine in zip(things, pictures, strict=True)]
+            every = [refined(thing, mine) for thing, mine in each]
         else:
-            every = [map(covered, mattes([thing], mine)) for thing, mine in zip(things, pictures, strict=True)]
+            every = [map(covered, mattes([thing], mine)) for thing, mine in each]
         for index, masks in enumerate(zip(*every, strict=True)):
             yield masks_apart(things, masks, index) if self.each else list(masks)
 

@@ -110,7 +110,7 @@ class MarkStep:
         session.on(self.look.click, Project.find_overlays)
         session.on(self.tracker.input, _choose_tracker, self.tracker)
         session.on(self.soft.input, lambda project, soft: project.choose_soft(bool(soft)), self.soft)
-        session.on(self.track.click, _track, *stretch, self.tracker)
+        session.on(self.track.click, _track, *stretch, self.tracker, self.soft)
 
 
 def _stand_still(project: Project, still: Any, first: Any, last: Any) -> None:
@@ -123,8 +123,9 @@ def _choose_tracker(project: Project, tracker: Any) -> None:
         project.choose_tracker(str(tracker))
 
 
-def _track(project: Project, still: Any, first: Any, last: Any, tracker: Any) -> None:
+def _track(project: Project, still: Any, first: Any, last: Any, tracker: Any, soft: Any) -> None:
     _choose_tracker(project, tracker)
+    project.choose_soft(bool(soft))
     project.track(bool(still), _frame(first), _frame(last))
 
 

@@ -114,7 +114,11 @@ class Marking(ProjectState):
             self.changed()
 
     def choose_soft(self, soft: bool) -> None:
-        """Say whether the thing that is chosen has blurred edges."""
+        """Say whether the thing that is chosen has blurred edges.
+
+        Raises:
+            InputError: a job is running.
+        """
         with self.lock:
             self._idle()
             if soft != self.things.chosen.soft:

@@ -1,6 +1,6 @@
 """Small copies of frames and masks, as files that the page shows: JPEGs of frames, and tints to lay over them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import cv2
@@ -22,6 +22,8 @@ OVERLAY_TINT = (213, 94, 0)
 """Vermillion: of logos and captions that were found."""
 EFFECTS_TINT = (240, 228, 66)
 """Their yellow: of their colours the farthest from the mask's, beside which it is shown."""
+
+FAINT = 110  # of 255; half and more is what is marked
 
 AREA = ".area.png"
 """How the name of a picture ends that holds what is marked in full size."""
@@ -60,19 +62,29 @@ def read_jpeg(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     return cv2.cvtColor(_read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-def write_tint(path: Path, labels: UInt8[np.ndarray, "H W"], tints: dict[int, Colour]) -> None:
-    """A picture that is clear except where a pixel's label has a tint."""
+def write_tint(
+    path: Path, labels: UInt8[np.ndarray, "H W"], tints: dict[int, Colour], faint: Collection[int] = ()
+) -> None:
+    """A picture that is clear except where a pixel's label has a tint, and clear in part where that is faint."""
     height, width = small_size(labels.shape[:2])
     small = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
     colours = np.zeros((height, width, 4), np.uint8)
     for label, (red, green, blue) in tints.items():
-        colours[small == label] = (blue, green, red, 255)
+        colours[small == label] = (blue, green, red, FAINT if label in faint else 255)
     _write(path, ".png", colours, [cv2.IMWRITE_PNG_COMPRESSION, 3])
 
 
-def write_mask(path: Path, mask: Bool[np.ndarray, "H W"], colour: Colour = MASK_TINT) -> None:
-    """What is marked, as a tint."""
-    write_tint(path, mask.astype(np.uint8), {1: colour})
+def write_mask(
+    path: Path,
+    mask: Bool[np.ndarray, "H W"],
+    colour: Colour = MASK_TINT,
+    edge: Bool[np.ndarray, "H W"] | None = None,
+) -> None:
+    """What is marked, as a tint; a soft edge around it is faint: it goes too, and is no part of what is painted on."""
+    labels = mask.astype(np.uint8)
+    if edge is not None:
+        labels[edge & ~mask] = 2
+    write_tint(path, labels, {1: colour, 2: colour}, faint=(2,))
 
 
 def write_provenance(path: Path, grey: UInt8[np.ndarray, "H W"]) -> None:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat, tee
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from cleanplate.track.edges import refined
 from cleanplate.track.marks import Mark
 from cleanplate.track.matte import covered, mattes
 from cleanplate.track.tracker import track
+from cleanplate.video.areas import WHITE
 from cleanplate.video.reader import stream_frames, stream_masks
 
 MASK_FILE = "mask.mkv"
@@ -111,6 +113,7 @@ def track_things(
 def _track_thing(video: Path, folder: Path, total: int, job: TrackJob, on_step: OnStep) -> TrackedThing:
     marks = [Mark(index, thumbnails.read_area(folder / marks_folder(job.number), index)) for index in job.marks]
     found = TrackedThing()
+    edges: Iterator[np.ndarray | None] = repeat(None)
     masks: Iterator[np.ndarray]
     if job.still is not None:
         everywhere = np.logical_or.reduce([mark.area for mark in marks])
@@ -119,14 +122,18 @@ def _track_thing(video: Path, folder: Path, total: int, job: TrackJob, on_step: 
         pictures = (narrow(frame) for frame in stream_frames(video))
         tracked = track(pictures, marks, tracker=job.tracker, scratch=folder, on_step=on_step)
         pictures = (narrow(frame) for frame in stream_frames(video))
-        masks = map(covered, mattes([tracked], pictures)) if job.soft else refined(tracked, pictures)
+        if job.soft:
+            whole_and_edge = tee(mattes([tracked], pictures))
+            masks, edges = (alpha > WHITE for alpha in whole_and_edge[0]), map(covered, whole_and_edge[1])
+        else:
+            masks = refined(tracked, pictures)
         found = TrackedThing(tracked.frames_to_review, tracked.unmarked_shots)
     tints = emptied(folder / mask_folder(job.number))
 
     def passing() -> Iterator[np.ndarray]:
-        for index, mask in enumerate(masks):
-            thumbnails.write_mask(thumbnails.numbered(tints, index, ".png"), mask, job.colour)
-            yield mask
+        for index, (mask, edge) in enumerate(zip(masks, edges, strict=False)):
+            thumbnails.write_mask(thumbnails.numbered(tints, index, ".png"), mask, job.colour, edge)
+            yield mask if edge is None else edge
 
     write_masks(folder / thing_file(job.number), passing(), video, total, on_step)
     return found

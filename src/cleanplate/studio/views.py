@@ -74,7 +74,7 @@ def advice(project: Project) -> str:
         if any(project.parts):
             words = "Marked. Press Track to follow it through the shot, or mark it on more frames first."
     elif project.stale:
-        words = "What is marked, or how it is followed, has changed: press Track again."
+        words = "What is marked, or how its mask is made, has changed: press Track again."
     elif tracked is not None and tracked.unmarked_shots:
         words = f"{PLAY} Nothing is masked behind the cuts that are named below it: mark the thing there too."
     elif tracked is not None and tracked.frames_to_review:

@@ -27,7 +27,7 @@ for (const [name, words] of [["thing", "The thing"], ["effects", "Its shadow"]])
 }
 layerBox.querySelector("input").checked = true;
 const brush = make("input", { type: "range", min: LEAST_BRUSH, max: MOST_BRUSH, value: 28, "aria-label": "Brush size", title: "+ and −" });
-const soft = make("input", { type: "checkbox", "aria-label": "Soft edge" });
+const soft = make("input", { type: "checkbox", "aria-label": "Soft brush" });
 const softLabel = make("label", { title: "What is more than half covered is marked" }, soft, make("span", { text: "Soft" }));
 const brushLabel = make("div", { class: "brush", hidden: "" }, make("label", {}, make("span", { text: "Brush" }), brush), softLabel);
 const absent = make("button", { type: "button", class: "absent", text: "Not in this frame", title: "From here on it is not there, up to the next mark" });
