@@ -272,13 +272,13 @@ class Mask:
         from cleanplate.track.matte import covered, mattes
         from cleanplate.track.tracked import masks_apart
 
-        each = zip(things, tee(self._pictures(part), len(things)), strict=True)
+        pairs = zip(things, tee(self._pictures(part), len(things)), strict=True)
         if alone is not None:
             every = [map(covered, alone)]
         elif self.matte is None:
-            every = [refined(thing, mine) for thing, mine in each]
+            every = [refined(thing, mine) for thing, mine in pairs]
         else:
-            every = [map(covered, mattes([thing], mine)) for thing, mine in each]
+            every = [map(covered, mattes([thing], mine)) for thing, mine in pairs]
         for index, masks in enumerate(zip(*every, strict=True)):
             yield masks_apart(things, masks, index) if self.each else list(masks)
 

@@ -55,16 +55,8 @@ class MarkStep:
                     self.look = gr.Button("Find logos and captions", size="sm", elem_id="look")
                     self.found = gr.HTML(elem_id="found")
         self.outputs: list[Any] = [self.column, self.facts, self.marker, self.advice, self.effects, self.track]
-        self.outputs += [
-            self.still,
-            self.stretch,
-            self.first,
-            self.last,
-            self.tracker,
-            self.soft,
-            self.look,
-            self.found,
-        ]
+        self.outputs += [self.still, self.stretch, self.first, self.last, self.tracker, self.soft]
+        self.outputs += [self.look, self.found]
 
     def shown(self, project: Project) -> Values:
         """The shot and its marks, or its mask."""

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat, tee
 from pathlib import Path
 
 import numpy as np
@@ -113,25 +112,23 @@ def track_things(
 def _track_thing(video: Path, folder: Path, total: int, job: TrackJob, on_step: OnStep) -> TrackedThing:
     marks = [Mark(index, thumbnails.read_area(folder / marks_folder(job.number), index)) for index in job.marks]
     found = TrackedThing()
-    edges: Iterator[np.ndarray | None] = repeat(None)
-    masks: Iterator[np.ndarray]
+    masks: Iterator[tuple[np.ndarray, np.ndarray | None]]  # with all that has any of it, if its edges are soft
     if job.still is not None:
         everywhere = np.logical_or.reduce([mark.area for mark in marks])
-        masks = (everywhere if index in job.still else np.zeros_like(everywhere) for index in range(total))
+        masks = ((everywhere if index in job.still else np.zeros_like(everywhere), None) for index in range(total))
     else:
         pictures = (narrow(frame) for frame in stream_frames(video))
         tracked = track(pictures, marks, tracker=job.tracker, scratch=folder, on_step=on_step)
         pictures = (narrow(frame) for frame in stream_frames(video))
         if job.soft:
-            whole_and_edge = tee(mattes([tracked], pictures))
-            masks, edges = (alpha > WHITE for alpha in whole_and_edge[0]), map(covered, whole_and_edge[1])
+            masks = ((alpha > WHITE, covered(alpha)) for alpha in mattes([tracked], pictures))
         else:
-            masks = refined(tracked, pictures)
+            masks = ((mask, None) for mask in refined(tracked, pictures))
         found = TrackedThing(tracked.frames_to_review, tracked.unmarked_shots)
     tints = emptied(folder / mask_folder(job.number))
 
     def passing() -> Iterator[np.ndarray]:
-        for index, (mask, edge) in enumerate(zip(masks, edges, strict=False)):
+        for index, (mask, edge) in enumerate(masks):
             thumbnails.write_mask(thumbnails.numbered(tints, index, ".png"), mask, job.colour, edge)
             yield mask if edge is None else edge
 
