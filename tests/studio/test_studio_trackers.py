@@ -141,6 +141,14 @@ def test_all_that_has_any_of_a_thing_with_soft_edges_is_its_mask(
     assert project.cleanable  # what stands still is masked as it is marked
 
 
+def test_track_brings_whether_the_edges_are_soft(project: Project, quick: Turns) -> None:
+    pytest.importorskip("gradio")
+    from cleanplate.studio.mark_step import _track
+
+    _track(project, False, None, None, "flow", True)  # the tick itself may come later
+    assert [one.soft for one in quick.jobs[0].arguments[4]] == [True]
+
+
 def test_a_tracker_that_is_not_to_be_had_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLEANPLATE_WEIGHTS", raising=False)
     for name in ("sam2", "x"):
