@@ -4,12 +4,13 @@ import pytest
 
 from cleanplate.runtime.threads import one_thread_each
 from cleanplate.track import features as features_module
-from cleanplate.track.background import MAX_LOG_ODDS, MIN_LOG_ODDS, Background, Evidence, LikelihoodRatio, camera_flow
+from cleanplate.track.background import Background, Evidence, _move, camera_flow
 from cleanplate.track.classifier import Classifier, Samples, deform, samples
 from cleanplate.track.components import centroid, count_components, main_components
 from cleanplate.track.features import N_POWERS, appearance_features, mask_features
 from cleanplate.track.fields import blur, bounding_window, filled_up, guided_filter, sparse, warp
 from cleanplate.track.flow import _passes, _propagate
+from cleanplate.track.likelihood import MAX_LOG_ODDS, MIN_LOG_ODDS, LikelihoodRatio
 from cleanplate.track.looks import Looks
 from cleanplate.track.propagate import Propagator, let_go, observe, step_confidence
 from tests.conftest import texture
@@ -56,6 +57,44 @@ def test_a_likelihood_ratio_is_learned_from_what_was_observed() -> None:
     unseen = LikelihoodRatio(0.01, 10)
     unseen.update(np.where(inside > 0, large, small), inside, 0 * everywhere)
     assert np.abs(unseen.log_odds(small)).max() < 1e-6  # what has no weight says nothing
+
+
+def test_values_are_counted_by_their_logarithm() -> None:
+    ratio, rng = LikelihoodRatio(0.05, 8.0), np.random.default_rng(0)
+    values = np.exp(rng.uniform(-4, 3, SIZE)).astype(np.float32)  # some beyond both ends
+    mask, weight = rng.random((2, *SIZE)).astype(np.float32)
+    weight[:40] = 0
+    ratio.update(values, mask, weight)
+    edges = np.exp(np.linspace(np.log(0.05), np.log(8.0), LikelihoodRatio.BINS + 1))
+    edges[0], edges[-1] = 0, np.inf
+    for counted, share in zip(ratio._counts, (1 - mask, mask), strict=True):
+        expected = LikelihoodRatio.DECAY + np.histogram(values, edges, weights=share * weight)[0]
+        np.testing.assert_allclose(counted, expected, rtol=0.01)
+
+
+def test_the_camera_moves_pixels_as_its_homography_does() -> None:
+    matrix = np.array([[1.02, 0.01, -3], [-0.02, 0.98, 2], [2e-4, -1e-4, 1]])
+    grid = np.stack(np.meshgrid(np.arange(60.0), np.arange(40.0)), axis=-1)
+    motion = np.empty(grid.shape, np.float32)
+    _move(matrix, motion)
+    expected = cv2.perspectiveTransform(grid.reshape(1, -1, 2), matrix).reshape(grid.shape) - grid
+    np.testing.assert_allclose(motion, expected, atol=1e-4)
+
+
+def test_a_background_plate_is_a_mean_of_what_was_uncovered() -> None:
+    background, covered = Background(), np.zeros(SIZE, np.float32)
+    covered[:, :40] = 1
+    no_motion, plates = np.zeros((*SIZE, 2), np.float32), []
+    for level, mask in ((0.2, covered), (0.4, 0 * covered), (0.8, covered)):
+        colours = np.full((*SIZE, 3), level, np.float32)
+        background.evidence(colours, no_motion, no_motion)
+        background.observe(colours, mask)
+        assert background._plate is not None
+        plates.append((background._plate[50, 20, 0], background._plate[50, 100, 0]))
+    assert np.array(plates[1:]) == pytest.approx(np.array([(0.4, 0.3), (0.4, 0.55)]))
+    seen = background.evidence(np.full((*SIZE, 3), 0.9, np.float32), no_motion, no_motion).colour_residual
+    assert seen is not None
+    assert seen[50, 100] == pytest.approx(np.sqrt(3) * 0.35 + 0.01, abs=1e-4)
 
 
 def test_background_speaks_against_what_moves_and_looks_like_it() -> None:

@@ -6,25 +6,27 @@ shot: how often a value was observed on the object, and how often around it, in 
 """
 
 from dataclasses import dataclass
+from typing import no_type_check
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
 from cleanplate.imaging.homography import ransac_homography
+from cleanplate.runtime.compiled import compiled
 from cleanplate.track.fields import blur, lengths, size_px, warp
+from cleanplate.track.likelihood import MAX_LOG_ODDS, LikelihoodRatio
 
 # A homography is fitted to one vector in each cell of this size, and believed if this share of them are inliers.
 GRID_PX, TOLERANCE_PX, MIN_INLIER_SHARE, MIN_VECTORS = 6, 1.0, 0.3, 50
-# Bounds of the log odds of one observation: it may speak much for the background, and little for the object. What looks
-# unlike the background is more often a foreground with parallax, or a misaligned plate, than the object.
-MIN_LOG_ODDS, MAX_LOG_ODDS = -2.5, 0.3
-MAX_UNLIKE_LOG_ODDS = 3.0  # the second bound for a colour, where the pixel also looks like the object
+# The most that a colour may say for the object, in place of `MAX_LOG_ODDS`, where the pixel also looks like it.
+MAX_UNLIKE_LOG_ODDS = 3.0
 # What motion said of a pixel counts on, so much from one frame to the next: what has moved with the camera for a while
 # is surely background, and flow is wrong now and then.
 MOTION_MOMENTUM, MIN_MOTION_LOG_ODDS = 0.6, -6.0
 BAND_SHARE = 0.3  # width of the band around the object that the background is learned in, share of the object's size
 _CELL = np.ones((3, 3), np.uint8)
+_KNOWN = np.float32(0.5)  # the plate is known from this on
 
 
 @dataclass(frozen=True)
@@ -42,42 +44,6 @@ class Evidence:
     unlike_log_odds: Float[np.ndarray, "H W"] | None = None
     """What a colour that the plate has not says for the object beyond `MAX_LOG_ODDS`, 0 or more. It counts as far as
     the pixel looks like the object too: so a limb that the flow left behind is found. None if there is no plate."""
-
-
-class LikelihoodRatio:
-    """Log odds that an observed value is the object's: two histograms over its logarithm, learned online."""
-
-    BINS, DECAY = 24, 0.8
-
-    def __init__(self, smallest: float, largest: float):
-        self._smallest, self._span = np.log(smallest), np.log(largest / smallest)
-        self._counts = np.ones((2, self.BINS))  # background, object
-
-    def _bins(self, values: Float[np.ndarray, "H W"]) -> np.ndarray:
-        return ((np.log(values) - self._smallest) / self._span * self.BINS).astype(int).clip(0, self.BINS - 1)
-
-    def log_odds(self, values: Float[np.ndarray, "H W"], most: float = MAX_LOG_ODDS) -> Float[np.ndarray, "H W"]:
-        """Of each value, from `MIN_LOG_ODDS` to `most`."""
-        counts = self._counts + 0.01 * self._counts.sum(axis=1, keepdims=True) + 1
-        counts = cv2.GaussianBlur(counts, (5, 1), 1)
-        counts /= counts.sum(axis=1, keepdims=True)
-        odds = np.clip(np.log(counts[1] / counts[0]), MIN_LOG_ODDS, most).astype(np.float32)
-        return odds[self._bins(values)]
-
-    def update(
-        self, values: Float[np.ndarray, "H W"], mask: Float[np.ndarray, "H W"], weight: Float[np.ndarray, "H W"]
-    ) -> None:
-        """Count the values of a frame whose mask is known; older counts decay.
-
-        Args:
-            values: what was observed.
-            mask: 1 on the object.
-            weight: of each pixel.
-        """
-        bins = self._bins(values).ravel()
-        for row, share in enumerate((1 - mask, mask)):
-            observed = np.bincount(bins, (share * weight).ravel(), self.BINS)
-            self._counts[row] = self.DECAY * self._counts[row] + observed
 
 
 class Background:
@@ -119,9 +85,10 @@ class Background:
         # A misalignment of less than a pixel is none: what counts is how far a colour is outside the range of those
         # that the plate has around it.
         darkest, brightest = cv2.erode(self._plate, _CELL), cv2.dilate(self._plate, _CELL)
-        outside = np.maximum(0, np.maximum(colours - brightest, darkest - colours))
-        colour_residual = cv2.blur(lengths(outside), (3, 3)) + np.float32(0.01)
-        by_colour = self._colour_ratio.log_odds(colour_residual, MAX_UNLIKE_LOG_ODDS) * (self._known > 0.5)
+        outside = np.empty(self._known.shape, np.float32)
+        _how_far_outside(colours, darkest, brightest, outside)
+        colour_residual = cv2.blur(outside, (3, 3)) + np.float32(0.01)
+        by_colour = self._colour_ratio.log_odds(colour_residual, MAX_UNLIKE_LOG_ODDS) * (self._known > _KNOWN)
         log_odds = log_odds + np.minimum(by_colour, MAX_LOG_ODDS)
         unlike = np.maximum(by_colour - MAX_LOG_ODDS, 0)
         return Evidence(log_odds, by_motion, motion_residual_px, colour_residual, unlike)
@@ -140,14 +107,12 @@ class Background:
         if evidence is not None and evidence.motion_residual_px is not None:
             self._motion_ratio.update(evidence.motion_residual_px, mask, band)
         if evidence is not None and evidence.colour_residual is not None and self._known is not None:
-            self._colour_ratio.update(evidence.colour_residual, mask, band * (self._known > 0.5))
+            self._colour_ratio.update(evidence.colour_residual, mask, band * (self._known > _KNOWN))
         uncovered = blur(mask, 1.5) < 0.1
         if self._plate is None or self._known is None:
             self._plate, self._known = colours.copy(), uncovered.astype(np.float32)
             return
-        share = np.where(self._known > 0.5, np.float32(0.5), np.float32(1)) * uncovered
-        self._plate += share[..., None] * (colours - self._plate)
-        self._known = np.maximum(self._known, uncovered)
+        _show(colours, uncovered, self._plate, self._known)
 
 
 def camera_flow(
@@ -168,6 +133,45 @@ def camera_flow(
     if found is None or found[1].mean() < MIN_INLIER_SHARE:
         return None
     matrix, _ = found
-    grid = np.stack(np.meshgrid(*(np.arange(side, dtype=np.float32) for side in (width, height))), axis=-1)
-    motion = cv2.perspectiveTransform(grid.reshape(1, -1, 2), matrix).reshape(height, width, 2) - grid
+    motion = np.empty((height, width, 2), np.float32)
+    _move(matrix, motion)
     return motion if np.abs(motion).max() < height + width else None
+
+
+@no_type_check
+@compiled
+def _how_far_outside(colours, darkest, brightest, out):
+    """Write how far each colour is outside a range of each channel."""
+    for y in range(colours.shape[0]):
+        for x in range(colours.shape[1]):
+            squares = np.float32(0)
+            for c in range(colours.shape[2]):
+                colour = colours[y, x, c]
+                off = max(colour - brightest[y, x, c], darkest[y, x, c] - colour, np.float32(0))
+                squares += off * off
+            out[y, x] = np.sqrt(squares)
+
+
+@no_type_check
+@compiled
+def _show(colours, uncovered, plate, known):
+    """Take uncovered colours into a plate: as they are where it is not known, and half of them where it is."""
+    for y in range(known.shape[0]):
+        for x in range(known.shape[1]):
+            if uncovered[y, x]:
+                share = np.float32(0.5) if known[y, x] > _KNOWN else np.float32(1)
+                for c in range(plate.shape[2]):
+                    plate[y, x, c] += share * (colours[y, x, c] - plate[y, x, c])
+                known[y, x] = 1
+
+
+@no_type_check
+@compiled
+def _move(matrix, motion):
+    """Write how far a homography moves each pixel, (dx, dy)."""
+    for y in range(motion.shape[0]):
+        for x in range(motion.shape[1]):
+            w = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2]
+            scale = 1 / w if w != 0 else 0.0
+            motion[y, x, 0] = (matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]) * scale - x
+            motion[y, x, 1] = (matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]) * scale - y

@@ -32,13 +32,15 @@ def main_components(
         gap_px: how close others must come to belong to it.
     """
     found, labels, _, _ = cv2.connectedComponentsWithStats((mask > COMPONENT_PROBABILITY).astype(np.uint8))
-    kept = labels > 0
+    labels = np.asarray(labels, np.int32)
+    belongs = np.arange(found) > 0  # of each label; 0 is what is no component
     if found > 2:
         overlap = np.bincount(labels.ravel(), (expected * mask).ravel(), found)[1:]
-        main = np.isin(labels, 1 + np.argsort(-overlap, kind="stable")[:count])
-        close = _distance_px(main) < gap_px
-        kept = np.isin(labels, np.unique(labels[close & kept]))
-    return _distance_px(kept) < SOFT_EDGE_PX
+        main = np.zeros(found, bool)
+        main[1 + np.argsort(-overlap, kind="stable")[:count]] = True
+        close = _distance_px(main[labels]) < gap_px
+        belongs[1:] = np.bincount(labels[close], minlength=found)[1:] > 0
+    return _distance_px(belongs[labels]) < SOFT_EDGE_PX
 
 
 def _distance_px(mask: Bool[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:

@@ -43,7 +43,8 @@ def warp(
 
 def lengths(vectors: Float[np.ndarray, "H W C"]) -> Float[np.ndarray, "H W"]:
     """Of the vector at every pixel; NumPy's own norm takes several times as long."""
-    return np.sqrt(np.einsum("ijc,ijc->ij", vectors, vectors))
+    out = np.einsum("ijc,ijc->ij", vectors, vectors)
+    return np.sqrt(out, out=out)
 
 
 def guided_filter(guide: Float[np.ndarray, "H W"], field: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:

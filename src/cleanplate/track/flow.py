@@ -9,6 +9,7 @@ and a model of the background (`background`) correct it. All of it works on smal
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, count, pairwise
 
 import cv2
@@ -127,8 +128,10 @@ def _propagate(
     rng = np.random.default_rng(seed)
     marked = [at for at in sorted(masks) if masks[at].any()]
     features = {at: appearance_features(pictures[at]) for at in marked}
-    classifier = Classifier([samples(features[at], masks[at], rng, deformations=DEFORMATIONS) for at in marked], seed)
-    looks = Looks([(features[at], masks[at]) for at in marked], seed)
+    with ThreadPoolExecutor(1) as aside:  # two networks to teach, and two cores
+        taught = aside.submit(Looks, [(features[at], masks[at]) for at in marked], seed)
+        drawn = [samples(features[at], masks[at], rng, deformations=DEFORMATIONS) for at in marked]
+        classifier, looks = Classifier(drawn, seed), taught.result()
     probability = spooled(np.zeros_like(picture[..., 0]) for picture in pictures)
     confidence, drift, weights = np.ones(len(pictures)), np.zeros(len(pictures)), np.zeros(len(pictures))
     for _, order in passes:

@@ -147,7 +147,7 @@ class Propagator:
         evidence: Evidence,
     ) -> Float[np.ndarray, "H W"]:
         """The probability that each pixel is the object, near where it is expected; 0 elsewhere."""
-        mask, worth, size = np.zeros_like(expected), np.zeros_like(expected), size_px(expected)
+        mask, size = np.zeros_like(expected), size_px(expected)
         window = bounding_window(expected, 0.1, WINDOW_MARGIN * size + 8)
         if window is None:
             return mask
@@ -167,9 +167,10 @@ class Propagator:
         np.put(log_odds, at, by_all)
         np.put(alike, at, probability_of(by_looks))
         probability = probability_of(filled_up(log_odds, outline, spacing_px) + evidence.log_odds[window])
-        mask[window] = np.clip(guided_filter(colours[..., 0] / 2 + 0.5, probability), 0, 1)
-        worth[window] = here * (UNLIKE_WEIGHT + filled_up(alike, outline, spacing_px))
-        return mask * main_components(mask, worth, self._components, COMPONENT_GAP * size)
+        found = np.clip(guided_filter(colours[..., 0] / 2 + 0.5, probability), 0, 1)
+        worth = here * (UNLIKE_WEIGHT + filled_up(alike, outline, spacing_px))
+        mask[window] = found * main_components(found, worth, self._components, COMPONENT_GAP * size)
+        return mask
 
     def _remember(self, mask: Float[np.ndarray, "H W"], camera: Float[np.ndarray, "H W 2"] | None) -> None:
         """Update what is remembered of the object, unless it is occluded."""
