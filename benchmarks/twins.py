@@ -21,8 +21,9 @@ from benchmarks.carry import machine, peak_memory_mb
 from benchmarks.hard import HARD
 from cleanplate import Clip, InputError, inpaint
 from cleanplate.carry import rounds
+from cleanplate.carry.colours import gather
 from cleanplate.carry.fuse import Followed
-from cleanplate.carry.trajectories import LinkedFrame, gather
+from cleanplate.carry.trajectories import LinkedFrame
 from cleanplate.config import NO_EFFECTS, CarryConfig, Method
 from cleanplate.imaging.frame import CARRIED
 from cleanplate.metrics import psnr_db

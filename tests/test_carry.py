@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from cleanplate import METHODS, Clip, inpaint
+from cleanplate.carry.colours import gather
 from cleanplate.carry.fields import Cells, Field
 from cleanplate.carry.linking import Linker
-from cleanplate.carry.motion import Matches, Motion, corners, fit_both_ways, fit_homography, match, noise_level
+from cleanplate.carry.matches import Matches, corners, match, noise_level
+from cleanplate.carry.motion import Motion, fit_both_ways, fit_homography
 from cleanplate.carry.rounds import carry
 from cleanplate.carry.trajectories import (
     SOURCE,
@@ -19,7 +21,6 @@ from cleanplate.carry.trajectories import (
     Y,
     boundary_pixels,
     follow,
-    gather,
     no_trajectories,
 )
 from cleanplate.config import CarryConfig

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cleanplate import METHODS, Clip, InputError, inpaint
-from cleanplate.carry.trajectories import boundary_pixels, follow, gather
+from cleanplate.carry.colours import gather
+from cleanplate.carry.trajectories import boundary_pixels, follow
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP
 from tests.conftest import texture

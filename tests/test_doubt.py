@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from cleanplate import METHODS, Clip, write_video
+from cleanplate.carry.colours import gather
 from cleanplate.carry.doubt import APART, count_doubtful
 from cleanplate.carry.journal import pack, unpack
-from cleanplate.carry.trajectories import SOURCE, Trajectories, X, Y, gather, no_trajectories
+from cleanplate.carry.trajectories import SOURCE, Trajectories, X, Y, no_trajectories
 from cleanplate.clean import APART_FRAMES, LEAST_UNSURE, MOST_NAMED, worth_a_look
 from cleanplate.config import NO_EFFECTS, CarryConfig
 from cleanplate.imaging.frame import Frame

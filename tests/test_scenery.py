@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from cleanplate.carry.fields import Cells
-from cleanplate.carry.motion import Matches, added, fit_parallax
+from cleanplate.carry.matches import Matches
+from cleanplate.carry.motion import added, fit_parallax
 from cleanplate.carry.scene import Places, Scene, Small, distance_to
 from cleanplate.carry.scenery import without_scenery
 from tests.conftest import texture

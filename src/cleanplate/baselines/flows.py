@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float32, Int16, Shaped
 
 from cleanplate.baselines.pyramid import Colours, Hidden, painted_greys
 from cleanplate.carry.fields import Cells, Field
-from cleanplate.carry.motion import CONFIDENCE_SCALE_PX, Motion
+from cleanplate.carry.matches import CONFIDENCE_SCALE_PX
+from cleanplate.carry.motion import Motion
 from cleanplate.carry.shapes import square
 from cleanplate.imaging.dis import check_size, quick_dis
 from cleanplate.imaging.pull_push import pull_push

@@ -33,7 +33,8 @@ from cleanplate.baselines.pyramid import (
     pyramid_of,
 )
 from cleanplate.baselines.volume import Volume
-from cleanplate.carry.trajectories import boundary_pixels, follow, gather
+from cleanplate.carry.colours import gather
+from cleanplate.carry.trajectories import boundary_pixels, follow
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.pull_push import pull_push
 

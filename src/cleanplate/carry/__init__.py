@@ -5,8 +5,10 @@ In the order of the method: `rounds.py` is the page to begin with.
 | file | what it does |
 |---|---|
 | `rounds.py` | find effects, then link, follow and fuse, as often as there are rounds |
-| `linking.py`, `motion.py`, `cuts.py` | the motion between neighbours, completed in the hole; still cameras; cuts |
-| `trajectories.py`, `fuse.py` | follow hidden pixels until a frame shows them; fill them with what it shows |
+| `linking.py`, `matches.py` | the motion between neighbours, measured at points |
+| `motion.py`, `cuts.py` | that motion completed in the hole; still cameras; cuts |
+| `trajectories.py` | follow hidden pixels until a frame shows them |
+| `colours.py`, `fuse.py` | take its colours, and fill them |
 | `refine.py` | correct the motion by what past and future show of the same place |
 | `effects.py` | the stage that makes hole of effects, and what becomes of them at the end |
 | `suspects.py`, `belonging.py` | look for what belongs to the thing, up to four times; judge whether it does |

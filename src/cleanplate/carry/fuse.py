@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool
 
+from cleanplate.carry.colours import gather
 from cleanplate.carry.doubt import count_doubtful
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.squares import Squares, in_squares
 from cleanplate.carry.torn import forget_torn
-from cleanplate.carry.trajectories import LinkedFrame, Trajectories, boundary_pixels, follow, gather
+from cleanplate.carry.trajectories import LinkedFrame, Trajectories, boundary_pixels, follow
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.frame import CARRIED, Pixels
 from cleanplate.runtime.threads import in_order

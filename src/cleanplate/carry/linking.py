@@ -12,7 +12,8 @@ from jaxtyping import Float32, Shaped, UInt8
 
 from cleanplate.carry.cuts import differ
 from cleanplate.carry.fields import Cells, Field
-from cleanplate.carry.motion import Flow, Motion, corners, fit_both_ways, fit_parallax, match, spacing
+from cleanplate.carry.matches import Flow, corners, match, spacing
+from cleanplate.carry.motion import Motion, fit_both_ways, fit_parallax
 from cleanplate.carry.shapes import square
 from cleanplate.carry.trajectories import LinkedFrame
 from cleanplate.config import CarryConfig

@@ -15,12 +15,14 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from cleanplate.carry.colours import gather
 from cleanplate.carry.fields import Cells, Field, cell_size, local_fit
 from cleanplate.carry.fuse import both_ways
 from cleanplate.carry.linking import smaller_for_flow
-from cleanplate.carry.motion import Motion, cell_middles, corners
+from cleanplate.carry.matches import corners
+from cleanplate.carry.motion import Motion, cell_middles
 from cleanplate.carry.shapes import square
-from cleanplate.carry.trajectories import LinkedFrame, Trajectories, gather
+from cleanplate.carry.trajectories import LinkedFrame, Trajectories
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.dis import LEAST_SIZE, quick_dis
 from cleanplate.imaging.frame import Picture, box_around

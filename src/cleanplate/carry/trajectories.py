@@ -7,20 +7,19 @@ hole. Trajectories are rows in their order.
 Letters: a frame has n boundary pixels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import no_type_check
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped
+from jaxtyping import Float32, Shaped
 
 from cleanplate.carry.fields import between, cells_around, moved_by
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.shapes import square
 from cleanplate.config import CarryConfig
-from cleanplate.imaging.frame import Frame, Picture, Pixels
+from cleanplate.imaging.frame import Frame, Pixels
 from cleanplate.runtime.compiled import compiled
 
 # A cubic sample reads two pixels around it; so near to a hole it would read the fill.
@@ -31,11 +30,6 @@ SOURCE, X, Y, DISTANCE, ERROR, RED = range(6)
 COLUMNS = 8
 # The motion of a frame is computed at nodes that are so many pixels apart at most.
 NODE_PX = 8
-
-# OpenCV reads pictures along maps of less than 32767 columns.
-MAP_WIDTH = 256
-# Of two ways, one that weighs less than this share of the other says nothing.
-LEAST_WEIGHT = np.float32(1e-3)
 
 HALF = np.float32(0.5)
 
@@ -146,145 +140,12 @@ def follow(
     return trajectories
 
 
-def gather(
-    pictures: Mapping[int, Picture],
-    trajectories: Sequence[Trajectories],
-    wanted: Bool[np.ndarray, " n"],
-    config: CarryConfig,
-    *,
-    sharp: bool = True,
-    apart: Float32[np.ndarray, " n"] | None = None,
-) -> tuple[Bool[np.ndarray, " n"], Float32[np.ndarray, "m 3"]]:
-    """Colours from the ends of the trajectories, weighted.
-
-    Args:
-        pictures: by frame, in bytes or in floats 0..1.
-        trajectories: of the same pixels into the future and into the past.
-        wanted: which of the pixels.
-        config: see CarryConfig.
-        sharp: read between the pixels by cubic convolution; or bilinearly, which is faster, what is not for eyes.
-        apart: is told how different what the two ways show is, in the colour that differs most, 0..1; NaN where only
-            one of them counts.
-
-    Returns:
-        which pixels were reached, and their colours, 0..1.
-    """
-    total, weights = np.zeros((len(wanted), 3), np.float32), np.zeros(len(wanted), np.float32)
-    of_first = None
-    for trajectory in trajectories:
-        if apart is not None:
-            of_first = total.copy(), weights.copy()
-        weight = trajectory.weight(config)
-        weight *= wanted
-        first, starts, by_source = _by_source(trajectory.rows, weight)
-        for source, (start, stop) in enumerate(pairwise(starts.tolist()), first):
-            if start == stop:
-                continue
-            some = by_source[start:stop]
-            colours = _read(pictures[source], trajectory.rows, some, sharp=sharp)
-            scale = np.float32(1 / 255 if colours.dtype == np.uint8 else 1)
-            _add_colours(colours, scale, trajectory.rows, some, weight, total)
-        weights += weight
-    if apart is not None and of_first is not None:
-        _apart(*of_first, total, weights, apart)
-    reached = weights > 0
-    return reached, _means(total, weights)
-
-
-def _read(
-    picture: Picture, rows: Float32[np.ndarray, "n 8"], some: Pixels, *, sharp: bool
-) -> Shaped[np.ndarray, "m 3"]:
-    """What a picture holds where some of the trajectories end.
-
-    Cubic because a carried texture is sampled once and looked at for long: bilinear sampling cost 0.5 to 3 dB on
-    textured ground. A position may lie outside the picture, and means the border's colour: where motion is no pure
-    shift, what is lost by adding up the steps of a trajectory may lead out of it.
-    """
-    picture, (left, top) = _readable(picture, rows, some)
-    x, y = np.zeros((2, -(-len(some) // MAP_WIDTH), MAP_WIDTH), np.float32)
-    _positions(rows, some, np.float32(left), np.float32(top), x.reshape(-1), y.reshape(-1))
-    how = cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR
-    return cv2.remap(picture, x, y, how, borderMode=cv2.BORDER_REPLICATE).reshape(-1, 3)
-
-
-def _readable(picture: Picture, rows: Float32[np.ndarray, "n 8"], some: Pixels) -> tuple[Picture, tuple[int, int]]:
-    """What OpenCV reads: of short floats, which it does not, the part that is asked for made longer.
-
-    And the left and top of it.
-    """
-    if picture.dtype != np.float16:
-        return picture, (0, 0)
-    height, width = picture.shape[:2]
-    x, y = (np.clip(rows[some, column], 0, side - 1) for column, side in ((X, width), (Y, height)))
-    left, top = (max(0, int(at.min()) - BOUNDARY_PX) for at in (x, y))
-    right, bottom = (int(at.max()) + 2 + BOUNDARY_PX for at in (x, y))
-    return picture[top:bottom, left:right].astype(np.float32), (left, top)
-
-
 @compiled
 @no_type_check
 def _weights(rows, fade, most, out):
     for index in range(len(rows)):
         good = rows[index, SOURCE] >= 0 and rows[index, ERROR] <= most
         out[index] = np.exp(-rows[index, DISTANCE] / fade - rows[index, ERROR]) if good else 0
-
-
-@compiled
-@no_type_check
-def _by_source(rows, weight):
-    """The pixels of weight, those of the same source together.
-
-    Returns:
-        the first source; of each from there on, where its pixels begin; and the pixels.
-    """
-    first, last, count = 1 << 30, -1, 0
-    for index in range(len(rows)):
-        if weight[index] > 0:
-            source = int(rows[index, SOURCE])
-            first, last, count = min(first, source), max(last, source), count + 1
-    if not count:
-        return 0, np.zeros(1, np.int64), np.zeros(0, np.int64)
-    starts, pixels = np.zeros(last - first + 2, np.int64), np.empty(count, np.int64)
-    for index in range(len(rows)):
-        if weight[index] > 0:
-            starts[int(rows[index, SOURCE]) - first + 1] += 1
-    starts = np.cumsum(starts)
-    free = starts.copy()
-    for index in range(len(rows)):
-        if weight[index] > 0:
-            source = int(rows[index, SOURCE]) - first
-            pixels[free[source]] = index
-            free[source] += 1
-    return first, starts, pixels
-
-
-@compiled
-@no_type_check
-def _apart(first, first_weights, total, weights, apart):
-    """How different two means are; nothing where one of them has hardly any weight, and would be rounding."""
-    for index in range(len(weights)):
-        one, other = first_weights[index], weights[index] - first_weights[index]
-        apart[index] = np.nan
-        if min(one, other) > LEAST_WEIGHT * max(one, other):
-            most = np.float32(0)
-            for channel in range(3):
-                mean = first[index, channel] / one
-                most = max(most, abs(mean - (total[index, channel] - first[index, channel]) / other))
-            apart[index] = most
-
-
-@compiled
-@no_type_check
-def _means(total, weights):
-    """Of what has weight, within 0..1."""
-    out, count = np.empty((len(weights), 3), np.float32), 0
-    for index in range(len(weights)):
-        if weights[index] > 0:
-            for channel in range(3):
-                value = total[index, channel] / weights[index]
-                out[count, channel] = min(max(value, np.float32(0)), np.float32(1))
-            count += 1
-    return out[:count]
 
 
 @compiled
@@ -383,22 +244,3 @@ def _step(
             out[DISTANCE], out[ERROR] = last[DISTANCE] + 1, max(last[ERROR], error)
             for channel in range(RED, COLUMNS):
                 out[channel] = last[channel] + first[channel] + on * slope[channel]
-
-
-@compiled
-@no_type_check
-def _positions(rows, some, left, top, x, y):
-    """The rest of the maps is left as it is: nobody asks what is read there."""
-    for number in range(len(some)):
-        x[number], y[number] = rows[some[number], X] - left, rows[some[number], Y] - top
-
-
-@compiled
-@no_type_check
-def _add_colours(colours, scale, rows, some, weight, total):
-    """Add weighted colours, with the change of brightness."""
-    for number in range(len(some)):
-        index = some[number]
-        for channel in range(3):
-            value = scale * np.float32(colours[number, channel]) + rows[index, RED + channel]
-            total[index, channel] += weight[index] * value
