@@ -4,7 +4,7 @@ All that can be wrong with the files is looked for before any work is done: mask
 and the first frame of the video. A shot as long as a film is never held whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -183,21 +183,10 @@ def open_shot(
     if is_linear(video):
         _check_linear(video, size, references)
     video_shape = (first.shape[0], first.shape[1])
-    total = declared
-    for path in masks:
-        if not matched(path, numbers_of(video, span), video):
-            check_gaps(path, span, gaps)
-            say_order(path, video)
-        length = Mask(path, span, invert_mask, video, mask_channel).check(video_shape, video)
-        if not is_still(path) and length != declared:
-            total = count_frames(video, span)  # files may not say, or say what is not so
-            if length != total:
-                raise _unequal(path, video, span)
-    borders = None
-    if fill_borders:
-        borders = find_borders(zip(stream_frames(video, span, warn=False), _alphas(video, span), strict=False))
-        if not borders:
-            no_borders(video, borders, alone=not masks)
+    all_masks = [Mask(path, span, invert_mask, video, mask_channel) for path in masks]
+    total = _check_masks(all_masks, video, video_shape, gaps, declared)
+    borders = _borders_of(video, span, alone=not masks) if fill_borders else None
+    if borders is not None:
         total = len(borders.lines)
     check_references(references, video_shape, total)
     shape = size or video_shape
@@ -240,6 +229,40 @@ def open_piped(
         video, masks, span, size, region, dilate_px, invert_mask, (), "", "",
         fps=float(piped.header.fps), video_shape=piped.shape, shape=shape, total=total, stamps=stamps, piped=piped,
     )  # fmt: skip
+
+
+def _check_masks(masks: Sequence[Mask], video: Path, shape: tuple[int, int], gaps: Gaps, declared: int) -> int:
+    """Refuse masks that do not fit their video.
+
+    Args:
+        masks: they are read through.
+        video: what they are of.
+        shape: its height and width.
+        gaps: what to do where numbers are missing among images.
+        declared: how many frames the video has, as its file says.
+
+    Returns:
+        how many it has: counted, if a mask has another number.
+    """
+    total = declared
+    for mask in masks:
+        if not matched(mask.path, numbers_of(video, mask.span), video):
+            check_gaps(mask.path, mask.span, gaps)
+            say_order(mask.path, video)
+        length = mask.check(shape, video)
+        if not mask.is_still and length != declared:
+            total = count_frames(video, mask.span)  # files may not say, or say what is not so
+            if length != total:
+                raise _unequal(mask.path, video, mask.span)
+    return total
+
+
+def _borders_of(video: Path, span: Span, *, alone: bool) -> Borders:
+    """The borders that a stabiliser left; refuse a video without any."""
+    borders = find_borders(zip(stream_frames(video, span, warn=False), _alphas(video, span), strict=False))
+    if not borders:
+        no_borders(video, borders, alone=alone)
+    return borders
 
 
 def _alphas(video: Path, span: Span) -> Iterator[Shaped[np.ndarray, "H W"] | None]:
