@@ -168,6 +168,7 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ["mask", "shot.mkv", "--paint", "1:first.png", "--start", "1"]
 
 
+OTHER = ["--thing", "other", "--paint", "1:first.png"]
 ALPHAS = [np.roll(exposed(30, 0.5), 30 * index, axis=1) for index in range(4)]
 FRAMES = [shown(alpha) for alpha in ALPHAS]
 THINGS = [
@@ -195,11 +196,9 @@ def test_the_command_writes_the_matte_and_masks_all_that_has_any_of_it(
 
 
 @pytest.mark.parametrize(
-    ("more", "times"), [([], 1), (["--effects", "shadows"], 2), (["--thing", "other", "--paint", "1:first.png"], 3)]
+    ("more", "times"), [([], 1), (["--effects", "shadows"], 2), (OTHER, 1), ([*OTHER, "--each"], 3)]
 )
-def test_the_matte_of_one_thing_is_made_once(
-    words: list[str], more: list[str], times: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_matte_is_made_once(words: list[str], more: list[str], times: int, monkeypatch: pytest.MonkeyPatch) -> None:
     made = list[int]()
 
     def counted(things: Sequence[Tracked], frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -211,13 +210,26 @@ def test_the_matte_of_one_thing_is_made_once(
     assert len(made) == times
 
 
-def test_a_matte_is_of_all_things_and_each_has_its_mask(words: list[str]) -> None:
-    each = ["--each", "--thing", "other", "--paint", "1:first.png", "-o", "masks.mkv", "--matte", "matte.mkv"]
-    assert cli.run([*words, *each]) == 0
-    assert np.array_equal(read_masks("matte.mkv")[1:], list(mattes(THINGS, FRAMES[1:])))
-    alone = [read_masks(f"masks.{name}.mkv") > WHITE for name in ("thing", "other")]
-    assert np.array_equal(alone[0] | alone[1], read_masks("masks.mkv") > WHITE)
+@pytest.mark.parametrize("each", [[], ["--each"]])
+def test_a_matte_is_of_all_things_and_the_mask_covers_it(words: list[str], each: list[str]) -> None:
+    assert cli.run([*words, *OTHER, *each, "-o", "masks.mkv", "--matte", "matte.mkv"]) == 0
+    alphas, written = read_masks("matte.mkv")[1:], read_masks("masks.mkv")[1:] > WHITE
+    assert np.array_equal(alphas, list(mattes(THINGS, FRAMES[1:])))
+    soft = np.stack(list(map(covered, alphas)))
+    if not each:
+        assert np.array_equal(written, soft)
+        return
+    alone = [read_masks(f"masks.{name}.mkv")[1:] > WHITE for name in ("thing", "other")]
+    assert np.array_equal(written, alone[0] | alone[1] | soft)
     assert not (alone[0] & alone[1]).any()
+    assert (soft & ~(alone[0] | alone[1])).any()  # so the union of both would not do
+
+
+def test_a_frame_beside_that_is_covered_whole_has_no_border() -> None:
+    everything = tracked_as([exposed(0, 0.5), exposed(0, 0.5)])
+    everything.probability[1] = 255
+    alone = next(mattes([tracked_as([exposed(0, 0.5)])], [shown(exposed(0, 0.5))]))
+    assert np.array_equal(next(mattes([everything], [shown(exposed(0, 0.5))] * 2)), alone)
 
 
 @pytest.mark.parametrize(

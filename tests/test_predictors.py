@@ -193,6 +193,33 @@ def test_several_things_are_asked_for_at_once(asked: tuple[FakePredictor, list[t
     assert ball.frames_to_review == (0,)
 
 
+def test_beyond_an_empty_mark_nothing_is_followed(asked: tuple[FakePredictor, list[tuple]]) -> None:
+    fake, _ = asked
+    frames, masks = (np.repeat(part, 9, axis=0) for part in ball_shot(1))
+    fake.logits = np.repeat(fake.logits[:1], 9, axis=0)  # undecided everywhere
+    there, gone = (
+        [Mark(frame, area) for frame in at] for area, at in ((masks[0], (2, 8)), (~masks[0] & False, (0, 4)))
+    )
+
+    def masked(*marks: Mark) -> list[int]:
+        (tracked,) = track_things(iter(frames), [marks], tracker="sam2", device="cpu")
+        assert tracked.confidence[[mark.frame for mark in marks]].min() == 1
+        assert not set(tracked.frames_to_review) & {mark.frame for mark in marks}
+        return [index for index, mask in enumerate(tracked) if mask.any()]
+
+    assert masked(there[0]) == list(range(9))
+    assert masked(there[0], gone[1]) == [0, 1, 2, 3]
+    assert masked(there[0], *gone) == [1, 2, 3]
+    assert masked(*there, gone[1]) == [0, 1, 2, 3, 5, 6, 7, 8]  # it came back some time before it is marked again
+
+
+def test_frames_of_two_sizes_are_refused_while_they_are_read(asked: tuple[FakePredictor, list[tuple]]) -> None:
+    frames, masks = ball_shot(1)
+    with pytest.raises(InputError, match="frame 1 is 144x90 and frame 0 is 144x96; all frames must have one size"):
+        track(iter([frames[0], frames[0][:90]]), [Mark(0, masks[0])], tracker="sam2", device="cpu")
+    assert not asked[0].asked
+
+
 def test_marks_beyond_the_clip_and_broken_weights_are_refused(asked: tuple[FakePredictor, list[tuple]]) -> None:
     frames, masks = (np.repeat(part, 3, axis=0) for part in ball_shot(1))
     with pytest.raises(InputError, match="frame 3 is marked; the clip has 3 frames"):

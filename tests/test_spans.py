@@ -156,7 +156,7 @@ def test_what_is_found_is_written_so_that_it_can_be_given_back(tmp_path: Path) -
     caption = overlay_of("caption", box_area((10, 40, 60, 9), SIZE), 3, 15, 0.81)
     bars = np.zeros(SIZE, bool)
     bars[:6] = bars[-5:] = True
-    write_boxes(tmp_path / "found.toml", [overlay_of("still", bars, 0, LENGTH, 0.95), caption])
+    write_boxes(tmp_path / "found.toml", [overlay_of("still", bars, 0, LENGTH, 0.95), caption], None)
     text = (tmp_path / "found.toml").read_text()
     assert text.startswith("# What was found. Take out what is to stay")
     assert [one["box"] for one in tomllib.loads(text)["span"]] == [[0, 0, 96, 6], [0, 59, 96, 5], [10, 40, 60, 9]]
@@ -180,6 +180,25 @@ def test_find_writes_such_a_file_too(
     assert all(np.array_equal(mask, logo.mask & (4 <= index < 13)) for index, mask in enumerate(masks))
     refused(words, "found.toml is already there", capsys)
     refused(words.replace("found.toml", "none/found.toml"), "there is no folder none", capsys)
+
+
+def test_find_calls_frames_by_their_numbers_as_spans_does(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "numbered").mkdir()
+    for number in range(1001, 1021):
+        cv2.imwrite(f"numbered/shot.{number}.png", np.full((*SIZE, 3), number % 200, np.uint8))
+    logo = overlay_of("still", box_area(LOGO, SIZE), 0, 9, 0.9)
+    monkeypatch.setattr("cleanplate.track.overlays.look_for_overlays", lambda *_, **__: ([logo], True))
+    words = "mask numbered --find overlays --start 1005 -o numbered.toml"
+    assert cli.run(words.split()) == 0
+    said = "still: box 60 4 20 10, frames 1005 to 1013, certainty 0.90\nnumbered.toml: 20 frames; 1 overlay found\n"
+    assert capsys.readouterr().out == said
+    assert cli.run(["mask", "numbered", "--spans", "numbered.toml", "-o", "numbered.mkv"]) == 0
+    masks = read_masks("numbered.mkv") > 127
+    assert all(np.array_equal(mask, logo.mask & (4 <= index < 13)) for index, mask in enumerate(masks))
+    monkeypatch.setattr("cleanplate.track.overlays.look_for_overlays", lambda *_, **__: ([], True))
+    refused(words.replace("numbered.toml", "no.toml"), "found in frames 1005 to 1020 of numbered", capsys)
 
 
 def test_boxes_of_bars_on_all_sides() -> None:

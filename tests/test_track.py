@@ -104,6 +104,17 @@ def test_a_mark_holds_up_to_the_next_cut(shot: Shot) -> None:
     assert both.unmarked_shots == (range(6, 9),)
 
 
+def test_black_between_shots_is_cut_from_both(shot: Shot) -> None:
+    frames, _ = shot
+    for level in (0, 16):
+        black = np.full((5, *SIZE, 3), level, np.uint8)
+        assert shots_of(np.concatenate([frames[:3], black, frames[3:]])) == [range(3), range(3, 8), range(8, 17)]
+        flash = np.concatenate([frames[:3], black[:2], frames[5:]])
+        assert shots_of(flash) == [range(12)]
+    faded_in = (frames * np.linspace(0, 1, 12)[:, None, None, None]).astype(np.uint8)
+    assert shots_of(faded_in) == [range(1), range(1, 12)]
+
+
 def test_one_shot_is_one(shot: Shot) -> None:
     frames, _ = shot
     flash = np.clip(frames.astype(int) + 60 * (np.arange(12) % 4 == 2)[:, None, None, None], 0, 255).astype(np.uint8)

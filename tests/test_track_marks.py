@@ -11,6 +11,7 @@ from cleanplate.track.flow import _marked_masks, _read_small
 from cleanplate.track.marks import Mark, frame_at
 from cleanplate.track.outline import outline, own_motion
 from cleanplate.track.tracked import Tracked, exact_masks, frames_to_review, small_size
+from cleanplate.track.tracker import track
 from cleanplate.video.areas import WHITE, box_area, painted_area, polygon_area
 from cleanplate.video.images import read_image
 from cleanplate.video.sequences import image_files
@@ -35,6 +36,10 @@ def test_marks_that_are_none(tmp_path: Path, write_pngs: Callable[..., Path]) ->
     assert painted_area(folder / "1.png", SIZE).all()
     assert not painted_area(folder / "0.png", SIZE).any()  # all of it black: it is not there
     assert not Mark(2, np.zeros(SIZE, bool)).area.any()
+    deep = np.full(SIZE, 600, np.uint16)  # nearly black of 65535
+    deep[10:20, 10:20] = 65535
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    assert np.array_equal(painted_area(tmp_path / "deep.png", SIZE), deep > 32767)
     for said, make in {
         "has no inside": lambda: box_area((1, 1, 0, 5), SIZE),
         "is not in the picture; frames are 144x96; give 140 0 4 10,": lambda: box_area((140, 0, 10, 10), SIZE),
@@ -118,7 +123,7 @@ def test_marks_of_one_frame_are_united_and_exact_if_all_are() -> None:
     left, right = box_area((10, 20, 30, 30), SIZE), box_area((90, 40, 30, 30), SIZE)
     pictures = (texture(*SIZE) * 255).astype(np.uint8)[None]
     both = [Mark(0, left), Mark(0, right)]
-    assert np.array_equal(_marked_masks(pictures, both)[0] > 0.5, left | right)
+    assert np.array_equal(_marked_masks(pictures, both, [range(len(pictures))])[0] > 0.5, left | right)
     assert np.array_equal(exact_masks(both)[0], left | right)
     assert exact_masks([Mark(0, left), Mark(0, right, is_exact=False), Mark(3, left)]).keys() == {3}
 
@@ -126,7 +131,7 @@ def test_marks_of_one_frame_are_united_and_exact_if_all_are() -> None:
 def test_a_mark_thinner_than_a_pixel_of_the_small_picture_is_kept() -> None:
     wire = np.zeros((960, 1440), bool)
     wire[500] = True
-    mask = _marked_masks((texture(270, 405) * 255).astype(np.uint8)[None], [Mark(0, wire)])[0]
+    mask = _marked_masks((texture(270, 405) * 255).astype(np.uint8)[None], [Mark(0, wire)], [range(1)])[0]
     assert (mask > 0.5).any(axis=0).all()
     assert mask.sum(axis=0).max() <= 2
 
@@ -134,7 +139,7 @@ def test_a_mark_thinner_than_a_pixel_of_the_small_picture_is_kept() -> None:
 def test_a_region_that_is_taken_whole_is_not_widened_by_being_made_small() -> None:
     box = box_area((11, 11, 31, 21), (54, 72))  # its edges lie within pixels of the small picture
     grey = np.full((1, 27, 36, 3), 128, np.uint8)
-    mask = _marked_masks(grey, [Mark(0, box, is_exact=False)])[0]
+    mask = _marked_masks(grey, [Mark(0, box, is_exact=False)], [range(len(grey))])[0]
     assert mask.sum() == pytest.approx(box.sum() / 4)
 
 
@@ -216,3 +221,9 @@ def test_a_thing_of_the_colours_behind_it_is_found_by_its_motion() -> None:
     still = [np.ascontiguousarray(frame(0)) for _ in range(2)]
     assert np.array_equal(outline(frame(0), box, still), alone)
     assert own_motion(frame(0), [], ~box) is None
+    # Frames of another shot say nothing of its motion.
+    dark = [np.full((96, 144, 3), 16, np.uint8)] * 5
+    follows = [frame(at) for at in range(5)]
+    marked = track([*dark, *follows], [Mark(5, box, is_exact=False)]).mask(5)
+    assert np.array_equal(marked, track(follows, [Mark(0, box, is_exact=False)]).mask(0))
+    assert iou(marked, there) > 0.8

@@ -171,23 +171,24 @@ class Mask:
                 self._check_part(marks[-1], part, numbers)
         with progress() as on_step:
             tracked = [] if self.fixed else self._tracked(marks, part, on_step)
-            greys, alone = None, None
+            greys, matte = None, None
             if self.matte is not None:
-                mattes, black = self._mattes(tracked, part), np.zeros(size, np.uint8)
-                if len(things) == 1 and self.effects == "off":  # effects read a window ahead, and tee would hold it
-                    mattes, alone = tee(mattes)
+                # Effects read a window ahead, which tee would hold.
+                mattes, matte = tee(self._mattes(tracked, part)) if self.effects == "off" else (
+                    self._mattes(tracked, part), self._mattes(tracked, part)
+                )  # fmt: skip
+                black = np.zeros(size, np.uint8)
                 greys = self.matte, (next(mattes) if index in part else black for index in range(length))
-            masks = repeat(_fixed(marks)) if self.fixed else self._masks(tracked, part, alone)
+            masks = repeat(self._fixed(marks)) if self.fixed else self._masks(tracked, part, matte)
             if self.effects != "off":
                 run = RunOptions(self.seed, self.device, on_step=on_step)
-                together = map(np.logical_or.reduce, masks)
+                together = (mask for (mask,) in masks)
                 masks = (
                     [mask] for mask in with_effects(together, self._pictures(part), len(part), self.effects, run, added)
                 )
-            nothing = [np.zeros(size, bool)] * len(things)
             paths = [self.output, *((thing.file(self.output) for thing in things) if self.each else ())]
-            every = (next(masks) if index in part else nothing for index in range(length))
-            frames = ([np.logical_or.reduce(of_frame), *(of_frame if self.each else ())] for of_frame in every)
+            nothing = [np.zeros(size, bool)] * len(paths)
+            frames = (next(masks) if index in part else nothing for index in range(length))
             written = write_masks_together(paths, frames, self.video, length, on_step, greys)
         said = f"{self.output}: {length} frames of {size[1]}x{size[0]}; {written[0].said(numbers)}"
         if self.effects != "off":
@@ -259,38 +260,42 @@ class Mask:
         )
 
     def _masks(
-        self, things: "Sequence[Tracked]", part: range, alone: "Iterator[np.ndarray] | None" = None
+        self, things: "Sequence[Tracked]", part: range, matte: "Iterator[np.ndarray] | None"
     ) -> "Iterator[list[np.ndarray]]":
-        """Of every frame the masks of the things, with their edges: apart, if each is written alone.
+        """Of every frame the mask of all things, with its edges; and of each, if it is written alone.
 
         Args:
             things: as they were tracked.
             part: the frames.
-            alone: the matte of the only thing, if it is made already.
+            matte: of all things, if one is asked for: the mask covers it.
         """
+        import numpy as np
+
         from cleanplate.track.edges import refined
         from cleanplate.track.matte import covered, mattes
         from cleanplate.track.tracked import masks_apart
 
+        if matte is not None and not self.each:
+            yield from ([covered(alpha)] for alpha in matte)
+            return
         pairs = zip(things, tee(self._pictures(part), len(things)), strict=True)
-        if alone is not None:
-            every = [map(covered, alone)]
-        elif self.matte is None:
+        if matte is None:
             every = [refined(thing, mine) for thing, mine in pairs]
-        else:
+        else:  # edges that are soft only as those of all are not of a thing alone
             every = [map(covered, mattes([thing], mine)) for thing, mine in pairs]
-        for index, masks in enumerate(zip(*every, strict=True)):
-            yield masks_apart(things, masks, index) if self.each else list(masks)
+        for index, (alpha, *masks) in enumerate(zip(matte or repeat(None, len(part)), *every, strict=True)):
+            both = masks if alpha is None else [*masks, covered(alpha)]
+            yield [np.logical_or.reduce(both), *(masks_apart(things, masks, index) if self.each else ())]
+
+    def _fixed(self, things: "Sequence[Sequence[Mark]]") -> "list[np.ndarray]":
+        """The same of things that hold still, on any frame."""
+        import numpy as np
+
+        masks = [np.logical_or.reduce([mark.area for mark in marks]) for marks in things]
+        return [np.logical_or.reduce(masks), *(masks if self.each else ())]
 
     def _mattes(self, things: "Sequence[Tracked]", part: range) -> "Iterator[np.ndarray]":
         """Of every frame the matte of all things."""
         from cleanplate.track.matte import mattes
 
         return mattes(things, self._pictures(part))
-
-
-def _fixed(things: "Sequence[Sequence[Mark]]") -> "list[np.ndarray]":
-    """The mask of each thing that holds still."""
-    import numpy as np
-
-    return [np.logical_or.reduce([mark.area for mark in marks]) for marks in things]

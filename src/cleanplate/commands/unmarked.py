@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cleanplate.track.overlays import Overlay
+    from cleanplate.video.numbers import Numbers
 
 
 def find_overlays(output: Path, video: Path, pictures: "Iterator[np.ndarray]", part: range, length: int) -> list[str]:
@@ -29,29 +30,32 @@ def find_overlays(output: Path, video: Path, pictures: "Iterator[np.ndarray]", p
         InputError: nothing lies over it, or the shot does not move.
     """
     from cleanplate.track.overlays import look_for_overlays, masks_of
+    from cleanplate.video.numbers import numbers_of
     from cleanplate.video.spans import is_spans
 
+    numbers = numbers_of(video)
     with progress() as on_step:
         found, moves = look_for_overlays(pictures, total=len(part), on_step=on_step)
         if not found:
-            raise _nothing(video, part, moves=moves)
+            raise _nothing(video, part, numbers, moves=moves)
         found = [replace(one, first=one.first + part[0], end=one.end + part[0]) for one in found]
         if is_spans(output):
-            write_boxes(output, found)
+            write_boxes(output, found, numbers)
         else:
             write_masks(output, masks_of(found, length), video, length, on_step)
     count = f"{len(found)} overlay{'s' if len(found) > 1 else ''} found"
-    return [*map(_line, found), f"{output}: {length} frames; {count}"]
+    return [*(_line(one, numbers) for one in found), f"{output}: {length} frames; {count}"]
 
 
-def write_boxes(path: Path, found: "Sequence[Overlay]") -> None:
-    """Write the boxes of overlays as a file of areas and times."""
+def write_boxes(path: Path, found: "Sequence[Overlay]", numbers: "Numbers") -> None:
+    """Write the boxes of overlays as a file of areas and times, by what the frames are called."""
     from cleanplate.video.spans import write_spans
 
     said = "What was found. Take out what is to stay, and give this file to cleanplate mask --spans,\n"
     tables = [
-        {"name": f"{one.kind}, certainty {one.certainty:.2f}", "box": box, "start": one.first, "end": one.end}
+        {"name": f"{one.kind}, certainty {one.certainty:.2f}", "box": box, "start": first, "end": last + 1}
         for one in found
+        for first, last in [_frames(one, numbers)]
         for box in boxes_of(one)
     ]
     write_spans(path, tables, said + "or to cleanplate inpaint as its mask.")
@@ -113,16 +117,25 @@ def cover_spans(
     return [*named, f"{output}: {length} frames of {size[1]}x{size[0]}; {written.said(numbers)}"]
 
 
-def _line(overlay: "Overlay") -> str:
+def _frames(overlay: "Overlay", numbers: "Numbers") -> tuple[int, int]:
+    """What the first and the last frame are called that it lies over."""
+    from cleanplate.video.numbers import called
+
+    return called(overlay.first, numbers), called(overlay.end - 1, numbers)
+
+
+def _line(overlay: "Overlay", numbers: "Numbers") -> str:
     """What was found, in a line."""
-    left, top, width, height = overlay.box
-    where = f"box {left} {top} {width} {height}, frames {overlay.first} to {overlay.end - 1}"
+    (left, top, width, height), (first, last) = overlay.box, _frames(overlay, numbers)
+    where = f"box {left} {top} {width} {height}, frames {first} to {last}"
     return f"{overlay.kind}: {where}, certainty {overlay.certainty:.2f}"
 
 
-def _nothing(video: Path, part: range, *, moves: bool) -> InputError:
+def _nothing(video: Path, part: range, numbers: "Numbers", *, moves: bool) -> InputError:
     """Why no overlay was found."""
-    given = f"no overlay was found in frames {part[0]} to {part[-1]} of {video}"
+    from cleanplate.video.numbers import called
+
+    given = f"no overlay was found in frames {called(part[0], numbers)} to {called(part[-1], numbers)} of {video}"
     if moves:
         fix = "mark it with --fixed and --box or --paint"
         return InputError(given, "nothing stands still that is not of the scene", fix)

@@ -7,6 +7,7 @@ and results do not depend on how many cores there are (OpenCV's DIS splits the p
 import contextlib
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,20 +44,46 @@ def one_thread_each() -> Iterator[None]:
     """Keep the libraries to one thread: OpenCV, the linear algebra below NumPy and SciPy, and torch if it is loaded.
 
     A small product of matrices takes ten times as long on several threads as soon as anything else wants a core: all
-    wait for the last.
+    wait for the last. Whoever asks for it may leave in any order: the last one to leave puts all back.
     """
-    torch = sys.modules.get("torch")
-    before = cv2.getNumThreads(), torch and torch.get_num_threads()
-    cv2.setNumThreads(1)
-    if torch:
-        torch.set_num_threads(1)
+    _held.enter()
     try:
-        with _libraries(len(sys.modules)).limit(limits=1, user_api="blas"):
-            yield
+        yield
     finally:
-        cv2.setNumThreads(before[0])
-        if torch:
-            torch.set_num_threads(before[1])
+        _held.leave()
+
+
+class _Held:
+    """What the libraries are to have again, once nobody wants one thread any more."""
+
+    def __init__(self) -> None:
+        self._lock, self._users, self._n_modules = threading.Lock(), 0, 0
+        self._before = contextlib.ExitStack()
+
+    def enter(self) -> None:
+        torch = sys.modules.get("torch")
+        with self._lock:
+            self._users += 1
+            self._limit(cv2.getNumThreads, cv2.setNumThreads)
+            if torch:
+                self._limit(torch.get_num_threads, torch.set_num_threads)
+            if self._users == 1 or len(sys.modules) != self._n_modules:  # what was loaded since is not limited yet
+                self._n_modules = len(sys.modules)
+                self._before.enter_context(_libraries(self._n_modules).limit(limits=1, user_api="blas"))
+
+    def _limit(self, threads: Callable[[], int], set_threads: Callable[[int], None]) -> None:
+        if threads() != 1:
+            self._before.callback(set_threads, threads())
+        set_threads(1)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._before.close()
+
+
+_held = _Held()
 
 
 @lru_cache(maxsize=1)

@@ -45,7 +45,7 @@ class MarkStep:
                     )  # fmt: skip
                     self.soft = gr.Checkbox(
                         label="Soft edges", elem_id="soft",
-                        info="For a long shutter or a blurred edge: all that has any of it is removed.",
+                        info="For a long shutter or a blurred edge: what has more than a tenth of it is removed.",
                     )  # fmt: skip
                     self.track = gr.Button("Track", variant="primary", elem_id="track")
                     self.effects = gr.Checkbox(

@@ -58,7 +58,7 @@ class Thing:
         self.tracker = "flow"
         """Who follows it otherwise: a name of `config.Tracker`."""
         self.soft = False
-        """Whether its edges are blurred, so that all goes that has any of it: for what is followed."""
+        """Whether its edges are blurred, so that all goes that has more than a tenth of it: for what is followed."""
         self.tracked: TrackedThing | None = None
         self.tracked_how: How | None = None
         """How that was done."""

@@ -63,7 +63,7 @@ class TrackJob:
     tracker: str = "flow"
     """Who follows it otherwise."""
     soft: bool = False
-    """Whether all that has any of it is its mask then, where motion or focus have blurred its edge."""
+    """Whether what has more than a tenth of it is its mask then, where motion or focus have blurred its edge."""
 
 
 def track_things(
@@ -112,7 +112,7 @@ def track_things(
 def _track_thing(video: Path, folder: Path, total: int, job: TrackJob, on_step: OnStep) -> TrackedThing:
     marks = [Mark(index, thumbnails.read_area(folder / marks_folder(job.number), index)) for index in job.marks]
     found = TrackedThing()
-    masks: Iterator[tuple[np.ndarray, np.ndarray | None]]  # with all that has any of it, if its edges are soft
+    masks: Iterator[tuple[np.ndarray, np.ndarray | None]]  # with what has a tenth of it, if its edges are soft
     if job.still is not None:
         everywhere = np.logical_or.reduce([mark.area for mark in marks])
         masks = ((everywhere if index in job.still else np.zeros_like(everywhere), None) for index in range(total))

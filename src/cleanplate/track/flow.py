@@ -1,8 +1,7 @@
 """The tracker "flow": optical flow, a small network and a model of the background.
 
 From each mark the mask is propagated frame by frame, forwards and backwards, until the next mark or cut; between two
-marks both are blended, each as far as it is sure and near. A mark that is empty ends it: from there on to the next one
-the thing is not there.
+marks both are blended, each as far as it is sure and near. Beyond a mark that is empty nothing is propagated.
 
 A step (`propagate`) warps the mask along optical flow, and a small network that was trained on the marks (`classifier`)
 and a model of the background (`background`) correct it. All of it works on small pictures, which are kept on disk.
@@ -16,7 +15,6 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.threads import in_order, one_thread_each
 from cleanplate.track.classifier import DEFORMATIONS, Classifier, samples
@@ -27,7 +25,15 @@ from cleanplate.track.outline import NEIGHBOUR_OFFSETS, outline
 from cleanplate.track.propagate import Propagator, observe
 from cleanplate.track.shots import shots_of
 from cleanplate.track.spool import spooled
-from cleanplate.track.tracked import Tracked, check_length, check_marks, exact_masks, frames_to_review, small_size
+from cleanplate.track.tracked import (
+    Tracked,
+    check_frame,
+    check_length,
+    check_marks,
+    exact_masks,
+    frames_to_review,
+    small_size,
+)
 
 LEAST_WEIGHT = 0.01
 """Between two marks, of what is propagated without any confidence; it counts inversely to the distance too."""
@@ -45,7 +51,7 @@ def track_with_flow(
     with one_thread_each():
         pictures, size = _read_small(frames, list(chain(*things)), on_step)
         shots, whole = shots_of(pictures), range(len(pictures))
-        masks = [_marked_masks(pictures, marks) for marks in things]
+        masks = [_marked_masks(pictures, marks, shots) for marks in things]
         passes = [[one for shot in ([whole] if over_cuts else shots) for one in _passes(mine, shot)] for mine in masks]
         cuts = {shot.start for shot in shots}
         total, done = sum(len(order) - 1 for mine in passes for _, order in mine), count(1)
@@ -74,9 +80,7 @@ def _read_small(
             if not index:
                 size = frame.shape[:2]
                 check_marks(size, marks)
-            if frame.shape[:2] != size:
-                found = f"frame {index} is {frame.shape[1]}x{frame.shape[0]} and frame 0 is {size[1]}x{size[0]}"
-                raise InputError(found, "all frames must have one size", f"resize them to {size[1]}x{size[0]}")
+            check_frame(index, frame.shape[:2], size)
             yield cv2.resize(frame, small_size(size)[::-1], interpolation=cv2.INTER_AREA)
             tell(on_step, "read", index + 1, index + 1)
 
@@ -85,23 +89,32 @@ def _read_small(
     return pictures, size
 
 
-def _marked_masks(pictures: UInt8[np.ndarray, "T h w 3"], marks: Sequence[Mark]) -> dict[int, Float[np.ndarray, "h w"]]:
+def _marked_masks(
+    pictures: UInt8[np.ndarray, "T h w 3"], marks: Sequence[Mark], shots: Sequence[range]
+) -> dict[int, Float[np.ndarray, "h w"]]:
     """By frame, the object's mask in the small size; marks of one frame are united."""
     masks: dict[int, np.ndarray] = {}
     for mark in marks:
-        masks[mark.frame] = np.maximum(masks.get(mark.frame, 0), _marked_mask(pictures, mark))
+        shot = next(shot for shot in shots if mark.frame in shot)
+        masks[mark.frame] = np.maximum(masks.get(mark.frame, 0), _marked_mask(pictures, mark, shot))
     return masks
 
 
-def _marked_mask(pictures: UInt8[np.ndarray, "T h w 3"], mark: Mark) -> Float[np.ndarray, "h w"]:
-    """A mark in the small size; the outline found in it, if it is a region around the object."""
+def _marked_mask(pictures: UInt8[np.ndarray, "T h w 3"], mark: Mark, shot: range) -> Float[np.ndarray, "h w"]:
+    """A mark in the small size; the outline found in it, if it is a region around the object.
+
+    Args:
+        pictures: small.
+        mark: where it is, on one of them.
+        shot: those around it that show the same scene, so how it moves.
+    """
     picture = pictures[mark.frame]
     area = cv2.resize(mark.area.astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_AREA)
     if not (area > 0.5).any():  # thinner than a pixel
         area = (area > 0).astype(np.float32)
     if mark.is_exact:
         return area
-    neighbours = [pictures[at] for by in NEIGHBOUR_OFFSETS if 0 <= (at := mark.frame + by) < len(pictures)]
+    neighbours = [pictures[at] for by in NEIGHBOUR_OFFSETS if (at := mark.frame + by) in shot]
     return np.minimum(area, outline(picture, area > 0, neighbours))
 
 

@@ -41,9 +41,6 @@ class Mark:
         return left, top, width, height
 
 
-_NUMBER = r"\d+(?:\.\d+)?"
-
-
 def frame_at(when: str, times_s: Sequence[float], fps: float, numbers: Numbers = None) -> int:
     """The index of the frame shown at a moment (`timecode.moment`).
 

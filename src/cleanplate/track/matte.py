@@ -82,7 +82,7 @@ def _matte_of(things: Sequence[Tracked], index: int, frame: UInt8[np.ndarray, "H
 
     mask = np.logical_or.reduce([refined_mask(thing, index, frame) for thing in things])
     near = [tracked(at) for at in (index - 1, index + 1) if 0 <= at < len(things[0])]
-    return matte(mask, frame, tracked(index), [one for one in near if one.any()])
+    return matte(mask, frame, tracked(index), [one for one in near if one.any() and not one.all()])
 
 
 def matte(
@@ -97,7 +97,8 @@ def matte(
         mask: of the thing.
         picture: RGB.
         here: the tracker's mask of it, which is no larger.
-        near: the same on the frames before and after; without any the border is taken to stand still.
+        near: the same on the frames before and after, where it has a border; without any this one is taken to stand
+            still.
     """
     if not mask.any() or mask.all():
         return mask * np.uint8(255)

@@ -185,7 +185,7 @@ class Propagator:
             if still.sum() > 10:
                 displacement = centroid(mask) - centroid(still)
                 self._velocity = VELOCITY_MOMENTUM * self._velocity + (1 - VELOCITY_MOMENTUM) * displacement
-        self._area = area if self._is_lost else AREA_MOMENTUM * self._area + 0.1 * area
+        self._area = area if self._is_lost else AREA_MOMENTUM * self._area + (1 - AREA_MOMENTUM) * area
         self._memory, self._occluded_frames = mask, 0
 
     def _update(self, features: Float[np.ndarray, "H W C"], mask: Float[np.ndarray, "H W"]) -> None:

@@ -5,7 +5,7 @@ import logging
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,15 @@ from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import writing
 from cleanplate.track.marks import Mark
 from cleanplate.track.predictors import PROJECTS, load_predictor, quiet
-from cleanplate.track.tracked import Tracked, check_length, check_marks, exact_masks, frames_to_review, small_size
+from cleanplate.track.tracked import (
+    Tracked,
+    check_frame,
+    check_length,
+    check_marks,
+    exact_masks,
+    frames_to_review,
+    small_size,
+)
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +72,26 @@ def track_with_predictor(
             confidence[obj_id - 1, frame_idx] = 1 - np.minimum(small, 1 - small).sum() / max(1.0, small.sum())
             done.add(frame_idx)
             tell(on_step, "track", len(done), length)
-    return [
-        Tracked(one, size, sure, frames_to_review(sure, marks), exact_masks(marks))
-        for marks, one, sure in zip(things, probability, np.clip(confidence, 0, 1), strict=True)
-    ]
+    tracked = []
+    for marks, one, sure in zip(things, probability, np.clip(confidence, 0, 1), strict=True):
+        absent = _absent(marks, length)
+        one[absent], sure[absent] = 0, 1
+        sure[[mark.frame for mark in marks]] = 1
+        tracked.append(Tracked(one, size, sure, frames_to_review(sure, marks), exact_masks(marks)))
+    return tracked
+
+
+def _absent(marks: Sequence[Mark], length: int) -> list[int]:
+    """The frames with no mark around them, before or after, but empty ones: these predictors do not know them."""
+    there: dict[int, bool] = {}
+    for mark in marks:
+        there[mark.frame] = there.get(mark.frame, False) or bool(mark.area.any())
+    ends = sorted(there)
+    absent = []
+    for first, last in pairwise([-1, *ends, length]):  # from one mark to the next
+        if not (there.get(first) or there.get(last)):
+            absent += range(max(first, 0), min(last + 1, length))
+    return [*absent, *(frame for frame, any_of_it in there.items() if not any_of_it)]
 
 
 @contextlib.contextmanager
@@ -128,6 +152,7 @@ def _write_frames(
             if not length:
                 size = frame.shape[:2]
                 check_marks(size, marks)
+            check_frame(length, frame.shape[:2], size)
             options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
             _, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), options)
             (folder / f"{length:06d}.jpg").write_bytes(data.tobytes())

@@ -29,7 +29,9 @@ def shots_of(pictures: UInt8[np.ndarray, "T H W 3"]) -> list[range]:
     def apart(before: int, after: int) -> bool:
         one, other = small(before), small(after)
         greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (one, other)]
-        return differ((one, other), quick_dis(*greys), (known, known))
+        there, back = quick_dis(*greys)
+        # A black picture has nothing that another could lack: it is the other that says so.
+        return differ((one, other), (there, back), (known, known)) or differ((other, one), (back, there), (known, known))
 
     def is_cut(index: int) -> bool:
         """What is the same again a moment later was a flash."""

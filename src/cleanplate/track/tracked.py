@@ -143,6 +143,13 @@ def check_marks(size: tuple[int, int], marks: Sequence[Mark]) -> None:
             raise InputError(given, frames, "mark it in the size of the video")
 
 
+def check_frame(index: int, size: tuple[int, int], first: tuple[int, int]) -> None:
+    """Refuse a frame of another (height, width) than the first one."""
+    if size != first:
+        given = f"frame {index} is {size[1]}x{size[0]} and frame 0 is {first[1]}x{first[0]}"
+        raise InputError(given, "all frames must have one size", f"resize them to {first[1]}x{first[0]}")
+
+
 def check_length(length: int, marks: Sequence[Mark]) -> None:
     """Refuse a clip without frames, and marks beyond its end."""
     if length == 0:

@@ -42,7 +42,7 @@ def track_things(
     Args:
         frames: RGB. They are read once, and only a small copy is held.
         things: the marks of each, on one frame or several; marks of one frame are united. An empty one says that it is
-            not there, and from there on it is not, to the next mark.
+            not there, and nothing is followed beyond it.
         tracker: "flow", or "sam2" or "efficienttam" if its package and weights are there.
         weights: a checkpoint of sam2 or efficienttam; None looks for the best in $CLEANPLATE_WEIGHTS.
         seed: the same frames, marks and seed give the same masks.

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cleanplate.errors import InputError
+from cleanplate.imaging.pixels import narrow
 from cleanplate.runtime.files import existing
 from cleanplate.video.images import is_image, read_image
 
@@ -86,7 +87,7 @@ def painted_area(path: Path, size: Size) -> Bool[np.ndarray, "H W"]:
     if not is_image(existing(path)):
         needed, fix = "a painted mask is a PNG or the like", "give one image for each marked frame"
         raise InputError(f"{path} is not an image", needed, fix)
-    grey = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(narrow(read_image(path)), cv2.COLOR_RGB2GRAY)
     if grey.shape != size:
         given = f"{path} is {grey.shape[1]}x{grey.shape[0]}"
         raise InputError(given, f"frames are {size[1]}x{size[0]}", "paint it in the size of the video")
