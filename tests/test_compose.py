@@ -54,6 +54,17 @@ def test_halving_keeps_means_and_hides_what_was_hidden_anywhere(shots: Path) -> 
     assert torch.equal(half.clip.hole, whole.clip.hole[:5].unflatten(3, (48, 2)).unflatten(2, (24, 2)).any(5).any(3))
 
 
+def test_another_shape_is_cropped_to_its_middle_and_not_squeezed(shots: Path) -> None:
+    whole = next(each_composed(shots))  # 96x48
+    square, flat = resized(whole, (24, 24), 3), resized(whole, (12, 48), 3)
+    middle = whole.truth[:3, :, :, 24:72].unflatten(3, (24, 2)).unflatten(2, (24, 2)).mean((3, 5))
+    assert torch.allclose(square.truth, middle, atol=1e-6)
+    middle = whole.truth[:3, :, 12:36].unflatten(3, (48, 2)).unflatten(2, (12, 2)).mean((3, 5))
+    assert torch.allclose(flat.truth, middle, atol=1e-6)
+    hidden = whole.clip.hole[:3, :, 12:36].unflatten(3, (48, 2)).unflatten(2, (12, 2)).any(5).any(3)
+    assert torch.equal(flat.clip.hole, hidden)
+
+
 def test_what_is_written_is_read_again_and_hashes_are_those_of_sha256(shots: Path, tmp_path: Path) -> None:
     ground, ball = (shots / "davis/frames" / name for name in ("empty-a", "ball-b"))
     words = f"compose {ground} {ball} {shots / 'davis/masks/ball-b'} -o {tmp_path / 'out'} --frames 6 --dilate-px 2"
@@ -102,6 +113,11 @@ def test_the_papers_dataset(shots: Path, tmp_path: Path) -> None:
     assert drawn[0] == drawn[1]
     assert len({json.dumps(pairs) for pairs in drawn}) > 2
     assert all(0 <= pair["background"]["start"] <= 4 for pairs in drawn for pair in pairs)
+    for seed in range(5):  # all masks of a background are put over one segment of it
+        pairs = recipes(shots, masks_per_background=2, count=4, seed=seed)
+        segments = {json.dumps(pair["background"]) for pair in pairs}
+        assert len(segments) == len({pair["background"]["source"] for pair in pairs}) == 2
+        assert len(pairs) == 4
 
 
 def test_without_a_list_every_shot_is_a_background_but_not_of_its_own_object(shots: Path, tmp_path: Path) -> None:

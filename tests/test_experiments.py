@@ -24,7 +24,7 @@ import ray.exceptions
 import torch
 from filelock import FileLock
 
-from cleanplate import METHODS, InputError, cli, write_video
+from cleanplate import METHODS, Clip, InputError, Method, Plate, cli, write_video
 from cleanplate.baselines import NAMES
 from cleanplate.baselines.rivals import BASELINES, filler
 from cleanplate.config import UnseenConfig
@@ -39,7 +39,15 @@ from cleanplate.experiments.make import share_of
 from cleanplate.experiments.plan import PAPERS, SCALES, Cell, method_at, methods_of, plan
 from cleanplate.experiments.report import TITLES, caption, mean, partition, table1, table2, write_table
 from cleanplate.experiments.reproduce import reproduce
-from cleanplate.experiments.results import added, find_line, load_plate, plate_path, read_results, save_plate
+from cleanplate.experiments.results import (
+    added,
+    find_line,
+    load_plate,
+    measured_with,
+    plate_path,
+    read_results,
+    save_plate,
+)
 from cleanplate.experiments.sources import DEFINED_IN, PACKAGE, code_digest, measuring_digest, reached_from
 from cleanplate.imaging.tensors import all_samples
 from cleanplate.metrics import METRICS, psnr_db
@@ -98,6 +106,31 @@ def test_a_pieces_share_is_as_many_updates_of_every_frame() -> None:
     flow = METHODS["dip-vid-flow"]
     pieces = [share_of(240, flow, k, 24) for k in (1, 3, 5, 12)]
     assert pieces == [50, 50, 50, 120]  # 50 frames of each, 5 at a time where there are 5
+
+
+@pytest.mark.parametrize("method", ["dip-vid-flow", MOVES])
+def test_every_frame_is_learned_as_often_however_short_the_pieces(
+    method: str, shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+    real = make.inpaint
+
+    def counted(piece: Clip, at: Method, *, max_steps: int, **others: Any) -> Plate:
+        asked.append((len(piece.frames), max_steps))
+        assert n_steps(len(piece.frames), at.schedule) >= max_steps
+        return real(piece, at, max_steps=2, **others)
+
+    monkeypatch.setattr(make, "inpaint", counted)
+    for window in (1, 2, 5, 8):
+        asked.clear()
+        run_cell(
+            Cell("empty-a+ball-b", method, 0, "tiny", window=window, evaluations=1),
+            data=shots, out=tmp_path, metrics=["psnr_db"], device="cpu",
+        )  # fmt: skip
+        size = METHODS[method].schedule.frames_per_batch
+        shown = {round(steps * min(size, length) / length, 6) for length, steps in asked}
+        assert max(shown) - min(shown) <= 1.0
+        assert shown.pop() == pytest.approx(4 * size / 8, abs=1)
 
 
 def test_the_papers_scale_is_the_papers_method() -> None:
@@ -288,22 +321,25 @@ def test_a_line_counts_only_for_the_same_settings(shots: Path, tmp_path: Path) -
     lines = read_results(tmp_path / "results.jsonl")
     cell = Cell("empty-a+ball-b", "telea", 0, "tiny")
     pair = identified(shots, read_pairs(shots)[0])
-    assert find_line(lines, cell, pair, ["psnr_db"]) == lines[0]
-    assert find_line(lines, cell, pair, ["ssim"]) is None
-    assert find_line(lines, cell, pair | {"object": "ball-a"}, ["psnr_db"]) is None
-    assert find_line(lines, Cell("empty-a+ball-b", "telea", 1, "tiny"), pair, ["psnr_db"]) is None
-    assert find_line([{**lines[0], "settings": {}}], cell, pair, ["psnr_db"]) is None
+    assert find_line(lines, cell, pair, 8, ["psnr_db"]) == lines[0]
+    assert find_line(lines, cell, pair, 8, ["ssim"]) is None
+    assert find_line(lines, cell, pair, 9, ["psnr_db"]) == lines[0]  # no more than the scale has
+    assert find_line(lines, cell, pair, 7, ["psnr_db"]) is None
+    assert measured_with(cell, "consistency_ssim").endswith(", 12 px within 5 px")  # it is not the same with others
+    assert find_line(lines, cell, pair | {"object": "ball-a"}, 8, ["psnr_db"]) is None
+    assert find_line(lines, Cell("empty-a+ball-b", "telea", 1, "tiny"), pair, 8, ["psnr_db"]) is None
+    assert find_line([{**lines[0], "settings": {}}], cell, pair, 8, ["psnr_db"]) is None
     other_code = lines[0]["settings"] | {"code": "0"}
-    assert find_line([{**lines[0], "settings": other_code}], cell, pair, ["psnr_db"]) is None
-    assert find_line([{**lines[0], "measured_with": "0"}], cell, pair, ["psnr_db"]) is None
-    assert find_line([{k: v for k, v in lines[0].items() if k != "measured_with"}], cell, pair) is None
+    assert find_line([{**lines[0], "settings": other_code}], cell, pair, 8, ["psnr_db"]) is None
+    assert find_line([{**lines[0], "measured_with": "0"}], cell, pair, 8, ["psnr_db"]) is None
+    assert find_line([{k: v for k, v in lines[0].items() if k != "measured_with"}], cell, pair, 8) is None
     for name in ("psnr_db", "complexity"):
         other_metric = lines[0]["measured_with"] | {name: "0"}
-        assert find_line([{**lines[0], "measured_with": other_metric}], cell, pair, ["psnr_db"]) is None
+        assert find_line([{**lines[0], "measured_with": other_metric}], cell, pair, 8, ["psnr_db"]) is None
     # A metric whose code has changed does not count, nor does one that is no more; others do.
     more = {"metrics": {"psnr_db": 1.0, "ssim": 0.5, "gone": 2.0}}
     more["measured_with"] = lines[0]["measured_with"] | {"ssim": "0", "gone": "0"}
-    found = find_line([{**lines[0], **more}], cell, pair, ["psnr_db"])
+    found = find_line([{**lines[0], **more}], cell, pair, 8, ["psnr_db"])
     assert found is not None
     assert found["metrics"] == {"psnr_db": 1.0}
 
@@ -337,6 +373,7 @@ OURS, FILLERS = {"carry", LEARNS, MOVES}, {"telea", "navier-stokes", "temporal-m
     ("path", "voided"),
     [
         *((path, set()) for path in ("track/tracker.py", "studio/server.py", "video/reader.py", "runtime/threads.py")),
+        ("runtime/chance.py", {"newson", "huang", LEARNS}),
         *((path, set()) for path in ("config.py", "weights.py", "experiments/report.py", "metrics/consistency.py")),
         ("carry/trajectories.py", OURS | {"huang"}),
         ("paper/network.py", {*PAPERS, LEARNS, MOVES}),
@@ -354,6 +391,7 @@ OURS, FILLERS = {"carry", LEARNS, MOVES}, {"telea", "navier-stokes", "temporal-m
         ("unseen/painters.py", {"yu", LEARNS}),
         ("experiments/features.py", {"dip-vid-flow with features"}),
         *((path, {*PAPERS, *OURS, *BASELINES}) for path in ("experiments/make.py", "data/compose.py")),
+        *((path, {*PAPERS, *OURS, *BASELINES}) for path in ("video/masks.py", "video/resize.py")),
     ],
 )
 def test_what_is_made_depends_on_the_code_that_its_method_runs_through(
@@ -376,6 +414,8 @@ def test_what_is_made_depends_on_the_code_that_its_method_runs_through(
     [
         ("metrics/consistency.py", {"consistency_psnr_db", "consistency_ssim", "warp_error", "hole_warp_error"}),
         ("metrics/complexity.py", {"complexity"}),
+        ("metrics/__init__.py", set(DEFINED_IN)),
+        ("experiments/cells.py", {"generated_known_psnr_db", "generated_known_ssim"}),
         ("metrics/deep.py", {"fid", "frechet_vgg16", "lpips", "hole_lpips"}),
         ("metrics/fidelity.py", {*METRICS, "generated_known_psnr_db", "generated_known_ssim"}),
         ("imaging/warp.py", {"consistency_psnr_db", "consistency_ssim", "warp_error", "hole_warp_error", "complexity"}),
@@ -833,7 +873,7 @@ def _csv(path: Path) -> list[list[str]]:
 
 def line(method: str, clip: str, *, seed: int = 0, complexity: float = 0.0, **metrics: Any) -> dict:
     where = {"machine": "one", "device": "cpu", "torch": "2", "commit": "abc", "n_frames": 24, "scale": "small"}
-    where |= {"window": None}
+    where |= {"window": None, "looks": 0, "features": False}
     return {
         "method": method,
         "clip": clip,
@@ -925,6 +965,10 @@ def test_the_caption_says_what_the_budget_was() -> None:
     windows = [{**line("dip-vid-flow", "a", psnr_db=1.0), "scale": "medium", "window": k} for k in (1, 5)]
     assert "2500 updates of 5 frames for all pieces" in caption("x", windows)
     assert "10000" not in caption("x", windows)
+    longer = {**line("dip-vid-flow", "blackswan+breakdance"), "scale": "medium", "updates": 30_000}
+    assert "on blackswan+breakdance: 30000" in caption("x", [longer])
+    for looked_into in ({"looks": 20}, {"features": True}):  # it is the others' budget then: see `Cell.budget`
+        assert "30000" not in caption("x", [{**longer, **looked_into, "updates": 10_000}])
     lines = [line("dip", "a", psnr_db=1.0)]
     assert "the paper's whole schedule" in caption("x", [{**lines[0], "scale": "paper"}])
     assert "no perceptual term" in caption("x", [{**lines[0], "scale": "tiny"}])

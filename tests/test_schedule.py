@@ -5,7 +5,7 @@ import pytest
 
 from cleanplate import METHODS, InputError
 from cleanplate.config import Schedule
-from cleanplate.paper.schedule import all_batches, batches, n_steps
+from cleanplate.paper.schedule import all_batches, batches, n_passes, n_steps
 
 PAPER = METHODS["dip-vid-flow"].schedule
 
@@ -16,6 +16,8 @@ def test_the_papers_numbers() -> None:
     assert n_steps(60, Schedule(batches_per_pass=50)) == 100_000
     assert n_steps(60, METHODS["dip-vid"].schedule) == 20 * 56 * 100
     assert n_steps(1, METHODS["dip"].schedule) == 5000
+    few = Schedule(steps_per_batch=3, batches_per_pass=4)
+    assert [n_passes(updates, 60, few) for updates in (1, 12, 13, 240)] == [1, 1, 2, 20]
 
 
 def test_a_pass_is_every_batch_once() -> None:

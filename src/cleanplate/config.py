@@ -402,11 +402,11 @@ METHODS: dict[str, Method] = {
 """The methods by name.
 
 `carry`: along completed optical flow from the frames that show what is hidden; what none shows is filled smoothly.
-`carry-learn`: what none shows is learned instead. The paper's four (Sec. 4.1): `dip`, a
-network for each frame; `dip-vid`, one for the clip; `dip-vid-3dcn`, with convolutions over time too; `dip-vid-flow`,
-which makes flow as well, and frames that agree with it. `dip-vid-flow-fast`: one network for the clip, on the image
-term alone, from an input that moves with the picture; minutes instead of hours. The others are rivals to compare with
-(the wing baselines/).
+`carry-learn`: what none shows is made of pieces of the frame, and learned where these do not do. The paper's four
+(Sec. 4.1): `dip`, a network for each frame; `dip-vid`, one for the clip; `dip-vid-3dcn`, with convolutions over time
+too; `dip-vid-flow`, which makes flow as well, and frames that agree with it. `dip-vid-flow-fast`: one network for the
+clip, on the image term alone, from an input that moves with the picture; minutes instead of hours. The others are
+rivals to compare with (the wing baselines/).
 """
 
 DEFAULT_METHOD = "carry-learn"

@@ -159,8 +159,14 @@ def _read_ready(data: Path, pair: Pair) -> Composed:
 
 
 def resized(composed: Composed, size: tuple[int, int], count: int | None = None) -> Composed:
-    """The first `count` frames at (height, width): means of pixels; hidden where any was hidden."""
-    part = slice(count)
+    """The first `count` frames at (height, width): means of pixels; hidden where any was hidden.
+
+    Of another shape, the middle of them is taken that has this one (App. B).
+    """
+    height, width = composed.truth.shape[-2:]
+    rows, columns = min(height, round(width * size[0] / size[1])), min(width, round(height * size[1] / size[0]))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    part = slice(count), slice(None), slice(top, top + rows), slice(left, left + columns)
     frames, truth = (F.adaptive_avg_pool2d(all_[part], size) for all_ in (composed.clip.frames, composed.truth))
     hole, mask = (F.adaptive_max_pool2d(all_[part].float(), size) > 0 for all_ in (composed.clip.hole, composed.mask))
     return Composed(composed.name, Clip(frames, hole, composed.clip.fps), truth, mask)

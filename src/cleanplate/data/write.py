@@ -45,10 +45,11 @@ CLIP_FRAMES, MASKS_PER_BACKGROUND = 60, 5  # the paper's
 def recipes(
     data: Path, *, masks_per_background: int = MASKS_PER_BACKGROUND, count: int = CLIP_FRAMES, seed: int = 0
 ) -> list[Pair]:
-    """The paper's dataset (Sec. 4) as recipes: a segment of each background, with so many masks at random.
+    """The paper's dataset (Sec. 4) as recipes: a random segment of each background, with so many masks at random.
 
-    The backgrounds are those of composed.json, which are known to be free of objects, or else every folder of frames
-    and every video in clips/. The objects are those of davis/masks; none is put over its own shot.
+    A segment is as long as the shortest of the objects that are put over it, `count` frames at most. The backgrounds
+    are those of composed.json, which are known to be free of objects, or else every folder of frames and every video in
+    clips/. The objects are those of davis/masks; none is put over its own shot.
 
     Raises:
         InputError: no backgrounds or too few objects.
@@ -67,10 +68,11 @@ def recipes(
                 f"{masks_per_background} are wanted for each background",
                 "add some, or ask for fewer",
             )
-        for thing in rng.sample(others, masks_per_background):
-            length = min(count, background["count"], len(image_files(data / FRAMES / thing)))
-            first = background["start"] + rng.randint(0, background["count"] - length)
-            part = {**background, "start": first, "count": length}
+        things = rng.sample(others, masks_per_background)
+        length = min(count, background["count"], *(len(image_files(data / FRAMES / thing)) for thing in things))
+        first = background["start"] + rng.randint(0, background["count"] - length)
+        part = {**background, "start": first, "count": length}
+        for thing in things:
             name, before = _joined(own, thing), [pair["name"] for pair in out]
             while name in before:  # of another segment of the same shot
                 name += "-again"

@@ -17,8 +17,7 @@ from cleanplate.data.compose import read_composed, resized
 from cleanplate.data.pairs import choose, identified, read_pairs
 from cleanplate.experiments.make import make
 from cleanplate.experiments.plan import SCALES, Cell
-from cleanplate.experiments.results import Line, key_of, load_plate, plate_path, save_plate, settings_of
-from cleanplate.experiments.sources import measuring_digest
+from cleanplate.experiments.results import Line, key_of, load_plate, measured_with, plate_path, save_plate, settings_of
 from cleanplate.metrics import EXACT_DB, Comparison, complexity, measure, psnr_db, ssim
 from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.work_dir import WorkDir
@@ -60,7 +59,7 @@ def run_cell(cell: Cell, *, data: Path, out: Path, metrics: Sequence[str], devic
         "n_frames": len(composed.truth),
         "hole_share": float(composed.clip.hole.float().mean()),
         "settings": settings,
-        "measured_with": {name: measuring_digest(name) for name in (*values, "complexity")},
+        "measured_with": {name: measured_with(cell, name) for name in (*values, "complexity")},
         **record,
         "metrics": {name: EXACT_DB if value == math.inf else value for name, value in values.items()},
         "complexity": {"appearance": hard.appearance, "motion": hard.motion, "total": hard.total},

@@ -20,8 +20,9 @@ from cleanplate.experiments.results import Made, external_path
 from cleanplate.experiments.sources import code_digest
 from cleanplate.imaging.frame import KNOWN, MADE_UP
 from cleanplate.imaging.tensors import all_samples, to_tensors
-from cleanplate.paper.fit import fit
+from cleanplate.paper.fit import finished, fit
 from cleanplate.paper.methods import known_flows
+from cleanplate.paper.schedule import n_passes
 from cleanplate.plate import inpaint
 from cleanplate.progress import Step
 from cleanplate.runtime.devices import find_device
@@ -67,12 +68,18 @@ def _in_windows(cell: Cell, clip: Clip, out: Path, device: str) -> Made:
 
         work = _work(out, cell, str(first))
         budget = share_of(cell.updates(count), method, len(piece.frames), count)
+        if budget is not None:  # a short piece has few batches, and needs more passes
+            schedule = method.schedule
+            passes = max(schedule.passes, n_passes(budget, len(piece.frames), schedule))
+            method = replace(method, schedule=replace(schedule, passes=passes))
         plate = inpaint(piece, method, seed=cell.seed, device=device, max_steps=budget, work_dir=work, on_step=listen)
         frames[part], provenance[part] = plate.frames, plate.provenance
         seconds, updates = seconds + plate.elapsed_s, updates + sum(step.update for step in last.values())
         if generated is not None:
-            (only,) = last.values()  # one network made the piece, and was looked at when it was done
-            generated[part] = only.frames.cpu()
+            (only,) = last  # one network made the piece
+            fitted = finished(work, only, torch.device("cpu"))
+            assert fitted is not None
+            generated[part] = fitted.frames
     return Made(frames, provenance, seconds, updates or None, generated)
 
 

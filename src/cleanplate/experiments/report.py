@@ -51,8 +51,9 @@ PAPER_TABLE2 = {
 }
 PAPERS_RUN = "The paper's numbers are of 250 other clips (60 frames of 384x192) and its whole training schedule."
 MADE_UP_PIXELS = (
-    "Carried and learned PSNR are of the pixels that each method carried or learned: the whole hole for DIP..., only "
-    "what no frame shows for carry and carry-learn (there: filled smoothly, and learned); rows are not to be compared."
+    "Carried and made-up PSNR are of pixels that each method carried or made up: DIP... make up the whole hole, carry "
+    "(smoothly) and carry-learn (of pieces of the frame, and learned where these do not do) only what no frame shows; "
+    "rows are not to be compared."
 )
 OWN_TRUTH = "FID is of each clip's frames to its own truth's, mean over clips; the paper's is to all true frames."
 
@@ -264,7 +265,7 @@ def _budget(scale: Scale, lines: Sequence[Line]) -> str:
             f"{scale.updates} updates of 5 frames (DIP: as many frames trained on; carry-learn: what it needs, at most "
             f"as many), {scale.steps_per_batch} updates per batch"
         )
-        of = {(line["method"], line["clip"]) for line in lines}
+        of = {(line["method"], line["clip"]) for line in lines if not (line["looks"] or line["features"])}
         longer = {key: updates for key, updates in scale.longer.items() if key in of}
         said += "".join(f", {TITLES[method]} on {clip}: {updates}" for (method, clip), updates in longer.items())
         given = {line["method"]: line.get("updates") for line in lines if not _carries(line["method"])}

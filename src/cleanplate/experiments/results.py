@@ -18,7 +18,7 @@ from torch import Tensor
 from cleanplate.baselines.wang.weights import load_weights
 from cleanplate.data.pairs import Pair, sha256_of_clip
 from cleanplate.errors import InputError
-from cleanplate.experiments.plan import Cell
+from cleanplate.experiments.plan import SCALES, Cell
 from cleanplate.experiments.sources import DEFINED_IN, code_digest, measuring_digest
 from cleanplate.imaging.tensors import all_samples, to_tensors
 from cleanplate.metrics import OLD_NAMES
@@ -97,25 +97,39 @@ def added(lines: Sequence[Line], line: Line) -> list[Line]:
     return [*out, line]
 
 
-def find_line(lines: Sequence[Line], cell: Cell, pair: Pair, names: Sequence[str] = ()) -> Line | None:
-    """The cell's line with those of its metrics that are measured with today's code, if all of these names are.
+def find_line(lines: Sequence[Line], cell: Cell, pair: Pair, length: int, names: Sequence[str] = ()) -> Line | None:
+    """The cell's line with those of its metrics that are measured as today, if all of these names are.
 
-    The pair is an `identified` one. There is none if the cell was made with other settings or by other code.
+    There is none if the cell was made with other settings or by other code.
+
+    Args:
+        lines: all there are.
+        cell: the one to find.
+        pair: its clip, `identified`.
+        length: of the clip in frames.
+        names: of metrics.
     """
+    n_frames = min(SCALES[cell.scale].n_frames, length)
     for line in lines:
         if all(line[name] == value for name, value in key_of(cell).items()):
-            measured_with = line.get("measured_with")
-            if line["settings"] != settings_of(cell, pair, line["n_frames"]) or not isinstance(measured_with, dict):
+            by = line.get("measured_with")
+            if line["settings"] != settings_of(cell, pair, n_frames) or not isinstance(by, dict):
                 return None
             current = {
-                name
-                for name, digest in measured_with.items()
-                if name in DEFINED_IN and digest == measuring_digest(name)
+                name for name, digest in by.items() if name in DEFINED_IN and digest == measured_with(cell, name)
             }
             if not current.issuperset({*names, "complexity"}):
                 return None
             return {**line, "metrics": {name: value for name, value in line["metrics"].items() if name in current}}
     return None
+
+
+def measured_with(cell: Cell, metric: str) -> str:
+    """What the value of a metric depends on: a digest of its code, and what it is set to at the cell's scale."""
+    if not metric.startswith("consistency"):
+        return measuring_digest(metric)
+    scale = SCALES[cell.scale]
+    return f"{measuring_digest(metric)}, {scale.patch_px} px within {scale.search_px} px"
 
 
 def settings_of(cell: Cell, pair: Pair, n_frames: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from cleanplate.config import METHODS
-from cleanplate.data.pairs import choose, identified, read_pairs
+from cleanplate.data.pairs import choose, identified, length_of, read_pairs
 from cleanplate.errors import InputError
 from cleanplate.experiments.cells import run_cell
 from cleanplate.experiments.plan import Cell, method_at
@@ -64,6 +64,11 @@ def run(
         InputError: clips or results that cannot be used, a folder in use, Ray that is not installed.
     """
     pairs = {pair["name"]: identified(data, pair) for pair in choose(read_pairs(data), {cell.clip for cell in cells})}
+    lengths = {name: length_of(data, pair) for name, pair in pairs.items()}
+
+    def line_of(cell: Cell) -> Line | None:
+        return find_line(lines, cell, pairs[cell.clip], lengths[cell.clip], metrics)
+
     for cell in cells:
         if cell.external is not None:
             external_path(Path(cell.external), cell.clip)  # rather now than after an hour
@@ -72,7 +77,7 @@ def run(
     read_results(out / RESULTS)
     with sole_run(out):
         lines = read_results(out / RESULTS)
-        done = {cell: find_line(lines, cell, pairs[cell.clip], metrics) for cell in cells}
+        done = {cell: line_of(cell) for cell in cells}
         todo = [cell for cell, line in done.items() if line is None or (plates and _is_lost(out, cell, line))]
         if any(needs_vgg16(cell) for cell in todo):
             find_weights("vgg16")
@@ -85,7 +90,7 @@ def run(
                 write_records(out / RESULTS, lines)
                 log.info("%s", summary(line))
                 tell(on_step, "cells", number, len(cells))
-    found = [find_line(lines, cell, pairs[cell.clip], metrics) for cell in cells]
+    found = list(map(line_of, cells))
     if None in found:
         raise InputError(
             "a run came back with other settings", "the same version on every machine is needed", "install it there"

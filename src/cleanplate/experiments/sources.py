@@ -23,7 +23,7 @@ from cleanplate.config import METHODS
 from cleanplate.metrics import MODULES, complexity, psnr_db, ssim
 
 PACKAGE = Path(cleanplate.__file__).parent
-MAKING = ("paper", "carry", "unseen", "imaging", "baselines")
+MAKING = ("paper", "carry", "unseen", "imaging", "baselines", "runtime.chance")
 MEASURING = ("metrics", "imaging", "paper")
 # What is measured in every case, and of the frames that a network makes, known pixels too.
 DEFINED_IN = MODULES | {
@@ -34,8 +34,13 @@ DEFINED_IN = MODULES | {
 # How a video is read, saved and shown, and what a method is set to.
 ROOMS = ("clip", "config", "errors", "pipeline", "plate", "progress", "runtime", "video", "weights")
 OUTSIDE = tuple(f"cleanplate.{room}" for room in ROOMS)
-# What composes a clip, and runs a method on it: these themselves, not what they import, which is all there is.
-OF_EVERY_CELL = ("cleanplate.data.compose", "cleanplate.experiments.make")
+# What composes a clip (of a mask the hole, of a picture one of another size), and runs a method on it: these, and not
+# what they import, which is all there is.
+OF_EVERY_CELL = (
+    "cleanplate.data.compose", "cleanplate.experiments.make", "cleanplate.video.masks", "cleanplate.video.resize"
+)  # fmt: skip
+# What says what is measured where: of all metrics, and of those of what a network makes, known pixels too.
+SAYS_WHAT, OF_GENERATED = "cleanplate.metrics", "cleanplate.experiments.cells"
 
 
 @lru_cache
@@ -54,7 +59,8 @@ def code_digest(method: str, *, features: bool = False, package: Path = PACKAGE)
 @lru_cache
 def measuring_digest(metric: str, *, package: Path = PACKAGE) -> str:
     """Of all code that the value of a metric depends on."""
-    return digest(reached_from({DEFINED_IN[metric]}, MEASURING, package), package)
+    says = {SAYS_WHAT} if metric in MODULES or metric == "complexity" else {SAYS_WHAT, OF_GENERATED}
+    return digest(reached_from({DEFINED_IN[metric]}, MEASURING, package) | says, package)
 
 
 def begins_in(method: str) -> tuple[str, ...]:

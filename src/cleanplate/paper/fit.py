@@ -24,6 +24,7 @@ from cleanplate.paper.schedule import Batch, batches, n_steps
 from cleanplate.progress import tell
 from cleanplate.runtime.options import DEFAULT_RUN, RunOptions
 from cleanplate.runtime.threads import one_thread_each
+from cleanplate.runtime.work_dir import WorkDir
 
 MEAN_OVER = 0.2  # of the steps, the last, when a mean is kept
 
@@ -68,8 +69,7 @@ def fit(
         InputError: frames too small, weights missing.
         Cancelled: the callback said so.
     """
-    if (done := run.work_dir.load_tensors(f"{name}-done", frames.device)) is not None:
-        made = Fit(**done)
+    if (made := finished(run.work_dir, name, frames.device)) is not None:
         run.work_dir.resumed(made.elapsed_s)
         # The frames themselves become the plate: who listens gets his own.
         tell(run.on_step, "learn", made.steps, made.steps, fit=name, update=made.steps, frames=made.frames.clone())
@@ -82,6 +82,12 @@ def fit(
     with one_thread_each() if batch_px < SMALL_PX else nullcontext():
         model = Model(frames, method, run.seed, places)
         return _train(model, Objective(frames, known, flows, method), method, run, name)
+
+
+def finished(work_dir: WorkDir, name: str, device: torch.device) -> Fit | None:
+    """A fit that was done and saved; without its network."""
+    done = work_dir.load_tensors(f"{name}-done", device)
+    return None if done is None else Fit(**done)
 
 
 def _train(model: Model, objective: Objective, method: Method, run: RunOptions, name: str) -> Fit:

@@ -50,5 +50,13 @@ def batches(n_frames: int, schedule: Schedule, rng: random.Random) -> Iterator[B
 
 def n_steps(n_frames: int, schedule: Schedule) -> int:
     """How many updates the whole schedule is."""
-    in_a_pass = len(all_batches(n_frames, schedule)[: schedule.batches_per_pass])
-    return schedule.passes * in_a_pass * schedule.steps_per_batch
+    return schedule.passes * _in_a_pass(n_frames, schedule)
+
+
+def n_passes(updates: int, n_frames: int, schedule: Schedule) -> int:
+    """How many passes it takes to have so many updates."""
+    return -(-updates // _in_a_pass(n_frames, schedule))
+
+
+def _in_a_pass(n_frames: int, schedule: Schedule) -> int:
+    return len(all_batches(n_frames, schedule)[: schedule.batches_per_pass]) * schedule.steps_per_batch

@@ -31,7 +31,8 @@ def shots_of(pictures: UInt8[np.ndarray, "T H W 3"]) -> list[range]:
         greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (one, other)]
         there, back = quick_dis(*greys)
         # A black picture has nothing that another could lack: it is the other that says so.
-        return differ((one, other), (there, back), (known, known)) or differ((other, one), (back, there), (known, known))
+        ways = ((one, other), (there, back)), ((other, one), (back, there))
+        return any(differ(pictures, flow, (known, known)) for pictures, flow in ways)
 
     def is_cut(index: int) -> bool:
         """What is the same again a moment later was a flash."""
