@@ -8,9 +8,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cleanplate.errors import InputError
-from cleanplate.imaging.pixels import narrow
 from cleanplate.runtime.files import existing
-from cleanplate.video.images import is_image, read_image
+from cleanplate.video.images import is_image, read_mask
 
 WHITE = 127  # a painted pixel brighter than this is marked
 SPECK_PX = 16  # in a mask of more than two grey values, as JPEG makes of them, spots of fewer pixels are dirt
@@ -79,7 +78,7 @@ def polygon_area(numbers: Sequence[float], size: Size) -> Bool[np.ndarray, "H W"
 
 
 def painted_area(path: Path, size: Size) -> Bool[np.ndarray, "H W"]:
-    """The white pixels of a painted image; none of one that is black: the thing is not there.
+    """The white pixels of a painted image (`images.read_mask`); none of one that is black: the thing is not there.
 
     Raises:
         InputError: no image, an image of another size, or one that is neither black nor has white.
@@ -87,7 +86,7 @@ def painted_area(path: Path, size: Size) -> Bool[np.ndarray, "H W"]:
     if not is_image(existing(path)):
         needed, fix = "a painted mask is a PNG or the like", "give one image for each marked frame"
         raise InputError(f"{path} is not an image", needed, fix)
-    grey = cv2.cvtColor(narrow(read_image(path)), cv2.COLOR_RGB2GRAY)
+    grey = read_mask(path)
     if grey.shape != size:
         given = f"{path} is {grey.shape[1]}x{grey.shape[0]}"
         raise InputError(given, f"frames are {size[1]}x{size[0]}", "paint it in the size of the video")

@@ -31,10 +31,14 @@ class Codec:
     """Options without loss; None if it cannot."""
     exact_rgb: str | None = None
     """The pixel format in which it holds RGB of 8 bits as it is; None if it has none."""
+    exact_deep_rgb: str | None = None
+    """The same of 16 bits."""
     profiles: tuple[tuple[str, str], ...] = ()
     """A word in the pixel format, and the profile that it needs; the first that fits."""
     without_alpha: bool = False
     """Its encoder names pixel formats with alpha, and does not take them."""
+    limited_range: bool = False
+    """Its decoders take every picture for one of the limited range."""
     tag: str | None = None
     """What it is called in .mp4 and .mov, if not as FFmpeg would call it."""
 
@@ -53,6 +57,8 @@ class Container:
     keeps_codec: bool = True
     """Whether a video keeps the codec of its source, if it can."""
     options: tuple[tuple[str, str], ...] = ()
+    format: str | None = None
+    """What FFmpeg calls it; None if that is told by the suffix."""
 
 
 CODECS = {
@@ -79,13 +85,20 @@ CODECS = {
         without_alpha=True,
         tag="hvc1",  # what players of Apple's look for
     ),
-    "prores": Codec("prores_ks", (".mov", ".mkv"), options=(("vendor", "apl0"),), profiles=(("444", "4"), ("", "3"))),
+    "prores": Codec(
+        "prores_ks",
+        (".mov", ".mkv"),
+        options=(("vendor", "apl0"),),
+        profiles=(("444", "4"), ("", "3")),
+        limited_range=True,
+    ),
     "ffv1": Codec(
         "ffv1",
         (".mkv",),
         options=(("level", "3"), ("slices", "4"), ("slicecrc", "1")),
         lossless=(),
         exact_rgb="bgr0",
+        exact_deep_rgb="gbrp16le",
     ),
     "vp9": Codec(
         "libvpx-vp9",
@@ -107,7 +120,7 @@ OF_MP4 = Container("h264", deep_codec="h265", lossless_codec="h265", options=WEB
 CONTAINERS = {
     ".mp4": OF_MP4,
     ".mov": replace(OF_MP4, alpha_codec="prores"),
-    ".m4v": OF_MP4,
+    ".m4v": replace(OF_MP4, format="mp4"),  # by the suffix it would be one that holds less
     ".mkv": Container("ffv1", keeps_codec=False),  # nothing is lost in it
     ".webm": Container("vp9"),
 }
@@ -220,7 +233,8 @@ def choose_pixel_format(
     """
     known = Encoder(codec.encoder, "w").video_formats or []
     if source is None:
-        wanted = av.VideoFormat("gbrp10le" if deep else codec.exact_rgb or "yuv420p")
+        rgb = (codec.exact_deep_rgb or "gbrp10le") if deep else (codec.exact_rgb or "yuv420p")
+        wanted = av.VideoFormat(rgb)
     else:
         wanted = av.VideoFormat(source.format.name)
     if plain and len(wanted.components) >= 3 and has_subsampled_chroma(wanted) != (True, True):

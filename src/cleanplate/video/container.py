@@ -71,6 +71,31 @@ def decode(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterat
         InputError: not a video, or a frame that cannot be decoded, or only guessed.
     """
     span = span or Span()
+    for back_s in _SEEKS_BACK_S if isinstance(span.start, Fraction) and span.start else ():
+        with contextlib.suppress(_TooLate):
+            yield from _decode(path, span, back_s, warn=warn)
+            return
+    yield from _decode(path, span, None, warn=warn)
+
+
+# How far before the wanted time a seek is tried: what indexes say, and whether a picture behind its key frame can be
+# decoded, differs by container and codec.
+_SEEKS_BACK_S = (0, 1, 3, 10)
+
+
+class _TooLate(Exception):
+    """The first frame behind a seek is shown after the one that is wanted."""
+
+
+def _decode(path: Path, span: Span, back_s: int | None, *, warn: bool) -> Iterator[VideoFrame]:
+    """As `decode`.
+
+    Args:
+        path: the video.
+        span: which part of it.
+        back_s: how long before its start is sought; None decodes from the beginning.
+        warn: say what the decoder has found.
+    """
     with open_video(path) as container:
         stream = container.streams.video[0]
         if stream.codec_context is None or not stream.width:
@@ -81,9 +106,14 @@ def decode(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterat
         stream.codec_context.thread_count = 1  # what is said of a frame is said while it is decoded (`_with_messages`)
         count = -1
         try:
-            if isinstance(span.start, Fraction) and span.start and stream.time_base:
-                container.seek(int((span.start + _first_s(stream)) / stream.time_base), stream=stream)
+            if back_s is not None:
+                counted, told_late = isinstance(span.end, int), container.format.name == "mpeg"  # its times are guessed
+                if counted or told_late or span.start <= back_s or not stream.time_base:
+                    raise _TooLate
+                container.seek(int((span.start - back_s + _first_s(stream)) / stream.time_base), stream=stream)
             for count, (frame, said) in enumerate(_with_messages(container.decode(video=0))):
+                if back_s is not None and not count and (frame is None or _time_s(frame, stream) > span.start):
+                    raise _TooLate
                 if said and warn and (frame is not None or count):
                     end = "ends early" if frame is None else f"is damaged at frame {count} or before it"
                     log.warning("%s %s (%s); what cannot be read there is guessed by the decoder", path, end, said)
@@ -91,7 +121,7 @@ def decode(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterat
                 if frame is None:
                     return
                 check_picture(path, frame.height, frame.width)
-                time_s = Fraction(0) if frame.pts is None else frame.pts * stream.time_base - _first_s(stream)
+                time_s = _time_s(frame, stream)
                 if span.ends(count, time_s):
                     return
                 if span.begins(count, time_s):
@@ -126,6 +156,11 @@ def _broken(path: Path, index: int, what: str | None) -> InputError:
         "every frame is needed",
         "copy the file again, or take only the frames before it (--end)",
     )
+
+
+def _time_s(frame: VideoFrame, stream: Any) -> Fraction:
+    """When a frame is shown, counted from the first one."""
+    return Fraction(0) if frame.pts is None else frame.pts * stream.time_base - _first_s(stream)
 
 
 def _first_s(stream: Any) -> Fraction:

@@ -26,7 +26,7 @@ from cleanplate.video.codecs import (
     what_changes,
 )
 from cleanplate.video.container import as_rate, decode, frame_rate, open_video
-from cleanplate.video.planes import UNSPECIFIED, has_alpha, to_codec, upright_size
+from cleanplate.video.planes import BT601, LIMITED_RANGE, UNSPECIFIED, has_alpha, to_codec, upright_size
 from cleanplate.video.streams import StreamCopier, kept_tags
 from cleanplate.video.timecode import Span
 
@@ -137,6 +137,8 @@ class VideoWriter:
             self._first_pts = pts if self.span.start else 0
             self._streams.start_s = self._first_pts * self._format.time_base
         frame.pts, frame.time_base = pts - self._first_pts, self._format.time_base
+        for tag in ("color_primaries", "color_trc"):  # what an encoder writes into every picture
+            setattr(frame, tag, self._tags.get(tag, UNSPECIFIED))
         frame.duration = (source and source.duration) or self._format.frame_duration
         self._streams.copy_until(pts * self._format.time_base)
         self._out.mux(self._video.encode(frame))
@@ -181,11 +183,19 @@ class VideoWriter:
         if changes:
             log.warning("%s has %s: what players take; --codec and --lossless say otherwise", self.path.name, changes)
         self._out = self._stack.enter_context(
-            av.open(str(self.path), "w", options=dict(CONTAINERS[suffix].options)),
+            # An absolute path: of a relative one what is before a colon would be a protocol.
+            av.open(str(self.path.absolute()), "w", CONTAINERS[suffix].format, options=dict(CONTAINERS[suffix].options))
         )
         self._format = self._form or StreamFormat.of(self.like, self._fps)
         if source is not None:
             self._tags = {tag: getattr(source, tag) for tag in COLOUR_TAGS}
+            if source.format.is_rgb and not av.VideoFormat(pix_fmt).is_rgb:
+                self._tags |= {"colorspace": BT601, "color_range": LIMITED_RANGE}  # as it is converted
+            if codec.limited_range:
+                self._tags["color_range"] = LIMITED_RANGE
+            if source.interlaced_frame:
+                given = f"{self.like} is interlaced, and its two fields are taken for one picture"
+                log.warning("%s; deinterlace it before if it combs (ffmpeg -vf bwdif)", given)
         self._video = self._add_stream(codec, pix_fmt, picture, source)
         with ordinary_priority():
             self._video.codec_context.open()

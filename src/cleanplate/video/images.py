@@ -87,13 +87,21 @@ def _decode(path: Path, flags: int) -> np.ndarray:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data)) as header:  # its size, and those of a PNG's parts, before it is unpacked
                 check_picture(path, header.height, header.width)
+                in_pillow = header.format == "TIFF" and header.mode == "RGBA"
                 header.verify()
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        picture = _of_tiff(data, flags) if in_pillow else cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if picture is None:
         raise InputError(
             f"{path} is not an image that can be read", "a whole PNG, JPEG, ... is needed", "export or copy it again"
         )
     return picture
+
+
+def _of_tiff(data: bytes, flags: int) -> np.ndarray:
+    """A TIFF with an alpha of 8 bits as OpenCV gives others: it has the colours multiplied by alpha."""
+    with Image.open(io.BytesIO(data)) as image:
+        picture = np.asarray(image)
+    return cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA if flags == cv2.IMREAD_UNCHANGED else cv2.COLOR_RGBA2BGR)
 
 
 def write_png(path: Path, picture: Shaped[np.ndarray, "H W 3"]) -> None:

@@ -13,7 +13,7 @@ from av.video.reformatter import Interpolation
 from jaxtyping import Bool, Shaped
 
 UNSPECIFIED, BT601 = 2, 5  # colour matrices, in FFmpeg's numbering
-FULL_RANGE = 2
+LIMITED_RANGE, FULL_RANGE = 1, 2
 # FFmpeg's default conversion darkens by one level each time and blurs colour; these flags cut its error to a third.
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 
@@ -85,17 +85,32 @@ def to_codec(
         frame = frame.reformat(
             format=pix_fmt,
             dst_colorspace=matrix(colorspace),
-            dst_color_range=FULL_RANGE if color_range == FULL_RANGE else 1,
+            dst_color_range=FULL_RANGE if color_range == FULL_RANGE else LIMITED_RANGE,
             interpolation=EXACT,
         )
     if source is None or upright_size(source) != picture.shape[:2]:
         return frame
+    if _same_but_for_order(source.format, frame.format):
+        colorspace, color_range = source.colorspace, source.color_range
+        source = source.reformat(format=pix_fmt)
+        source.colorspace, source.color_range = colorspace, color_range
     if _same_samples(source, frame):
         differs = (upright_rgb(source) != picture).any(-1) if changed is None else changed
         _restore(frame, source, turns(source), differs)
     elif has_alpha(frame.format) and has_alpha(source.format):
         _restore(frame, source.reformat(format=pix_fmt), turns(source), np.ones(picture.shape[:2], bool))
     return frame
+
+
+def _same_but_for_order(source: av.VideoFormat, frame: av.VideoFormat) -> bool:
+    """Whether two formats of luma and chroma hold the same samples, in other places: packed ones, or NV12."""
+    return (
+        source.name.replace("yuvj", "yuv") != frame.name.replace("yuvj", "yuv")
+        and not (source.is_rgb or frame.is_rgb or source.has_palette)
+        and len(source.components) == len(frame.components) == 3
+        and bit_depth(source) == bit_depth(frame)
+        and has_subsampled_chroma(source) == has_subsampled_chroma(frame)
+    )
 
 
 def _same_samples(source: VideoFrame, frame: VideoFrame) -> bool:

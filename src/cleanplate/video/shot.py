@@ -246,6 +246,11 @@ def _check_masks(masks: Sequence[Mask], video: Path, shape: tuple[int, int], gap
     """
     total = declared
     for mask in masks:
+        if mask.channel and is_spans(mask.path):
+            given = f"--mask-channel {mask.channel} is given for {mask.path}"
+            raise InputError(
+                given, "of the masks in such a file alpha counts, or white", "name the mask itself instead"
+            )
         if not matched(mask.path, numbers_of(video, mask.span), video):
             check_gaps(mask.path, mask.span, gaps)
             say_order(mask.path, video)

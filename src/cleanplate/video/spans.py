@@ -30,9 +30,9 @@ from cleanplate.errors import InputError
 from cleanplate.runtime.files import whole
 from cleanplate.runtime.toml import read_toml, toml_lines
 from cleanplate.video.areas import Size, box_area, painted_area, polygon_area, white_area
-from cleanplate.video.images import read_image
+from cleanplate.video.images import read_mask
 from cleanplate.video.numbers import Numbers, matched, numbers_of, ranges, span_between
-from cleanplate.video.reader import as_grey, count_frames, fps_of, frame_times_s, peek, stream_masks
+from cleanplate.video.reader import count_frames, fps_of, frame_times_s, peek, stream_masks
 from cleanplate.video.sequences import existing, is_still
 from cleanplate.video.timecode import Moment, Span, moment
 
@@ -76,16 +76,12 @@ class Moving:
             InputError: frames of another size than the video's.
         """
         first = frame - self.since
-        grey = stream_masks(self.path, Span(first)) if self.files is None else map(_read_grey, self.files[first:])
+        grey = stream_masks(self.path, Span(first)) if self.files is None else map(read_mask, self.files[first:])
         for one in grey:
             if one.shape != size:
                 given, needed = f"{self.path} is {one.shape[1]}x{one.shape[0]}", f"frames are {size[1]}x{size[0]}"
                 raise InputError(given, needed, "make it in the size of the video")
             yield white_area(one)
-
-
-def _read_grey(path: Path) -> UInt8[np.ndarray, "H W"]:
-    return as_grey(read_image(path))
 
 
 def is_spans(path: Path) -> bool:

@@ -19,7 +19,7 @@ TAGS = ("language", "title", "handler_name", "creation_time", "comment")
 """What is said of a stream that is true of its copy too."""
 
 
-REFUSED = {"mov": ("opus",)}
+REFUSED = {"mov": ("opus", "flac")}
 """What a container is said to hold, and does not take."""
 
 

@@ -1,0 +1,198 @@
+"""Sources that are not what a telephone makes: how the samples, times and colours of each come through."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import OpenEXR
+import pytest
+from PIL import Image
+
+from cleanplate import cli
+from cleanplate.video.areas import painted_area
+from cleanplate.video.container import decode
+from cleanplate.video.images import read_alpha, read_image
+from cleanplate.video.planes import upright_rgb
+from cleanplate.video.shot import open_shot
+from cleanplate.video.timecode import Span
+from tests.conftest import refused, texture
+
+SIZE = (48, 64)
+FAR = slice(0, 48), slice(0, 12)  # from the hole
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mask = np.zeros(SIZE, np.uint8)
+    mask[20:28, 34:44] = 255
+    cv2.imwrite("mask.png", mask)
+
+
+def picture(index: int) -> np.ndarray:
+    """Of a wall before a camera that pans."""
+    wall = (cv2.GaussianBlur(texture(60, 240), (0, 0), 1) * 255).astype(np.uint8)
+    return np.ascontiguousarray(wall[6:54, 10 + 2 * index : 74 + 2 * index])
+
+
+def video(
+    name: str, codec: str, pix_fmt: str, count: int = 6, options: dict[str, str] | None = None,
+    tags: dict[str, int] | None = None,
+) -> None:  # fmt: skip
+    """A video of these pictures, with tags of colour."""
+    with av.open(name, "w") as container:
+        stream: Any = container.add_stream(codec, rate=24, options=options or {})
+        stream.height, stream.width, stream.pix_fmt = *SIZE, pix_fmt
+        for tag, value in (tags or {}).items():
+            setattr(stream.codec_context, tag, value)
+        for index in range(count):
+            frame = av.VideoFrame.from_ndarray(picture(index), format="rgb24").reformat(format=pix_fmt)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def cleaned(source: str, output: str, *more: str) -> list[av.VideoFrame]:
+    """The frames of what a command makes of it."""
+    words = ["inpaint", source, "mask.png", "carry", "-o", output, "--effects", "off", "--carry.rounds", "1", *more]
+    assert cli.run(words) == 0
+    return list(decode(Path(output)))
+
+
+OLD, OPEN = {"g": "24", "bf": "2"}, {"x264-params": "keyint=12:bframes=3:open-gop=1:scenecut=0"}
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.ts", "mpeg2video", OLD),
+        ("a.ts", "libx264", {"g": "24"}),
+        ("a.mp4", "libx264", OPEN),
+        ("a.mpg", "mpeg2video", OLD),
+    ],
+)
+def test_a_part_begins_where_it_was_asked_for_whatever_the_index_says(
+    name: str, codec: str, options: dict[str, str]
+) -> None:
+    video(name, codec, "yuv420p", 72, options)
+    every = [frame.to_ndarray() for frame in decode(Path(name))]
+    for start in (Fraction(1, 2), Fraction(1), Fraction(4, 3), Fraction(2)):
+        part = [frame.to_ndarray() for frame in decode(Path(name), Span(start, start + Fraction(1, 2)))]
+        first = next(index for index in range(72) if Fraction(index, 24) >= start)
+        assert len(part) in (11, 12, 13)  # times in such files are rounded
+        beginning = min(range(len(every)), key=lambda index: np.abs(every[index] - part[0].astype(int)).mean())
+        assert abs(beginning - first) <= 1
+        assert all(np.array_equal(one, every[beginning + index]) for index, one in enumerate(part))
+
+
+def test_an_end_that_is_a_frame_is_counted_from_the_first_one() -> None:
+    video("a.mp4", "libx264", "yuv420p", 72, {"g": "12"})
+    assert len(list(decode(Path("a.mp4"), Span(Fraction(1), 48)))) == 24
+    assert not list(decode(Path("a.mp4"), Span(Fraction(9), Fraction(10))))  # beyond the end, however it is sought
+
+
+@pytest.mark.parametrize(
+    ("source", "codec", "pix_fmt", "output", "options"),
+    [
+        ("a.mkv", "libx264rgb", "rgb24", "b.mp4", []),
+        ("a.mov", "png", "rgb24", "b.mov", []),
+        ("a.mov", "png", "rgba", "b.mov", []),
+        ("a.mov", "png", "rgb24", "b.webm", []),
+        ("a.mkv", "ffv1", "bgr0", "b.mov", ["--codec", "prores"]),
+        ("a.mkv", "libx264", "yuvj420p", "b.mov", ["--codec", "prores"]),
+    ],
+)
+def test_colours_of_rgb_and_of_the_full_range_come_through(
+    source: str, codec: str, pix_fmt: str, output: str, options: list[str]
+) -> None:
+    video(source, codec, pix_fmt, options={"crf": "5"} if codec.startswith("libx264") else {})
+    before, after = list(decode(Path(source))), cleaned(source, output, *options)
+    for one, other in zip(before, after, strict=True):
+        levels = 257 if upright_rgb(other).dtype == np.uint16 else 1
+        difference = upright_rgb(one)[FAR] - upright_rgb(other)[FAR] / levels
+        assert np.abs(difference.mean((0, 1))).max() < 1.5
+        assert np.abs(difference).mean() < 6
+        assert other.colorspace != 0
+
+
+def test_prores_says_the_colours_of_its_source_in_every_picture() -> None:
+    video("a.mkv", "ffv1", "yuv422p10le", tags={"colorspace": 9, "color_primaries": 9, "color_trc": 16})
+    (first, *_) = cleaned("a.mkv", "b.mov", "--codec", "prores")
+    assert (first.colorspace, first.color_primaries, first.color_trc) == (9, 9, 16)
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("uyvy422", ".mov"), ("nv12", ".avi")])
+def test_packed_samples_stay_as_they_are(kind: str, suffix: str) -> None:
+    video(f"a{suffix}", "rawvideo", kind)
+    before, after = list(decode(Path(f"a{suffix}"))), cleaned(f"a{suffix}", "b.mkv")
+    for one, other in zip(before, after, strict=True):
+        planes = one.reformat(format=other.format.name)
+        for plane, theirs in zip(planes.planes, other.planes, strict=True):
+            mine, kept = (np.frombuffer(memoryview(it), np.uint8).reshape(it.height, -1) for it in (plane, theirs))
+            far = plane.width * FAR[1].stop // SIZE[1]
+            assert np.array_equal(mine[:, :far], kept[:, :far])
+
+
+def test_m4v_holds_h265_and_a_colon_is_no_protocol() -> None:
+    video("a.mkv", "libx265", "yuv420p10le", options={"x265-params": "log-level=none"})
+    assert cleaned("a.mkv", "12:30.m4v")[0].format.name == "yuv420p10le"
+
+
+def test_an_interlaced_source_is_said_to_be(caplog: pytest.LogCaptureFixture) -> None:
+    video("a.mp4", "libx264", "yuv420p", options={"x264-params": "interlaced=1:tff=1"})
+    cleaned("a.mp4", "b.mp4")
+    assert caplog.messages == [
+        "a.mp4 is interlaced, and its two fields are taken for one picture; deinterlace it before if it combs"
+        " (ffmpeg -vf bwdif)"
+    ]
+
+
+def test_16_bits_of_pictures_stay_in_a_file_without_loss() -> None:
+    rng = np.random.default_rng(0)
+    Path("deep").mkdir()
+    for index in range(4):
+        deep = picture(index) // 2 * np.uint16(257) + rng.integers(0, 257, (*SIZE, 3), np.uint16)
+        cv2.imwrite(f"deep/{index}.png", deep[..., ::-1])
+    after = cleaned("deep", "b.mkv")
+    assert after[0].format.name == "gbrp16le"
+    for index, frame in enumerate(after):
+        apart = upright_rgb(frame)[FAR].astype(int) - read_image(Path(f"deep/{index}.png"))[FAR]
+        assert np.abs(apart).max() <= 16  # it was computed with in half precision
+
+
+def test_colours_of_a_tiff_are_not_multiplied_by_its_alpha() -> None:
+    rgba = np.dstack((picture(0), np.full(SIZE, 20, np.uint8)))
+    Image.fromarray(rgba).save("a.tif")
+    assert np.array_equal(read_image(Path("a.tif")), rgba[..., :3])
+    alpha = read_alpha(Path("a.tif"))
+    assert alpha is not None
+    assert np.array_equal(alpha, rgba[..., 3])
+    assert cli.run(["inpaint", "a.tif", "mask.png", "carry", "-o", "b.png", "--effects", "off"]) == 0
+    assert np.array_equal(read_image(Path("b.png"))[FAR], rgba[..., :3][FAR])
+
+
+@pytest.mark.parametrize("words", ['path = "mattes/m.####.exr"', 'path = "mattes"'])
+def test_a_matte_in_the_alpha_of_exr_is_one_in_a_file_of_masks_too(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matte = read_image(Path("mask.png"))[..., 0] / np.float32(255)
+    for name in ("shot", "mattes"):
+        Path(name).mkdir()
+    for index in range(3):
+        plate = picture(index) / np.float32(255)
+        header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+        OpenEXR.File(header, {"RGB": plate}).write(f"shot/s.{1001 + index}.exr")
+        OpenEXR.File(header, {"RGBA": np.dstack((plate, matte))}).write(f"mattes/m.{1001 + index}.exr")
+    Path("masks.toml").write_text(f"[[mask]]\n{words}\n")
+    shot = open_shot(Path("shot"), (Path("masks.toml"),), dilate_px=0)
+    assert all(np.array_equal(frame.hole > 0, matte > 0.5) for frame in shot.frames())
+    refused("inpaint shot masks.toml -o b --mask-channel A", "--mask-channel A is given for masks.toml; of the", capsys)
+
+
+def test_a_painting_may_be_a_matte_in_the_alpha_of_exr() -> None:
+    matte = read_image(Path("mask.png"))[..., 0] / np.float32(255)
+    rgba = np.dstack((np.ones((*SIZE, 3), np.float32), matte))
+    OpenEXR.File({"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}, {"RGBA": rgba}).write("m.exr")
+    assert np.array_equal(painted_area(Path("m.exr"), SIZE), matte > 0.5)
