@@ -196,3 +196,72 @@ def test_a_painting_may_be_a_matte_in_the_alpha_of_exr() -> None:
     rgba = np.dstack((np.ones((*SIZE, 3), np.float32), matte))
     OpenEXR.File({"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}, {"RGBA": rgba}).write("m.exr")
     assert np.array_equal(painted_area(Path("m.exr"), SIZE), matte > 0.5)
+
+
+def sounds(name: str, *tracks: tuple[str, str, float]) -> None:
+    """What `a.mp4` shows, and tracks of a codec, a layout and a length in seconds, a second of each after the other."""
+    streams: list[Any] = []
+    with av.open("a.mp4") as pictures, av.open(name, "w", options={"max_interleave_delta": "1"}) as container:
+        video_stream = container.add_stream_from_template(pictures.streams.video[0])
+        packets: list[list[Any]] = [[packet for packet in pictures.demux(video=0) if packet.dts is not None]]
+        for codec, layout, _ in tracks:
+            streams.append(container.add_stream(codec, rate=48000, layout=layout))
+        for packet in packets[0]:
+            packet.stream = video_stream
+        for stream, (_, layout, seconds) in zip(streams, tracks, strict=True):
+            channels, step = av.AudioLayout(layout).nb_channels, 1536
+            packets.append([])
+            for at in range(0, round(48000 * seconds), step):
+                wave = np.sin(np.arange(at, at + step) / 20).astype(np.float32)
+                kind = "s16" if stream.codec_context.name in ("flac", "pcm_s16le") else "fltp"
+                samples = np.tile(wave, (channels, 1))
+                if kind == "s16":
+                    samples = (samples.T * 9000).astype(np.int16).reshape(1, -1)
+                frame = av.AudioFrame.from_ndarray(samples, format=kind, layout=layout)
+                frame.sample_rate, frame.pts, frame.time_base = 48000, at, Fraction(1, 48000)
+                packets[-1] += stream.encode(frame)
+            packets[-1] += stream.encode(None)
+        for until in range(1, 9):
+            for of_one in packets:
+                while of_one and of_one[0].dts * of_one[0].time_base < until:
+                    container.mux(of_one.pop(0))
+
+
+def lengths_s(name: str) -> list[float]:
+    """Of the sounds of a file."""
+    with av.open(name) as container:
+        count = len(container.streams.audio)
+    out = []
+    for index in range(count):
+        with av.open(name) as container:
+            out.append(sum(frame.samples / frame.sample_rate for frame in container.decode(audio=index)))
+    return out
+
+
+@pytest.mark.parametrize("name", ["b.mov", "b.mkv"])
+def test_every_sound_of_a_part_is_whole_whatever_their_order(name: str) -> None:
+    video("a.mp4", "libx264", "yuv420p", 96)
+    sounds(name, ("ac3", "stereo", 4), ("ac3", "stereo", 4))
+    cleaned(name, "c.mkv", "--start", "36", "--end", "60")
+    assert lengths_s("c.mkv") == pytest.approx([1.0, 1.0], abs=0.07)
+
+
+@pytest.mark.parametrize(
+    ("source", "codec", "output"),
+    [
+        ("b.mkv", "flac", "c.mov"),
+        ("b.mkv", "pcm_s16le", "c.mp4"),
+        ("b.mkv", "ac3", "c.webm"),
+        ("b.mkv", "flac", "c.webm"),
+    ],
+)
+@pytest.mark.parametrize(("layout", "channels"), [("mono", 1), ("stereo", 2), ("5.1", 6)])
+def test_sound_that_is_encoded_anew_keeps_its_channels(
+    source: str, codec: str, output: str, layout: str, channels: int
+) -> None:
+    video("a.mp4", "libx264", "yuv420p", 12)
+    sounds(source, (codec, layout, 0.5))
+    cleaned(source, output)
+    with av.open(output) as container:
+        assert container.streams.audio[0].codec_context.layout.nb_channels == channels
+    assert lengths_s(output)[0] == pytest.approx(0.5, abs=0.1)

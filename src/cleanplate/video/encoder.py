@@ -161,7 +161,10 @@ class VideoWriter:
             raise InputError(f"{self.path} would have no frames", "at least one is needed", "write a picture to it")
         part = not self.span.whole or next(self._sources, None) is not None
         self._out.mux(self._video.encode())
-        self._streams.copy_until(self._end_pts * self._format.time_base if part else None)
+        if part:
+            self._streams.copy_rest(self._end_pts * self._format.time_base)
+        else:
+            self._streams.copy_until(None)
         self._streams.finish()
         self._stack.close()
 

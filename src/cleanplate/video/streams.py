@@ -22,6 +22,10 @@ TAGS = ("language", "title", "handler_name", "creation_time", "comment")
 REFUSED = {"mov": ("opus", "flac")}
 """What a container is said to hold, and does not take."""
 
+LAYOUTS = ("mono", "mono", "stereo", "3.0", "quad", "5.0", "5.1")
+"""Of sound that is encoded anew, by its channels; of more than these the last. Both encoders know them."""
+MOST_AAC_HZ = 96000
+
 
 def kept_tags(stream: Any) -> dict[str, str]:
     """What to say of a copy of a stream."""
@@ -76,10 +80,13 @@ class StreamCopier:
         """A stream for a sound, and whether it is a copy."""
         if self._can_hold(stream):
             return self._out.add_stream_from_template(stream), True
-        kind = "Opus" if self._out.format.name == "webm" else "AAC"
-        log.warning("%s sound cannot be kept in this container; it becomes %s", stream.codec_context.name, kind)
-        rate = 48000 if kind == "Opus" else stream.codec_context.sample_rate
-        return self._out.add_stream("libopus" if kind == "Opus" else "aac", rate=rate), False
+        kind, context = "Opus" if self._out.format.name == "webm" else "AAC", stream.codec_context
+        layout = LAYOUTS[min(context.layout.nb_channels, len(LAYOUTS) - 1)]
+        fewer = f", in {layout}" if context.layout.nb_channels >= len(LAYOUTS) else ""
+        log.warning("%s sound cannot be kept in this container; it becomes %s%s", context.name, kind, fewer)
+        rate = 48000 if kind == "Opus" else min(context.sample_rate, MOST_AAC_HZ)
+        encoder = "libopus" if kind == "Opus" else "aac"
+        return self._out.add_stream(encoder, rate=rate, layout=layout), False
 
     def _add_route(self, stream: Any, target: Any, copied: bool) -> None:
         target.metadata.update(kept_tags(stream))
@@ -87,9 +94,13 @@ class StreamCopier:
         self._routes[stream.index] = target, copied
 
     def _can_hold(self, stream: Any) -> bool:
-        context = stream.codec_context
-        name = context.codec.canonical_name if context is not None else None
-        return name in self._out.supported_codecs and name not in REFUSED.get(self._out.format.name, ())
+        context, container = stream.codec_context, self._out.format.name
+        if context is None:
+            return False
+        name = context.codec.canonical_name
+        if container == "mp4" and name.startswith("pcm_") and context.layout.name.endswith("channels"):
+            return False  # which speaker each is for must be said there
+        return name in self._out.supported_codecs and name not in REFUSED.get(container, ())
 
     def _not_kept(self) -> list[str]:
         """What is in the source and not in the copy, in words."""
@@ -106,16 +117,28 @@ class StreamCopier:
         return left
 
     def copy_until(self, end_s: Fraction | float | None) -> None:
-        """Copy what begins before `end_s`; all that is left if None."""
+        """Copy what begins before `end_s`, as far as the file has it in order; all that is left if None."""
         while self._routes:
             packet = self._pending or self._next()
             self._pending = None
             if packet is None:
                 break
-            if packet.pts is not None and end_s is not None and packet.pts * packet.time_base >= end_s:
+            if _is_late(packet, end_s):
                 self._pending = packet
                 break
             self._copy(packet)
+
+    def copy_rest(self, end_s: Fraction | float) -> None:
+        """Copy what begins before `end_s`, of every sound; files have no strict order."""
+        sounds = {index for index in self._routes if self._source.streams[index].type == "audio"}
+        late, packet = set[int](), self._pending or (self._next() if self._routes else None)
+        while packet is not None and not late >= (sounds or {packet.stream.index}):
+            if _is_late(packet, end_s):
+                late.add(packet.stream.index)
+            else:
+                self._copy(packet)
+            packet = self._next()
+        self._pending = None
 
     def _next(self) -> Any:
         try:
@@ -155,3 +178,7 @@ class StreamCopier:
             if not copied:
                 self._out.mux(target.encode(None))
         self._routes = {}
+
+
+def _is_late(packet: Any, end_s: Fraction | float | None) -> bool:
+    return packet.pts is not None and end_s is not None and packet.pts * packet.time_base >= end_s
