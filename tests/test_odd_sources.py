@@ -162,6 +162,38 @@ def test_16_bits_of_pictures_stay_in_a_file_without_loss() -> None:
         assert np.abs(apart).max() <= 16  # it was computed with in half precision
 
 
+@pytest.mark.parametrize(
+    ("kind", "output", "held"),
+    [
+        (np.uint8, "b.mkv", "bgra"),
+        (np.uint16, "b.mkv", "gbrap16le"),
+        (np.uint8, "b.mov", "yuva444p12le"),
+        (np.uint8, "b.mp4", ""),
+    ],
+)
+def test_the_alpha_of_images_goes_into_a_video(
+    kind: type, output: str, held: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path("shot").mkdir()
+    alphas = np.random.default_rng(0).integers(0, 256, (3, *SIZE)).astype(kind) * kind(1 if kind == np.uint8 else 257)
+    for index, alpha in enumerate(alphas):
+        rgba = np.dstack((picture(index)[..., ::-1] * kind(1 if kind == np.uint8 else 257), alpha))
+        cv2.imwrite(f"shot/{index}.png", rgba)
+    after = cleaned("shot", output)
+    assert ("shot has an alpha channel, which b.mp4 does not keep" in caplog.text) == (output == "b.mp4")
+    if not held:
+        return
+    for index, (frame, alpha) in enumerate(zip(after, alphas, strict=True)):
+        levels = 1 if held == "bgra" else 257
+        rgba = frame.to_ndarray(format="rgba" if held == "bgra" else "rgba64le").astype(int)
+        exact = output == "b.mkv"
+        assert np.abs(rgba[..., 3] - alpha.astype(int) * (levels if kind == np.uint8 else 1)).max() <= (
+            0 if exact else 300
+        )
+        assert np.abs(rgba[FAR][..., :3] / levels - picture(index)[FAR]).mean() <= (0.1 if exact else 3)
+        assert frame.format.name == held
+
+
 def test_colours_of_a_tiff_are_not_multiplied_by_its_alpha() -> None:
     rgba = np.dstack((picture(0), np.full(SIZE, 20, np.uint8)))
     Image.fromarray(rgba).save("a.tif")
@@ -265,3 +297,36 @@ def test_sound_that_is_encoded_anew_keeps_its_channels(
     with av.open(output) as container:
         assert container.streams.audio[0].codec_context.layout.nb_channels == channels
     assert lengths_s(output)[0] == pytest.approx(0.5, abs=0.1)
+
+
+def test_samples_that_are_not_square_are_said_to_be_lost(caplog: pytest.LogCaptureFixture) -> None:
+    with av.open("a.mp4", "w") as container:
+        stream: Any = container.add_stream("libx264", rate=24)
+        stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        for index in range(4):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index), format="rgb24")))
+        container.mux(stream.encode())
+    for output, more, kept in (("b.mov", (), True), ("b.mkv", ("--codec", "h264"), True), ("c.mkv", (), False)):
+        caplog.clear()
+        cleaned("a.mp4", output, *more)
+        with av.open(output) as container:
+            assert (container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)) == kept
+        assert (f"{output} will look squeezed: its samples are not square" in caplog.text) != kept
+
+
+def test_a_later_image_of_a_mask_has_the_size_of_the_first(capsys: pytest.CaptureFixture[str]) -> None:
+    video("a.mp4", "libx264", "yuv420p", 3)
+    Path("masks").mkdir()
+    for index, mask in enumerate([read_image(Path("mask.png"))] * 3):
+        cv2.imwrite(f"masks/{index}.png", mask if index != 1 else np.ascontiguousarray(mask.transpose(1, 0, 2)))
+    refused(
+        "inpaint a.mp4 masks -o b.mp4", "image 2 of the mask masks is 48x64; the first one is 64x48; make all", capsys
+    )
+
+
+def test_a_painting_beyond_the_part_is_refused_under_a_still_mask_too(capsys: pytest.CaptureFixture[str]) -> None:
+    video("a.mp4", "libx264", "yuv420p", 6)
+    cv2.imwrite("painted.png", picture(4)[..., ::-1])
+    words = "inpaint a.mp4 mask.png -o b.mp4 --end 3 --reference 4:painted.png"
+    refused(words, "painted.png is for a frame outside the part that is cleaned; it has 3 frames", capsys)

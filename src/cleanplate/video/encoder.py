@@ -1,7 +1,7 @@
 """Encode pictures as a video, in the pixel format, the time, the colours and with the sound of their source."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -26,12 +26,14 @@ from cleanplate.video.codecs import (
     what_changes,
 )
 from cleanplate.video.container import as_rate, decode, frame_rate, open_video
+from cleanplate.video.images import frame_of
 from cleanplate.video.planes import BT601, LIMITED_RANGE, UNSPECIFIED, has_alpha, to_codec, upright_size
 from cleanplate.video.streams import StreamCopier, kept_tags
 from cleanplate.video.timecode import Span
 
 log = logging.getLogger(__name__)
 
+IN_THE_STREAM = ("libx264", "libx265")  # codecs that say the shape of samples by themselves
 COLOUR_TAGS = ("colorspace", "color_primaries", "color_trc", "color_range")
 
 
@@ -81,6 +83,7 @@ class VideoWriter:
         encoding: codec and quality.
         keep_source: see `writer.open_writer`.
         piped: what the pictures come from instead of `like`, if that was no file: its frames, each once.
+        images: what they come from, if those have an alpha, which is kept where the codec has one.
     """
 
     def __init__(
@@ -94,11 +97,14 @@ class VideoWriter:
         encoding: Encoding | None = None,
         keep_source: bool = True,
         piped: tuple[StreamFormat, Iterator[VideoFrame]] | None = None,
+        images: Sequence[Path] = (),
     ):
         self.path, self.like, self.keep_source = path, like, keep_source
         self.span, self.encoding = span or Span(), encoding or Encoding()
         self._sound_path, self._fps = sound, fps
-        self._form, self._sources = piped or (None, iter(()) if like is None else decode(like, self.span, warn=False))
+        shown = map(frame_of, images) if like is None else decode(like, self.span, warn=False)
+        self._form, self._sources = piped or (None, shown)
+        self._from = like or (images[0].parent if images else None)  # as it is called in what is said
         self._stack = ExitStack()
         self._out: Any = None  # until the first picture comes
         self._video: Any = None
@@ -181,7 +187,7 @@ class VideoWriter:
         plain = chosen and codec.lossless != () and not is_kept(codec, before) and codec.profiles == ()
         pix_fmt = choose_pixel_format(codec, like, (picture.shape[0], picture.shape[1]), deep=deep, plain=plain)
         if alpha and not has_alpha(av.VideoFormat(pix_fmt)):
-            log.warning("%s has an alpha channel, which %s does not keep; .mov or .mkv do", self.like, self.path.name)
+            log.warning("%s has an alpha channel, which %s does not keep; .mov or .mkv do", self._from, self.path.name)
         changes = what_changes(codec, pix_fmt, before, like.format, suffix) if like and before and chosen else ""
         if changes:
             log.warning("%s has %s: what players take; --codec and --lossless say otherwise", self.path.name, changes)
@@ -218,6 +224,9 @@ class VideoWriter:
         if source is not None and aspect and upright_size(source) == picture.shape[:2]:
             turned = upright_size(source) != (source.height, source.width)
             video.codec_context.sample_aspect_ratio = 1 / aspect if turned else aspect
+            if aspect != 1 and self.path.suffix.lower() in (".mkv", ".webm") and codec.encoder not in IN_THE_STREAM:
+                said = "its samples are not square, which is not said in it; .mp4 and .mov do"
+                log.warning("%s will look squeezed: %s", self.path.name, said)
         if codec.tag is not None and self.path.suffix.lower() != ".mkv":
             video.codec_context.codec_tag = codec.tag
         video.codec_context.time_base = video.time_base = self._format.time_base

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from av.video.frame import VideoFrame
 from jaxtyping import Bool, Shaped, UInt8
 from PIL import Image, UnidentifiedImageError
 
@@ -55,6 +56,15 @@ def read_alpha(path: Path, layer: str = "") -> Shaped[np.ndarray, "H W"] | None:
         return None
     picture = _decode(path, cv2.IMREAD_UNCHANGED)
     return picture[..., 3] if picture.ndim == 3 and picture.shape[2] == 4 else None
+
+
+def frame_of(path: Path) -> VideoFrame:
+    """An image with its alpha as a frame of a video, in 8 or 16 bits."""
+    picture, alpha = read_image(path), read_alpha(path)
+    if alpha is None:  # of one among those that have it
+        alpha = np.full(picture.shape[:2], np.iinfo(picture.dtype).max, picture.dtype)
+    deep = picture.dtype == np.uint16
+    return VideoFrame.from_ndarray(np.dstack((picture, alpha)), format="rgba64le" if deep else "rgba")
 
 
 def read_mask(path: Path, channel: str = "") -> UInt8[np.ndarray, "H W"]:

@@ -56,10 +56,15 @@ class Mask:
         Raises:
             InputError: another shape than the video's, or a mask that marks all or nothing.
         """
-        count, hidden, brightest = 0, 0.0, 0
+        count, hidden, brightest, first = 0, 0.0, 0, (0, 0)
         for count, grey in enumerate(self._grey(warn=True), 1):
             if count == 1:
-                _check_shape(grey.shape, shape, self.path, video)
+                first = grey.shape[0], grey.shape[1]
+                _check_shape(first, shape, self.path, video)
+            if grey.shape != first:
+                given = f"image {count} of the mask {self.path} is {grey.shape[1]}x{grey.shape[0]}"
+                needed = f"the first one is {first[1]}x{first[0]}"
+                raise InputError(given, needed, "make all of them in the size of the video")
             hidden += float(white_area(grey, invert=self.invert).mean())
             brightest = max(brightest, int(grey.max()))
         if not hidden:

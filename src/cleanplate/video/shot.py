@@ -188,6 +188,8 @@ def open_shot(
     borders = _borders_of(video, span, alone=not masks) if fill_borders else None
     if borders is not None:
         total = len(borders.lines)
+    if references and not total:
+        total = count_frames(video, span)
     check_references(references, video_shape, total)
     shape = size or video_shape
     if region is not None:

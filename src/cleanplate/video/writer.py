@@ -16,7 +16,7 @@ from cleanplate.runtime.files import partial_folder, whole, whole_files, writing
 from cleanplate.video.codecs import VIDEO_SUFFIXES, find_codec
 from cleanplate.video.encoder import VideoWriter
 from cleanplate.video.film_formats import film_format
-from cleanplate.video.images import PICTURE_SUFFIX, FolderWriter, PictureWriter, is_image
+from cleanplate.video.images import PICTURE_SUFFIX, FolderWriter, PictureWriter, is_image, read_alpha
 from cleanplate.video.numbers import in_the_way, output_names, ranges
 from cleanplate.video.pipes import PipedVideo
 from cleanplate.video.reader import peek
@@ -84,6 +84,8 @@ def open_writers(
     sources = find_stills(like).within(span).files if like is not None and stills else ()
     _check_kind(paths[0], like, sources)
     several = pattern_of(paths[0]) is not None or not paths[0].suffix
+    # Filled borders are to be seen, and would not be with the alpha of the images.
+    with_alpha = sources and not show_changed and read_alpha(sources[0]) is not None
 
     @contextlib.contextmanager
     def written(path: Path, partial: Path) -> Iterator[Writer]:
@@ -103,6 +105,7 @@ def open_writers(
                 encoding=encoding,
                 keep_source=keep_source,
                 piped=piped and (piped.format, piped.sources()),
+                images=sources if with_alpha else (),
             ) as writer:
                 yield writer
                 writer.finish()
