@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import OpenEXR
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from cleanplate import cli
 from cleanplate.video.areas import painted_area
@@ -205,6 +205,47 @@ def test_colours_of_a_tiff_are_not_multiplied_by_its_alpha() -> None:
     assert np.array_equal(read_image(Path("b.png"))[FAR], rgba[..., :3][FAR])
 
 
+def test_a_tiff_of_16_bits_with_alpha_keeps_them() -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (*SIZE, 4), np.uint16)
+    cv2.imwrite("a.tif", deep)
+    alpha = read_alpha(Path("a.tif"))
+    assert alpha is not None
+    assert np.array_equal(read_image(Path("a.tif")), deep[..., 2::-1])
+    assert np.array_equal(alpha, deep[..., 3])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_alpha_is_turned_as_its_picture_is(orientation: int) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, SIZE, np.uint8)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(np.dstack((grey, grey, grey, grey))).save("a.png", exif=exif)
+    alpha = read_alpha(Path("a.png"))
+    assert alpha is not None
+    assert np.array_equal(alpha, read_image(Path("a.png"))[..., 0])
+
+
+def test_layers_of_exr_that_are_named_need_no_plain_one() -> None:
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    Path("shot").mkdir()
+    for index in range(3):
+        layers = {
+            f"{name}.{channel}": picture(index)[..., place] / np.float32(255)
+            for name in ("beauty", "spec")
+            for place, channel in enumerate("RGB")
+        }
+        OpenEXR.File(header, layers).write(f"shot/s.{1001 + index}.exr")
+    words = "inpaint shot mask.png carry -o out --layer beauty --effects off --carry.rounds 1"
+    assert cli.run(words.split()) == 0
+
+
+def test_a_part_of_a_sound_file_is_not_called_damaged(caplog: pytest.LogCaptureFixture) -> None:
+    video("a.ts", "libx264", "yuv420p", 72, OPEN)
+    for start in (Fraction(1), Fraction(3, 2), Fraction(2)):
+        assert list(decode(Path("a.ts"), Span(start, start + Fraction(1, 4))))
+    assert not caplog.messages
+
+
 @pytest.mark.parametrize("words", ['path = "mattes/m.####.exr"', 'path = "mattes"'])
 def test_a_matte_in_the_alpha_of_exr_is_one_in_a_file_of_masks_too(
     words: str, capsys: pytest.CaptureFixture[str]
@@ -230,6 +271,10 @@ def test_a_painting_may_be_a_matte_in_the_alpha_of_exr() -> None:
     assert np.array_equal(painted_area(Path("m.exr"), SIZE), matte > 0.5)
 
 
+HZ = (300, 500, 800, 1300, 2100, 3400)  # of each channel
+LOW = 3  # the fourth of 5.1 is for the lowest
+
+
 def sounds(name: str, *tracks: tuple[str, str, float]) -> None:
     """What `a.mp4` shows, and tracks of a codec, a layout and a length in seconds, a second of each after the other."""
     streams: list[Any] = []
@@ -244,9 +289,9 @@ def sounds(name: str, *tracks: tuple[str, str, float]) -> None:
             channels, step = av.AudioLayout(layout).nb_channels, 1536
             packets.append([])
             for at in range(0, round(48000 * seconds), step):
-                wave = np.sin(np.arange(at, at + step) / 20).astype(np.float32)
+                waves = [np.sin(np.arange(at, at + step) * HZ[index] * 2 * np.pi / 48000) for index in range(channels)]
                 kind = "s16" if stream.codec_context.name in ("flac", "pcm_s16le") else "fltp"
-                samples = np.tile(wave, (channels, 1))
+                samples = np.array(waves, np.float32) / 2
                 if kind == "s16":
                     samples = (samples.T * 9000).astype(np.int16).reshape(1, -1)
                 frame = av.AudioFrame.from_ndarray(samples, format=kind, layout=layout)
@@ -287,15 +332,31 @@ def test_every_sound_of_a_part_is_whole_whatever_their_order(name: str) -> None:
         ("b.mkv", "flac", "c.webm"),
     ],
 )
-@pytest.mark.parametrize(("layout", "channels"), [("mono", 1), ("stereo", 2), ("5.1", 6)])
+@pytest.mark.parametrize(
+    ("layout", "kept"), [("mono", "mono"), ("stereo", "stereo"), ("quad", "quad"), ("5.1", "5.1"), ("2.1", "stereo")]
+)
 def test_sound_that_is_encoded_anew_keeps_its_channels(
-    source: str, codec: str, output: str, layout: str, channels: int
+    source: str, codec: str, output: str, layout: str, kept: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    if codec == "pcm_s16le" and layout in ("quad", "5.1"):  # Matroska does not say which speakers its channels are for
+        kept = "stereo"
     video("a.mp4", "libx264", "yuv420p", 12)
     sounds(source, (codec, layout, 0.5))
     cleaned(source, output)
     with av.open(output) as container:
-        assert container.streams.audio[0].codec_context.layout.nb_channels == channels
+        held = container.streams.audio[0].codec_context.layout.name
+        frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    if "becomes" not in caplog.text:  # it was copied
+        assert held.replace("(side)", "") == layout
+        return
+    assert held == kept
+    assert (f", in {kept}" in caplog.text) == (kept != layout)
+    if kept != layout:
+        return
+    samples = np.concatenate(frames, axis=1)[:, 4000:20000].astype(float)
+    for index, channel in enumerate(samples):
+        loudest = np.abs(np.fft.rfft(channel * np.hanning(len(channel)))).argmax() * 48000 / len(channel)
+        assert index == LOW or loudest == pytest.approx(HZ[index], abs=10)
     assert lengths_s(output)[0] == pytest.approx(0.5, abs=0.1)
 
 

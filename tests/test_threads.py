@@ -1,5 +1,6 @@
 """How many threads the libraries compute with, while somebody wants one of each and afterwards."""
 
+import threading
 from collections.abc import Iterator
 
 import cv2
@@ -38,6 +39,29 @@ def test_the_last_to_leave_puts_all_back(two_each: None) -> None:
     assert threads() == (1, 1, 1)
     second.__exit__(None, None, None)
     assert threads() == (2, 2, 2)
+
+
+def test_torch_is_put_back_in_every_thread(two_each: None) -> None:
+    entered, leave, seen = threading.Event(), threading.Event(), list[int]()
+
+    def other() -> None:
+        torch.set_num_threads(2)
+        with one_thread_each():
+            entered.set()
+            leave.wait(10)
+            seen.append(torch.get_num_threads())
+        seen.append(torch.get_num_threads())
+
+    here, thread = one_thread_each(), threading.Thread(target=other)
+    here.__enter__()
+    thread.start()
+    assert entered.wait(10)
+    here.__exit__(None, None, None)
+    assert torch.get_num_threads() == 2
+    leave.set()
+    thread.join()
+    assert seen == [1, 2]
+    assert torch.get_num_threads() == cv2.getNumThreads() == 2
 
 
 def test_two_that_go_side_by_side_leave_nothing_behind(two_each: None) -> None:

@@ -59,28 +59,32 @@ class _Held:
     def __init__(self) -> None:
         self._lock, self._users, self._n_modules = threading.Lock(), 0, 0
         self._before = contextlib.ExitStack()
+        self._here = threading.local()  # torch has a number for each thread that computes
 
     def enter(self) -> None:
-        torch = sys.modules.get("torch")
         with self._lock:
             self._users += 1
-            self._limit(cv2.getNumThreads, cv2.setNumThreads)
-            if torch:
-                self._limit(torch.get_num_threads, torch.set_num_threads)
+            if cv2.getNumThreads() != 1:
+                self._before.callback(cv2.setNumThreads, cv2.getNumThreads())
+            cv2.setNumThreads(1)
             if self._users == 1 or len(sys.modules) != self._n_modules:  # what was loaded since is not limited yet
                 self._n_modules = len(sys.modules)
                 self._before.enter_context(_libraries(self._n_modules).limit(limits=1, user_api="blas"))
-
-    def _limit(self, threads: Callable[[], int], set_threads: Callable[[int], None]) -> None:
-        if threads() != 1:
-            self._before.callback(set_threads, threads())
-        set_threads(1)
+        self._here.users = getattr(self._here, "users", 0) + 1
+        if torch := sys.modules.get("torch"):
+            if getattr(self._here, "torch", None) is None:
+                self._here.torch = torch.get_num_threads()
+            torch.set_num_threads(1)
 
     def leave(self) -> None:
         with self._lock:
             self._users -= 1
             if not self._users:
                 self._before.close()
+        self._here.users -= 1
+        if not self._here.users and getattr(self._here, "torch", None) is not None:  # last: it shares threads with BLAS
+            sys.modules["torch"].set_num_threads(self._here.torch)
+            self._here.torch = None
 
 
 _held = _Held()

@@ -64,7 +64,7 @@ def decode(path: Path, span: Span | None = None, *, warn: bool = True) -> Iterat
 
     Args:
         path: the video.
-        span: which part of it. Where it starts at a time, what is before is not decoded.
+        span: which part of it. Where it starts at a time, what is before is not decoded, if the file lets it be sought.
         warn: say so, once, if the decoder has found damage that it could make up for.
 
     Raises:
@@ -104,7 +104,7 @@ def _decode(path: Path, span: Span, back_s: int | None, *, warn: bool) -> Iterat
         check_picture(path, stream.height, stream.width)
         stream.codec_context.options = {"max_pixels": f"{MOST_MPX}000000"}
         stream.codec_context.thread_count = 1  # what is said of a frame is said while it is decoded (`_with_messages`)
-        count = -1
+        count, listens = -1, back_s is None  # to pictures before the part, which may refer to some that were not read
         try:
             if back_s is not None:
                 counted, told_late = isinstance(span.end, int), container.format.name == "mpeg"  # its times are guessed
@@ -114,7 +114,7 @@ def _decode(path: Path, span: Span, back_s: int | None, *, warn: bool) -> Iterat
             for count, (frame, said) in enumerate(_with_messages(container.decode(video=0))):
                 if back_s is not None and not count and (frame is None or _time_s(frame, stream) > span.start):
                     raise _TooLate
-                if said and warn and (frame is not None or count):
+                if said and warn and listens and (frame is not None or count):
                     end = "ends early" if frame is None else f"is damaged at frame {count} or before it"
                     log.warning("%s %s (%s); what cannot be read there is guessed by the decoder", path, end, said)
                     warn = False
@@ -127,6 +127,7 @@ def _decode(path: Path, span: Span, back_s: int | None, *, warn: bool) -> Iterat
                 if span.begins(count, time_s):
                     if frame.is_corrupt:
                         raise _broken(path, count, "the decoder could only guess it")
+                    listens = True
                     yield frame
         except av.error.FFmpegError as error:
             if count < 0:

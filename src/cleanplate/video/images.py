@@ -7,14 +7,14 @@ TIFF of floats are in film_formats.py.
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from jaxtyping import Bool, Shaped, UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cleanplate.errors import InputError
 from cleanplate.imaging.pixels import narrow, to_samples
@@ -29,6 +29,17 @@ ALPHA_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".webp"})
 """Of the formats that can have an alpha channel."""
 PICTURE_SUFFIX = ".png"
 """Of the format that is written."""
+BITS_PER_SAMPLE = 258  # a tag of TIFF
+UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda picture: picture[:, ::-1],
+    3: lambda picture: picture[::-1, ::-1],
+    4: lambda picture: picture[::-1],
+    5: lambda picture: picture.swapaxes(0, 1),
+    6: lambda picture: np.rot90(picture, -1),
+    7: lambda picture: picture[::-1, ::-1].swapaxes(0, 1),
+    8: np.rot90,
+}
+"""By EXIF's orientation, what brings a picture upright."""
 UNREADABLE = (cv2.error, UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError)
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said by us, once
 
@@ -97,14 +108,25 @@ def _decode(path: Path, flags: int) -> np.ndarray:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data)) as header:  # its size, and those of a PNG's parts, before it is unpacked
                 check_picture(path, header.height, header.width)
-                in_pillow = header.format == "TIFF" and header.mode == "RGBA"
+                of_bytes = set(getattr(header, "tag_v2", {}).get(BITS_PER_SAMPLE, ())) == {8}
+                in_pillow = header.format == "TIFF" and header.mode == "RGBA" and of_bytes
                 header.verify()
         picture = _of_tiff(data, flags) if in_pillow else cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        if picture is not None and flags == cv2.IMREAD_UNCHANGED and not in_pillow:  # others OpenCV turns by itself
+            picture = UPRIGHT.get(_orientation(data), np.asarray)(picture)
     if picture is None:
         raise InputError(
             f"{path} is not an image that can be read", "a whole PNG, JPEG, ... is needed", "export or copy it again"
         )
     return picture
+
+
+def _orientation(data: bytes) -> int:
+    """What EXIF says of it, in a PNG or WebP; 1 is upright."""
+    if b"eXIf" not in data and b"EXIF" not in data:  # to be told so takes as long as to decode it
+        return 1
+    with Image.open(io.BytesIO(data)) as image:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
 
 
 def _of_tiff(data: bytes, flags: int) -> np.ndarray:

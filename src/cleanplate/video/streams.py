@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import av.error
 
 from cleanplate.errors import InputError
@@ -22,9 +23,10 @@ TAGS = ("language", "title", "handler_name", "creation_time", "comment")
 REFUSED = {"mov": ("opus", "flac")}
 """What a container is said to hold, and does not take."""
 
-LAYOUTS = ("mono", "mono", "stereo", "3.0", "quad", "5.0", "5.1")
-"""Of sound that is encoded anew, by its channels; of more than these the last. Both encoders know them."""
+LAYOUTS = ("mono", "stereo", "3.0", "quad", "5.0", "5.1")
+"""Of sound that is encoded anew: those that both encoders keep as they are."""
 MOST_AAC_HZ = 96000
+MOST_APART_S = 10  # what sounds at the same time is no further apart in a file
 
 
 def kept_tags(stream: Any) -> dict[str, str]:
@@ -81,8 +83,12 @@ class StreamCopier:
         if self._can_hold(stream):
             return self._out.add_stream_from_template(stream), True
         kind, context = "Opus" if self._out.format.name == "webm" else "AAC", stream.codec_context
-        layout = LAYOUTS[min(context.layout.nb_channels, len(LAYOUTS) - 1)]
-        fewer = f", in {layout}" if context.layout.nb_channels >= len(LAYOUTS) else ""
+        layout, channels = context.layout.name.replace("(side)", ""), context.layout.nb_channels
+        if layout not in LAYOUTS:  # whose channels would be mixed, or silent
+            layout = (
+                "mono" if channels == 1 else "5.1" if channels > 6 and not layout.endswith("channels") else "stereo"
+            )
+        fewer = f", in {layout}" if channels > av.AudioLayout(layout).nb_channels else ""
         log.warning("%s sound cannot be kept in this container; it becomes %s%s", context.name, kind, fewer)
         rate = 48000 if kind == "Opus" else min(context.sample_rate, MOST_AAC_HZ)
         encoder = "libopus" if kind == "Opus" else "aac"
@@ -133,6 +139,8 @@ class StreamCopier:
         sounds = {index for index in self._routes if self._source.streams[index].type == "audio"}
         late, packet = set[int](), self._pending or (self._next() if self._routes else None)
         while packet is not None and not late >= (sounds or {packet.stream.index}):
+            if _is_late(packet, end_s + MOST_APART_S):
+                break  # a sound may have ended long before
             if _is_late(packet, end_s):
                 late.add(packet.stream.index)
             else:

@@ -84,8 +84,6 @@ def open_writers(
     sources = find_stills(like).within(span).files if like is not None and stills else ()
     _check_kind(paths[0], like, sources)
     several = pattern_of(paths[0]) is not None or not paths[0].suffix
-    # Filled borders are to be seen, and would not be with the alpha of the images.
-    with_alpha = sources and not show_changed and read_alpha(sources[0]) is not None
 
     @contextlib.contextmanager
     def written(path: Path, partial: Path) -> Iterator[Writer]:
@@ -96,6 +94,8 @@ def open_writers(
         elif is_image(paths[0]):
             yield PictureWriter(partial, sources[0] if sources else None, layer)
         else:
+            # Filled borders are to be seen, and would not be with the alpha of the images.
+            with_alpha = sources and not show_changed and read_alpha(sources[0], layer) is not None
             with VideoWriter(
                 partial,
                 like=video,
