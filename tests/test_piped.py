@@ -432,3 +432,21 @@ def test_what_is_printed_meanwhile_is_no_part_of_the_stream(capfd: pytest.Captur
     assert "by a program" in errors
     assert out.startswith("YUV4MPEG2 W8 H8")
     assert out.endswith("after\n")
+
+
+@pytest.mark.parametrize(("words", "find"), [("--fill-borders", "off"), ("mask.png", "shadows")])
+def test_where_only_borders_are_filled_nothing_goes_with_them(
+    words: str, find: str, tmp_path: Path, mask: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def ends(_shot: Any, _output: Any, method: Any, *_: Any, **__: Any) -> None:
+        asked.append(method.effects.find)
+        raise InputError("enough", "", "")
+
+    monkeypatch.setattr("cleanplate.clean.clean", ends)
+    monkeypatch.setattr("cleanplate.commands.inpaint.Inpaint.shot", lambda *_, **__: None)
+    (tmp_path / "a.mp4").touch()
+    words = words.replace("mask.png", str(mask))
+    assert cli.run(["inpaint", str(tmp_path / "a.mp4"), *words.split(), "carry", "-o", "-"]) == 2
+    assert asked == [find]

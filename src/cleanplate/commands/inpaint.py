@@ -116,7 +116,7 @@ class Inpaint:
         for path in outputs:
             if outputs.count(path) > 1:
                 raise InputError(f"{path.name} is named twice", "each output goes to a file of its own", "rename one")
-        if self.effects_mask is not None and self._method().effects.find == "off":
+        if self.effects_mask is not None and self.applied_settings().effects.find == "off":
             given = "--effects-mask is given, and effects are off"
             raise InputError(given, "it is for what is found of them", "leave it out, or see --effects")
         painted = [path for _, path in named_frames(self.reference)]
@@ -143,7 +143,7 @@ class Inpaint:
         return clean(
             self.shot(),
             self.output,
-            self._method(),
+            self.applied_settings(),
             run,
             provenance=self.provenance,
             effects_mask=self.effects_mask,
@@ -171,7 +171,7 @@ class Inpaint:
             mask_channel=channel,
         )
 
-    def _method(self) -> Method:
+    def applied_settings(self) -> Method:
         """What is done: where only borders are filled there is no thing, and nothing goes with it."""
         return self.settings if self.masks()[0] else replace(self.settings, effects=EffectsConfig("off"))
 

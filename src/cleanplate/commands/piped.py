@@ -53,14 +53,14 @@ def run_piped(command: "Inpaint") -> None:
         done = clean(
             _shot(command),
             command.output,
-            command.settings,
+            command.applied_settings(),
             run,
             provenance=command.provenance,
             effects_mask=command.effects_mask,
             encoding=command.encoding,
         )
     written = "standard output" if command.output == DASH else str(command.output)
-    said = summary(done, command.settings.effects.find)
+    said = summary(done, command.applied_settings().effects.find)
     print(f"{written}: {said}", file=sys.stderr if command.output == DASH else sys.stdout)
 
 
