@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import OpenEXR
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 from cleanplate import cli
 from cleanplate.video.areas import painted_area
@@ -391,3 +391,27 @@ def test_a_painting_beyond_the_part_is_refused_under_a_still_mask_too(capsys: py
     cv2.imwrite("painted.png", picture(4)[..., ::-1])
     words = "inpaint a.mp4 mask.png -o b.mp4 --end 3 --reference 4:painted.png"
     refused(words, "painted.png is for a frame outside the part that is cleaned; it has 3 frames", capsys)
+
+
+def test_what_an_image_says_of_its_colours_is_kept() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    Path("shot").mkdir()
+    for index, name in enumerate(("0.png", "1.png")):
+        Image.fromarray(picture(index)).save(f"shot/{name}", icc_profile=profile, dpi=(300, 300))
+    assert (
+        cli.run(["inpaint", "shot", "mask.png", "carry", "-o", "out", "--effects", "off", "--carry.rounds", "1"]) == 0
+    )
+    for file in Path("out").iterdir():
+        with Image.open(file) as image:
+            image.verify()
+            assert image.info["icc_profile"] == profile
+            assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    Image.fromarray(picture(0)[..., 0]).save("a.png", icc_profile=profile, dpi=(300, 300))  # grey: it is none of RGB
+    assert cli.run(["inpaint", "a.png", "mask.png", "carry", "-o", "c.png", "--effects", "off"]) == 0
+    with Image.open("c.png") as image:
+        assert image.info.keys() == {"dpi"}
+    Image.fromarray(picture(0)).save("a.jpg", icc_profile=profile, quality=95)
+    assert cli.run(["inpaint", "a.jpg", "mask.png", "carry", "-o", "b.png", "--effects", "off"]) == 0
+    with Image.open("b.png") as image:
+        assert image.info["icc_profile"] == profile
+    assert np.array_equal(read_image(Path("b.png"))[FAR], read_image(Path("a.jpg"))[FAR])

@@ -23,6 +23,7 @@ from cleanplate.video import exr
 from cleanplate.video.container import check_picture
 from cleanplate.video.film_formats import SUFFIXES, film_format, write_changed
 from cleanplate.video.image_bytes import read_image_bytes
+from cleanplate.video.png_chunks import said_by, with_chunks
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}) | SUFFIXES
 ALPHA_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".webp"})
@@ -142,9 +143,11 @@ def write_png(path: Path, picture: Shaped[np.ndarray, "H W 3"]) -> None:
         _encode_png(partial, cv2.cvtColor(to_samples(picture), cv2.COLOR_RGB2BGR))
 
 
-def _encode_png(path: Path, bgr: Shaped[np.ndarray, "H W C"]) -> None:
+def _encode_png(path: Path, bgr: Shaped[np.ndarray, "H W C"], source: Path | None = None) -> None:
+    """Write a PNG, with what its source says of its colours."""
     _, data = cv2.imencode(".png", bgr)
-    path.write_bytes(data.tobytes())
+    png = data.tobytes()
+    path.write_bytes(png if source is None else with_chunks(png, said_by(read_image_bytes(source))))
 
 
 class FolderWriter:
@@ -204,7 +207,7 @@ def _write_like(
 ) -> None:  # fmt: skip
     """A picture as a PNG, or in the format of film that its source is in."""
     if source is None or path.suffix.lower() == PICTURE_SUFFIX:
-        _encode_png(path, _with_source(picture, source, changed, show_changed))
+        _encode_png(path, _with_source(picture, source, changed, show_changed), source)
     else:
         write_changed(path, picture, source, changed, layer)
 
