@@ -265,7 +265,7 @@ def _check_masks(masks: Sequence[Mask], video: Path, shape: tuple[int, int], gap
 
 
 def _borders_of(video: Path, span: Span, *, alone: bool) -> Borders:
-    """The borders that a stabiliser left; refuse a video without any."""
+    """The borders that a stabiliser left; without any a video is refused if it has no mask either (`alone`)."""
     borders = find_borders(zip(stream_frames(video, span, warn=False), _alphas(video, span), strict=False))
     if not borders:
         no_borders(video, borders, alone=alone)
