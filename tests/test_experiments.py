@@ -108,9 +108,9 @@ def test_a_pieces_share_is_as_many_updates_of_every_frame() -> None:
     assert pieces == [50, 50, 50, 120]  # 50 frames of each, 5 at a time where there are 5
 
 
-@pytest.mark.parametrize("method", ["dip-vid-flow", MOVES])
+@pytest.mark.parametrize(("method", "scale"), [("dip-vid-flow", "tiny"), (MOVES, "small")])
 def test_every_frame_is_learned_as_often_however_short_the_pieces(
-    method: str, shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, scale: str, shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, int]] = []
     real = make.inpaint
@@ -123,14 +123,15 @@ def test_every_frame_is_learned_as_often_however_short_the_pieces(
     monkeypatch.setattr(make, "inpaint", counted)
     for window in (1, 2, 5, 8):
         asked.clear()
+        cell = Cell("empty-a+ball-b", method, 0, scale, window=window, evaluations=1)
         run_cell(
-            Cell("empty-a+ball-b", method, 0, "tiny", window=window, evaluations=1),
+            cell,
             data=shots, out=tmp_path, metrics=["psnr_db"], device="cpu",
         )  # fmt: skip
         size = METHODS[method].schedule.frames_per_batch
         shown = {round(steps * min(size, length) / length, 6) for length, steps in asked}
         assert max(shown) - min(shown) <= 1.0
-        assert shown.pop() == pytest.approx(4 * size / 8, abs=1)
+        assert shown.pop() == pytest.approx(cell.updates(8) * size / 8, abs=1)
 
 
 def test_the_papers_scale_is_the_papers_method() -> None:
