@@ -229,9 +229,9 @@ BAD = {
     "inpaint shot.mp4 mask.mkv -o shot.mp4 --overwrite": "shot.mp4 is also the input",
     "inpaint shot.mp4 mask.mkv -o out.png": "out.png is one picture; what it comes from is one too",
     "inpaint shot.mp4 mask.mkv -o out.gif": "out.gif ends in .gif",
-    "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance out.mp4": "out.mp4 is named twice",
-    "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance a.mkv --effects-mask a.mkv": "a.mkv is named twice",
-    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask out.mp4": "out.mp4 is named twice",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance out.mp4": "is out.mp4; each output has a place of its own",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance a.mkv --effects-mask a.mkv": "is a.mkv; each output has a place of its own",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask out.mp4": "is out.mp4; each output has a place of its own",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask short.mkv": "short.mkv is already there",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask shot.mp4 --overwrite": "shot.mp4 is also the input",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask out.gif": "out.gif ends in .gif",
@@ -306,7 +306,7 @@ def test_interrupted_by_the_user(shot: Path) -> None:
     options = "carry -o out.mp4 --provenance where --carry.rounds 32"
     words = [sys.executable, "-c", program, "inpaint", "shot.mp4", "mask.mkv", *options.split()]
     process = subprocess.Popen(words, cwd=shot, stderr=subprocess.PIPE, text=True)
-    while not list(shot.glob(".where.partial*/where")):
+    while not list(shot.glob(".where.partial*/made/where")):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

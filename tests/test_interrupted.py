@@ -36,7 +36,7 @@ SLOW = "carry --carry.window-frames 4 --carry.rounds 6 --device cpu"
 
 
 def partial_files(folder: Path, name: str) -> list[Path]:
-    return [path for path in folder.glob(f".{name}.partial*/{name}") if path.is_dir() or path.stat().st_size]
+    return [path for path in folder.glob(f".{name}.partial*/made/{name}") if path.is_dir() or path.stat().st_size]
 
 
 @pytest.fixture(scope="module")

@@ -237,8 +237,14 @@ def test_a_frame_beside_that_is_covered_whole_has_no_border() -> None:
     [
         ("-o masks.mkv --matte there.mkv", "there.mkv is already there; nothing is replaced unasked"),
         ("-o masks.mkv --matte shot.mkv --overwrite", "shot.mkv is also the input"),
-        ("-o masks.mkv --matte masks.mkv", "the mask and the matte are both masks.mkv; each is a file of its own"),
-        ("-o masks.mkv --matte masks.thing.mkv --each", "the mask and the matte are both masks.thing.mkv"),
+        (
+            "-o masks.mkv --matte masks.mkv",
+            "--output is masks.mkv, and --matte is masks.mkv; each output has a place of its own",
+        ),
+        (
+            "-o masks.mkv --matte masks.thing.mkv --each",
+            "--thing thing is masks.thing.mkv, and --matte is masks.thing.mkv",
+        ),
         ("-o masks.mkv --matte matte.xyz", "matte.xyz ends in .xyz"),
         ("-o masks.mkv --matte matte.####.exr", "matte.####.exr"),
         ("-o masks.mkv --matte none/matte.mkv", "there is no folder none"),

@@ -23,7 +23,7 @@ from cleanplate.commands.repeated import without_options
 from cleanplate.commands.settings import Value
 from cleanplate.config import METHODS
 from cleanplate.errors import InputError
-from cleanplate.video.writer import check_kind, check_place
+from cleanplate.video.outputs import check_kind, check_place
 
 READ = frozenset({"settings_file", "video", "mask"})
 WRITTEN = frozenset({"output", "provenance", "effects_mask", "log_dir", "pictures"})

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cleanplate.commands.console import Output, progress
-from cleanplate.errors import InputError
 from cleanplate.progress import OnStep
 from cleanplate.runtime.files import whole
+
+WRITTEN = ("input.mp4", "mask.mkv", "clean.mp4", "provenance.mkv", "truth.mkv", "side-by-side.png", "shadow.png")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
         the figures, line by line.
 
     Raises:
-        InputError: the folder is there already, or cannot be written.
+        InputError: the folder is there already, holds something else, or cannot be written.
     """
     import numpy as np
 
@@ -47,10 +48,10 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
     from cleanplate.metrics import psnr_db
     from cleanplate.plate import inpaint
     from cleanplate.video.images import write_png
+    from cleanplate.video.outputs import check_place
     from cleanplate.video.writer import write_grey, write_video
 
-    if folder.exists() and not overwrite:
-        raise InputError(f"{folder} is already there", "nothing is replaced unasked", "name another, or --overwrite")
+    check_place(folder, overwrite=overwrite, is_written=WRITTEN.__contains__)
     demo = make_demo(seed)
     with whole(folder) as partial:
         partial.mkdir()
@@ -86,7 +87,7 @@ def run_demo(folder: Path, *, seed: int = 0, overwrite: bool = False, on_step: O
         f"PSNR in the hole: {ours:.2f} dB, {carried:.1%} of it carried from other frames",
         f"OpenCV Telea:     {theirs:.2f} dB",
         f"Its shadow, which the mask does not cover: {before:.2f} dB before, {after:.2f} dB after",
-        f"written to {folder}: input.mp4, mask.mkv, clean.mp4, provenance.mkv, truth.mkv, side-by-side.png",
-        "(input, cleaned; what is carried in blue and made up in orange, Telea), and shadow.png",
+        f"written to {folder}: {', '.join(WRITTEN[:-1])}",
+        f"(input, cleaned; what is carried in blue and made up in orange, Telea), and {WRITTEN[-1]}",
         "(input; the mask in orange, and in blue what was found to go with it; cleaned)",
     ]

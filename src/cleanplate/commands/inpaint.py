@@ -106,30 +106,28 @@ class Inpaint:
         from cleanplate.commands.logs import each_of, logs
         from cleanplate.commands.piped import has_pipe, run_piped
         from cleanplate.runtime.work_dir import WorkDir
+        from cleanplate.video.outputs import check_apart, check_output
         from cleanplate.video.sequences import existing
-        from cleanplate.video.writer import check_output
 
         if has_pipe(self):
             return run_piped(self)
-        beside = [path for path in (self.provenance, self.effects_mask) if path is not None]
-        outputs = [path.absolute() for path in (self.output, *beside)]
-        for path in outputs:
-            if outputs.count(path) > 1:
-                raise InputError(f"{path.name} is named twice", "each output goes to a file of its own", "rename one")
+        outputs = self.outputs()
+        check_apart(outputs, {"--log-dir": self.log_dir, "--pictures": self.pictures})
         if self.effects_mask is not None and self.applied_settings().effects.find == "off":
             given = "--effects-mask is given, and effects are off"
             raise InputError(given, "it is for what is found of them", "leave it out, or see --effects")
         painted = [path for _, path in named_frames(self.reference)]
         masks, _ = self.masks()
         sources, span = [existing(path) for path in (self.video, *masks, *painted)], self.span()
-        check_output(self.output, overwrite=self.overwrite, sources=sources, encoding=self.encoding, span=span)
-        for path in beside:
-            check_output(path, overwrite=self.overwrite, sources=sources, span=span)
+        for path in outputs.values():
+            encoding = self.encoding if path == self.output else None
+            check_output(path, overwrite=self.overwrite, sources=sources, encoding=encoding, span=span)
+        self._check_losses()
         folder = self.output.with_name(f"{self.output.name}.work")
         work_dir = WorkDir(folder, resume=self.resume, overwrite=self.overwrite, every_s=self.save_every_s)
         with progress() as bar, logs(self.log_dir, self.pictures) as records, kept(work_dir):
             done = self.clean(work_dir, each_of(bar, *records))
-        work_dir.finish(losses=self.log_dir and self.log_dir / "steps.jsonl")
+        work_dir.finish(losses=self.losses())
         print(f"{self.output}: {summary(done, self.settings.effects.find)}")
 
     def clean(
@@ -150,6 +148,24 @@ class Inpaint:
             encoding=self.encoding,
             on_frame=on_frame,
         )
+
+    def outputs(self) -> dict[str, Path]:
+        """The files, or folders that are replaced, by the options that name them."""
+        named = {"--output": self.output, "--provenance": self.provenance, "--effects-mask": self.effects_mask}
+        return {name: path for name, path in named.items() if path is not None}
+
+    def _check_losses(self) -> None:
+        """Refuse to replace the losses of another run unasked."""
+        losses = self.losses()
+        if losses is not None and losses.exists() and not (self.overwrite or self.resume):
+            needed, fix = "nothing is replaced unasked", "choose another --log-dir, or pass --overwrite"
+            raise InputError(f"{losses} is already there", needed, fix)
+
+    def losses(self) -> Path | None:
+        """Where those of every step go, if they are wanted."""
+        from cleanplate.runtime.work_dir import STEPS
+
+        return self.log_dir and self.log_dir / STEPS
 
     def shot(self) -> "Shot":
         """The video and its masks."""

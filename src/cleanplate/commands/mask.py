@@ -137,23 +137,20 @@ class Mask:
 
     def _check_outputs(self, things: Sequence[Thing]) -> None:
         """Refuse outputs that could not be written."""
+        from cleanplate.video.outputs import check_apart, check_output, check_place, check_png
         from cleanplate.video.spans import is_spans
-        from cleanplate.video.writer import check_output, check_place, check_png
 
+        beside = {f"--thing {thing.name}": thing.file(self.output) for thing in things} if self.each else {}
+        check_apart({"--output": self.output, **beside, "--matte": self.matte})
         check = check_place if self.find is not None and is_spans(self.output) else check_output
         check(self.output, overwrite=self.overwrite, sources=(self.video,))
         check_png(self.output)
-        beside = [thing.file(self.output) for thing in things] if self.each else []
-        for path in beside:
+        for path in beside.values():
             check_place(path, overwrite=self.overwrite, sources=(self.video,))
         if self.matte is None:
             return
         check_output(self.matte, overwrite=self.overwrite, sources=(self.video,))
         check_png(self.matte)
-        for path in (self.output, *beside):
-            if self.matte.resolve() == path.resolve():
-                needed = "each is a file of its own"
-                raise InputError(f"the mask and the matte are both {path}", needed, "give --matte another name")
 
     def _track(self, things: Sequence[Thing], part: range, size: tuple[int, int], length: int) -> None:
         """Track the things, write their masks, and say what is to be looked at."""

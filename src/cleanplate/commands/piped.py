@@ -66,8 +66,8 @@ def run_piped(command: "Inpaint") -> None:
 
 def _check(command: "Inpaint") -> None:
     """Refuse, before anything is read, what cannot be done with a stream."""
+    from cleanplate.video.outputs import check_apart, check_output
     from cleanplate.video.sequences import existing
-    from cleanplate.video.writer import check_output
 
     if DASH in (command.mask, *command.extra_mask):
         raise InputError("the mask is -", "only a video comes from standard input", "write the mask to a file")
@@ -85,10 +85,9 @@ def _check(command: "Inpaint") -> None:
         raise InputError(given, "a YUV4MPEG2 stream has its frames as they are", "leave it out, or name a file")
     sources = [command.video if command.video == DASH else existing(command.video)]
     sources += [existing(path) for path in command.masks()[0]]
-    outputs = [path for path in (command.output, command.provenance, command.effects_mask) if path not in (None, DASH)]
-    for path in outputs:
-        if outputs.count(path) > 1:
-            raise InputError(f"{path} is named twice", "each output goes to a file of its own", "rename one")
+    outputs = {name: path for name, path in command.outputs().items() if path != DASH}
+    check_apart(outputs)
+    for path in outputs.values():
         check_output(path, overwrite=command.overwrite, sources=sources, encoding=command.encoding)
 
 

@@ -67,7 +67,7 @@ class Train:
         from cleanplate.data.footage import digest_of, read_footage
         from cleanplate.runtime.devices import find_device
         from cleanplate.runtime.work_dir import WorkDir
-        from cleanplate.video.writer import check_place
+        from cleanplate.video.outputs import check_place
 
         config = self.config()
         place = find_device(self.device)

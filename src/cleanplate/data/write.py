@@ -7,7 +7,7 @@ out.
 
 import json
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,11 @@ from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import whole, writing
 from cleanplate.version import __version__
 from cleanplate.video.images import is_image
+from cleanplate.video.outputs import check_output
 from cleanplate.video.reader import read_frames, read_masks
 from cleanplate.video.resize import check_size
 from cleanplate.video.sequences import image_files
-from cleanplate.video.writer import check_output, write_grey, write_video
+from cleanplate.video.writer import write_grey, write_video
 
 CLIP_FRAMES, MASKS_PER_BACKGROUND = 60, 5  # the paper's
 
@@ -162,7 +163,7 @@ def write_composed(
         for path in parts.values():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
     for path in parts.values():
-        check_output(folder / path, overwrite=overwrite, sources=_with_parents(inputs.values()))
+        check_output(folder / path, overwrite=overwrite, sources=tuple(inputs.values()))
     write_video(folder / parts["frames"], composed.clip.frames, on_step=on_step)
     write_video(folder / parts["truth"], composed.truth, on_step=on_step)
     for part, grey in {"masks": composed.mask, **more}.items():
@@ -179,11 +180,6 @@ def write_composed(
         pairs = [other for other in pairs if other["name"] != composed.name] + [pair]
         with whole(path) as partial:
             partial.write_text(json.dumps({**held, "pairs": pairs}, indent=1) + "\n")
-
-
-def _with_parents(inputs: Iterable[Path]) -> tuple[Path, ...]:
-    """Inputs, and the folders they are in: to replace one of these is to remove what is in it."""
-    return tuple(dict.fromkeys(path for source in inputs for path in (source, *source.resolve().parents)))
 
 
 def compose_files(

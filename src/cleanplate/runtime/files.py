@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import av.error
@@ -21,7 +21,7 @@ from cleanplate.errors import InputError
 
 LOCK = ".lock"
 MADE, REPLACED, MOVING = "made", "replaced", "moving.json"
-"""In a partial folder of several files: the new ones, the old ones, and which are being exchanged."""
+"""In a partial folder: what is new, what it takes the place of, and what is being exchanged."""
 
 
 def existing(path: str | Path) -> Path:
@@ -97,18 +97,13 @@ def writing(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A name to write under, which becomes `path` when the block ends and is removed when it fails."""
-    with writing(path), partial_folder(path) as work:
-        partial = work / path.name
+    with writing(path), _making(path) as made:
+        partial = made / path.name
         yield partial
         if path.is_dir() and not partial.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         if path.exists() and (path.is_dir() or partial.is_dir()):  # folders cannot be replaced in one move
-            replaced = path.rename(work / "replaced")
-            try:
-                partial.rename(path)
-            except OSError:
-                replaced.rename(path)
-                raise
+            _exchange(made, [path.name], path.parent)
         else:
             partial.replace(path)
 
@@ -120,25 +115,37 @@ def whole_files(path: Path) -> Iterator[Path]:
     All or none: where one cannot be moved, or the run is killed, those that were there are put back, in the latter case
     when `path` is written again.
     """
-    with writing(path), partial_folder(path) as work:
-        made = work / MADE
-        made.mkdir()
+    with writing(path), _making(path) as made:
         yield made
         names = sorted(file.name for file in made.iterdir())
         if folders := [name for name in names if (path.parent / name).is_dir()]:
             raise IsADirectoryError(errno.EISDIR, f"{folders[0]} is a folder")
-        (work / REPLACED).mkdir()
-        (work / MOVING).write_text(json.dumps(names))
-        try:
-            for name in names:
-                if (path.parent / name).exists():
-                    (path.parent / name).rename(work / REPLACED / name)
-            for name in names:
-                (made / name).rename(path.parent / name)
-        except BaseException:
-            _put_back(work)
-            raise
-        (work / MOVING).unlink()
+        _exchange(made, names, path.parent)
+
+
+@contextlib.contextmanager
+def _making(path: Path) -> Iterator[Path]:
+    """The folder, in a partial one, of what is to become `path` or lie beside it."""
+    with partial_folder(path) as work:
+        (work / MADE).mkdir()
+        yield work / MADE
+
+
+def _exchange(made: Path, names: Sequence[str], folder: Path) -> None:
+    """Move what was made into a folder; what is called so there goes, or all of it stays."""
+    work = made.parent
+    (work / REPLACED).mkdir()
+    (work / MOVING).write_text(json.dumps(names))
+    try:
+        for name in names:
+            if (folder / name).exists():
+                (folder / name).rename(work / REPLACED / name)
+        for name in names:
+            (made / name).rename(folder / name)
+    except BaseException:
+        _put_back(work)
+        raise
+    (work / MOVING).unlink()
 
 
 def _put_back(work: Path) -> None:
@@ -152,6 +159,26 @@ def _put_back(work: Path) -> None:
         if old.exists():
             old.rename(here)
     (work / MOVING).unlink()
+
+
+LEFT_BY_SYSTEMS = (".DS_Store", "Thumbs.db")
+"""Files that systems put into folders they show."""
+
+
+def check_replaceable(folder: Path, is_written: Callable[[str], bool]) -> None:
+    """Refuse a folder that is to be replaced, with all that is in it, and holds something else than a run writes.
+
+    Args:
+        folder: what is there.
+        is_written: whether a file of that name may be of an earlier run.
+
+    Raises:
+        InputError: naming what it holds.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() or not (is_written(path.name) or path.name in LEFT_BY_SYSTEMS):
+            given, needed = f"{folder} is a folder and holds {path.name}", "only what a run has written is replaced"
+            raise InputError(given, needed, "choose another name, or move it away")
 
 
 @contextlib.contextmanager

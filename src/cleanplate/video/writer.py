@@ -12,15 +12,14 @@ from cleanplate.config import Encoding
 from cleanplate.errors import InputError
 from cleanplate.imaging.pixels import channels_last, to_samples
 from cleanplate.progress import OnStep, tell
-from cleanplate.runtime.files import partial_folder, whole, whole_files, writing
-from cleanplate.video.codecs import VIDEO_SUFFIXES, find_codec
+from cleanplate.runtime.files import whole, whole_files
 from cleanplate.video.encoder import VideoWriter
-from cleanplate.video.film_formats import film_format
-from cleanplate.video.images import PICTURE_SUFFIX, FolderWriter, PictureWriter, is_image, read_alpha
-from cleanplate.video.numbers import in_the_way, output_names, ranges
+from cleanplate.video.images import FolderWriter, PictureWriter, is_image, read_alpha
+from cleanplate.video.numbers import output_names
+from cleanplate.video.outputs import check_output, check_png, suffix_from
 from cleanplate.video.pipes import PipedVideo
 from cleanplate.video.reader import peek
-from cleanplate.video.sequences import existing, find_stills, image_files, is_linear, is_still, is_stills, pattern_of
+from cleanplate.video.sequences import existing, find_stills, is_linear, is_stills, pattern_of
 from cleanplate.video.timecode import Span
 
 
@@ -89,7 +88,7 @@ def open_writers(
     def written(path: Path, partial: Path) -> Iterator[Writer]:
         if several:
             partial.mkdir(exist_ok=True)
-            names = output_names(path, like, span, _suffix_from(sources[0] if sources else None))
+            names = output_names(path, like, span, suffix_from(sources[0] if sources else None))
             yield FolderWriter(partial, names, sources, layer=layer, show_changed=show_changed)
         elif is_image(paths[0]):
             yield PictureWriter(partial, sources[0] if sources else None, layer)
@@ -115,15 +114,6 @@ def open_writers(
         yield [writers.enter_context(written(*both)) for both in zip(paths, partials, strict=True)]
 
 
-def _suffix_from(source: Path | None) -> str:
-    """Of the images that are made of a source: its own if those are images of film, and .png otherwise."""
-    if source is not None and is_stills(source) and (source.exists() or pattern_of(source)):
-        with contextlib.suppress(InputError):  # who reads it says what is wrong with it
-            first = find_stills(source).files[0]
-            return first.suffix if film_format(first) is not None else PICTURE_SUFFIX
-    return PICTURE_SUFFIX
-
-
 def _check_kind(path: Path, like: Path | None, sources: Sequence[Path]) -> None:
     """Refuse an output that cannot hold what comes from these images, or from none."""
     suffix = path.suffix.lower()
@@ -132,16 +122,6 @@ def _check_kind(path: Path, like: Path | None, sources: Sequence[Path]) -> None:
         raise InputError(given, f"it is written as {sources[0].suffix} again", "name a folder (no suffix)")
     if not sources:
         check_png(path)
-
-
-def check_png(path: Path) -> None:
-    """Refuse an image of another kind for a mask.
-
-    Raises:
-        InputError: it ends in anything else.
-    """
-    if is_image(path) and path.suffix.lower() != PICTURE_SUFFIX:
-        raise InputError(f"{path.name} is to be an image", "masks are written as PNG", "call it .png")
 
 
 def write_video(
@@ -196,81 +176,3 @@ def write_grey(path: str | Path, grey: Shaped[Any, "T 1 H W"], **options: Any) -
     """Write one channel (a mask, a provenance), a tensor or an array of values in 0..1, as grey; as `write_video`."""
     values = np.asarray(grey).astype(np.float32)
     write_video(path, np.broadcast_to(values, (len(values), 3, *values.shape[2:])), keep_source=False, **options)
-
-
-def check_output(
-    path: Path,
-    *,
-    overwrite: bool,
-    sources: Sequence[Path] = (),
-    encoding: Encoding | None = None,
-    span: Span | None = None,
-) -> None:
-    """Refuse, before any work is done, an output that could not be written.
-
-    Args:
-        path: the output.
-        overwrite: whether what is already there may be replaced.
-        sources: what is read; the first one is what it comes from.
-        encoding: codec and quality.
-        span: the part of that.
-
-    Raises:
-        InputError: unknown suffix, missing folder, file in the way, output over its own source, unwritable disk.
-    """
-    check_kind(path, sources[0] if sources else None, encoding)
-    check_place(path, overwrite=overwrite, sources=sources, span=span)
-
-
-def check_kind(path: Path, source: Path | None, encoding: Encoding | None = None) -> None:
-    """Refuse an output of a name that nothing of this source can be written under.
-
-    Raises:
-        InputError: unknown suffix, a picture of what is none, a codec that its container cannot hold.
-    """
-    suffix = path.suffix.lower()
-    is_picture = suffix in (PICTURE_SUFFIX, _suffix_from(source).lower())
-    if is_picture and pattern_of(path) is None and not (source and is_still(source)):
-        given, needed = f"{path} is one picture", "what it comes from is one too, by its name"
-        several = f"{path.with_suffix('')} for a folder of PNGs, {path.with_suffix('')}.####.png for numbered ones"
-        raise InputError(given, needed, f"choose {several}, or a video")
-    if suffix and not is_picture and suffix not in VIDEO_SUFFIXES:
-        raise InputError(
-            f"{path} ends in {path.suffix}",
-            f"an output is {', '.join(VIDEO_SUFFIXES)}, a folder of PNGs (no suffix), PNGs with numbers (.####.png), "
-            "or the .png of a picture",
-            "choose one of these",
-        )
-    if suffix and not is_picture:
-        find_codec(suffix, encoding or Encoding())
-
-
-def check_place(path: Path, *, overwrite: bool, sources: Sequence[Path] = (), span: Span | None = None) -> None:
-    """Refuse a file, a folder or images of a pattern, whatever they are called, that could not be written.
-
-    Raises:
-        InputError: missing folder, file in the way, output over its own source, unwritable disk.
-    """
-    if not path.parent.is_dir():
-        raise InputError(f"there is no folder {path.parent}", f"{path.name} is to be written there", "make the folder")
-    there = in_the_way(path, sources[0] if sources else None, span or Span())
-    if there:
-        if any(_is_of(file, source) for source in sources for file in there):
-            raise InputError(f"{path} is also the input", "another file is needed", "choose another output name")
-        if not overwrite:
-            pattern = pattern_of(path)
-            numbers = [pattern.number(file.name) or 0 for file in there] if pattern else []
-            given = f"{path} is already there" + (f" ({ranges(numbers)})" if numbers else "")
-            needed = "nothing is replaced unasked"
-            raise InputError(given, needed, "choose another name or pass --overwrite")
-    with writing(path), partial_folder(path):
-        pass
-
-
-def _is_of(file: Path, source: Path) -> bool:
-    """Whether a file or folder that is to be replaced is a source, or holds or is an image of it."""
-    if pattern_of(source) is None and source.exists() and file.samefile(source):
-        return True
-    return (
-        file.is_file() and is_stills(source) and not is_still(source) and any(map(file.samefile, image_files(source)))
-    )
