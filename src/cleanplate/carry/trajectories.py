@@ -32,6 +32,10 @@ COLUMNS = 8
 NODE_PX = 8
 
 HALF = np.float32(0.5)
+# What moves by less in a frame is slow: rounding is no small part of that.
+SLOW_PX = 1.0
+# A sequence of low discrepancy in the plane (Roberts 2018): its n-th point is n times this, without the whole part.
+TURN_X, TURN_Y = 0.7548776662466927, 0.5698402909980532
 
 
 def boundary_pixels(hole: Shaped[np.ndarray, "H W"]) -> Pixels:
@@ -185,6 +189,11 @@ def _step(
 ):
     """One frame on: what lands on a known pixel ends there, other pixels end where what they land on does.
 
+    What is landed on is the pixel that is nearest; where the motion is slow, one of those that the position lies
+    between, by turns. The nearest would be the same one again and again where it is less than half a pixel a frame, and
+    nothing would ever be led out of a hole. It is the same turn for all pixels of a frame, so that what is together
+    stays together.
+
     The motion is smooth: it is computed at nodes, where it is wanted, and is linear between them. Nodes are no farther
     apart than the cells that it is held in.
     """
@@ -196,6 +205,7 @@ def _step(
     first, slope = np.zeros((2, COLUMNS), np.float32)
     row_end, node_end = 0, np.float32(0)
     squares = np.float32(side)
+    turn_x, turn_y = np.float64(source) * TURN_X % 1.0 - 0.5, np.float64(source) * TURN_Y % 1.0 - 0.5
     for index in range(len(pixels)):
         pixel = pixels[index]
         if pixel >= row_end:
@@ -224,12 +234,16 @@ def _step(
         error = first[ERROR] + on * slope[ERROR]
         right, down = first[X] + on * slope[X], first[Y] + on * slope[Y]
         u, v = x + np.float32(left), y + np.float32(top)
-        column, line = int(np.floor((u + right + HALF) / squares)), int(np.floor((v + down + HALF) / squares))
+        across, along = (u + right + HALF) / squares, (v + down + HALF) / squares
         out = rows[index]
-        if not (column >= 0 and line >= 0 and column < width and line < height):  # it reaches half a pixel beyond
+        if not (across >= 0 and along >= 0 and across < width and along < height):  # it reaches half a pixel beyond
             out[:] = 0
             out[SOURCE] = -1
             continue
+        column, line = int(np.floor(across)), int(np.floor(along))
+        if max(abs(right), abs(down)) < SLOW_PX:
+            column = min(max(int(np.floor(across + turn_x)), 0), width - 1)
+            line = min(max(int(np.floor(along + turn_y)), 0), height - 1)
         met = row_of[line * width + column]
         if met < 0:
             out[SOURCE], out[X], out[Y], out[DISTANCE], out[ERROR] = source, u + right, v + down, 1, error
