@@ -230,7 +230,7 @@ BAD = {
     "inpaint shot.mp4 mask.mkv -o out.png": "out.png is one picture; what it comes from is one too",
     "inpaint shot.mp4 mask.mkv -o out.gif": "out.gif ends in .gif",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance out.mp4": "is out.mp4; each output has a place of its own",
-    "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance a.mkv --effects-mask a.mkv": "is a.mkv; each output has a place of its own",
+    "inpaint shot.mp4 mask.mkv -o out.mp4 --provenance a.mkv --effects-mask a.mkv": "is a.mkv; each output has",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask out.mp4": "is out.mp4; each output has a place of its own",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask short.mkv": "short.mkv is already there",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --effects-mask shot.mp4 --overwrite": "shot.mp4 is also the input",

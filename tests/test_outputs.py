@@ -55,7 +55,7 @@ REFUSED = {
     f"{INPAINT} -o out.mkv --log-dir log": "log/steps.jsonl is already there; nothing is replaced unasked",
     f"{INPAINT} -o out --codec h264": "a codec or a quality is given, and out is images; they are of videos",
     f"{INPAINT} -o out.####.png --quality 30": "a codec or a quality is given, and out.####.png is images",
-    "mask project/shot.mp4 --box 9 9 20 20 -o m.####.png --matte m.##.png": "--output is m.####.png, and --matte is m.##.png",
+    "mask project/shot.mp4 --box 9 9 20 20 -o m.####.png --matte m.##.png": "--output is m.####.png, and --matte is m",
 }
 
 

@@ -1,11 +1,15 @@
 """What was carried is put to the vote of the frames that show the place, if there are enough of them."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
+from cleanplate import METHODS, stream
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.carry.vote import vote
-from cleanplate.config import CarryConfig
+from cleanplate.config import NO_EFFECTS, CarryConfig
 from cleanplate.imaging.frame import CARRIED, KNOWN, Frame
 from tests.conftest import texture
 from tests.test_evidence import SIZE, pan_of
@@ -76,3 +80,19 @@ def test_frames_that_disagree_among_themselves_outvote_nothing() -> None:  # par
         if linked.frame.index != HERE:
             linked.frame.picture[*HOLE] *= 1.0 + 0.2 * linked.frame.index
     assert len(outvoted_in(shot)[0]) < 0.05 * int(shot[HERE].frame.hole.sum())
+
+
+def test_of_a_noisy_shot_that_stands_still_grain_and_no_black_is_given_back() -> None:
+    """Of 480 lines: what is asked is half as large, and has half of the noise."""
+    size, sigma, rng = (480, 640), 8, np.random.default_rng(0)
+    scene = cv2.resize(rng.uniform(60, 200, (60, 80, 3)), size[::-1], interpolation=cv2.INTER_CUBIC)
+    shot = np.clip(np.rint(scene + rng.normal(0, sigma, (6, *scene.shape))), 0, 255).astype(np.uint8)
+    mask = np.zeros((6, *size), bool)
+    for index in range(6):
+        mask[index, 240:320, 64 + 80 * index : 144 + 80 * index] = True
+    made = list(stream(shot, mask, replace(METHODS["carry"], effects=NO_EFFECTS)))
+    for one, hole in zip(made, mask, strict=True):
+        off = one.picture[hole] - scene[hole]
+        assert (one.provenance[hole] == CARRIED).all()
+        assert np.abs(off).max() < 7 * sigma
+        assert 0.8 * sigma < off.std() < 1.1 * sigma

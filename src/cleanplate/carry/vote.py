@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float32, Int
 
 from cleanplate.carry.belonging import Thresholds, exceeds
 from cleanplate.carry.consensus import Consensus, consensus, quantiles
-from cleanplate.carry.evidence import Evidence, evidence
+from cleanplate.carry.evidence import MAD, Evidence, evidence
 from cleanplate.carry.motion import Motion
 from cleanplate.carry.scene import Places, Scene, Small, factor_of, small_of
 from cleanplate.carry.suspects import FARTHER_PX
@@ -137,17 +137,27 @@ def _elected(
     shown = np.asarray(np.sum(good, 0), np.uint8)
     hidden = [np.where(known[..., None], one, BEHIND) for one, known in zip(stack, good, strict=True)]
     _, middle, _ = quantiles(hidden, shown)
-    near = NOISE_TIMES * ballot.found.noise / 255
+    even = averaged.reshape(-1)[at]
+    near = NOISE_TIMES * max(ballot.found.noise / 255, _noise(stack, good, middle, even))
     agreeing = [known & (np.abs(one - middle) <= near).all(-1) for one, known in zip(stack, good, strict=True)]
-    first = np.where(np.any(agreeing, 0)[..., None], _first_of(stack, agreeing, range(len(stack))), middle)
-    if averaged.any():
+    any_agrees = np.any(agreeing, 0)
+    first = np.where(any_agrees[..., None], _first_of(stack, agreeing, range(len(stack))), middle)
+    if even.any():
         total = sum(one * known[..., None] for one, known in zip(stack, agreeing, strict=True))
         mean = total / np.maximum(np.sum(agreeing, 0, np.float32), 1)[..., None]
         if order is not None:
             mean = _first_of(stack, agreeing, order.permutation(len(stack)).tolist())
-        first = np.where(averaged.reshape(-1)[at][..., None], mean, first)
+        first = np.where((even & any_agrees)[..., None], mean, first)
     reached = (shown > 0).reshape(-1)[:count]
     return pixels[reached], np.clip(first.reshape(-1, 3)[:count][reached], 0, 1)
+
+
+def _noise(
+    stack: Sequence[np.ndarray], good: Sequence[np.ndarray], middle: np.ndarray, even: Bool[np.ndarray, "r c"]
+) -> float:
+    """Standard deviation of the colours where the frames agree; in the small pictures there is less of it."""
+    off = [np.abs(one - middle)[known & even] for one, known in zip(stack, good, strict=True)]
+    return MAD * float(np.median(np.concatenate(off))) if even.any() and sum(map(len, off)) else 0.0
 
 
 def _first_of(stack: Sequence[np.ndarray], agreeing: Sequence[np.ndarray], order: Sequence[int]) -> np.ndarray:
