@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from cleanplate import METHODS, Plate, inpaint
-from cleanplate.carry.effects import EffectsStage
+from cleanplate.carry.effects import EffectsStage, Finding, as_hole, settle
 from cleanplate.carry.rounds import carry
+from cleanplate.carry.scene import factor_of
 from cleanplate.config import NO_EFFECTS, EffectsConfig, Method
 from cleanplate.errors import Cancelled
-from cleanplate.imaging.frame import CARRIED, KNOWN
+from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Frame
 from cleanplate.imaging.pixels import channels_last
 from cleanplate.metrics import psnr_db
 from cleanplate.plate import frames_of
@@ -223,6 +224,22 @@ def test_light_that_changes_is_no_shadow_and_hides_none(changes: str, pan: int) 
     it = shot(level=0.5, pan=pan).lit(gains)
     # In two rounds, as a user has it: a single one, which knows the shadow as hidden, gives less after a flash.
     assert psnr_db(removed(it, METHODS["carry"]).frames, it.truth, it.shadow) > 35.5
+
+
+@pytest.mark.parametrize("size", [(480, 854), (1080, 1920)])
+def test_a_shadow_that_is_lit_again_has_no_bright_rim(size: tuple[int, int]) -> None:
+    """Its light is known in a picture several times smaller, and is none beside the shadow."""
+    factor = factor_of(size)
+    found = np.zeros((-(-size[0] // factor), -(-size[1] // factor)), bool)
+    found[100:130, 200:240] = True
+    light = np.where(found[..., None], np.float32(0.7), np.float32(0)).repeat(3, -1)
+    picture, provenance = np.full((*size, 3), 160, np.uint8), np.zeros(size, np.uint8)
+    picture[found.repeat(factor, 0).repeat(factor, 1)[: size[0], : size[1]]] = 112
+    provenance[:50, :50] = MADE_UP
+    frame = as_hole(Frame(0, picture, provenance), Finding(found, light)).frame
+    settle(frame)
+    assert frame.provenance[100 * factor + 9, 200 * factor + 9] == CARRIED
+    assert frame.picture.max() == 160
 
 
 def test_leaves_that_move_by_themselves_stay() -> None:

@@ -106,7 +106,7 @@ class EffectsStage:
         for number, (one, seen) in enumerate(zip(self.waiting, looked, strict=False), done):
             finding = None if seen is None or not seen.found.any() else _finding(seen, self.smalls[number].hole)
             motion = self.motions[number] if number < len(self.motions) else None
-            block.append(_with(one.frame, finding))
+            block.append(as_hole(one.frame, finding))
             kept.append({"finding": finding and finding.packed(), "motion": motion and asdict(motion)})
             self.before.append(nothing if finding is None else finding.found & ~self.smalls[number].hole)
         self.waiting = self.waiting[count:]
@@ -128,7 +128,7 @@ class EffectsStage:
         self.motions.append(motion)
         self.before.append(np.zeros_like(small.hole) if finding is None else finding.found & ~small.hole)
         self._forget()
-        return _with(one.frame, finding)
+        return as_hole(one.frame, finding)
 
 
 def _finding(seen: Looked, hole: Bool[np.ndarray, "h w"]) -> Finding:
@@ -163,7 +163,7 @@ UNKNOWN = -1.0  # share of the light, where nobody has seen the place lit, nor a
 AROUND, LEAST_TOLD, LEAST_LIGHT = 0.03, 0.02, -1.6
 
 
-def _with(frame: Frame, finding: Finding | None) -> LinkedFrame:
+def as_hole(frame: Frame, finding: Finding | None) -> LinkedFrame:
     """A frame whose effects are hole."""
     if finding is not None:
         height, width = frame.size
@@ -171,11 +171,20 @@ def _with(frame: Frame, finding: Finding | None) -> LinkedFrame:
         found, light = finding.found.astype(np.float32), finding.light
         if factor > 1:
             size = (found.shape[1] * factor, found.shape[0] * factor)
-            found, light = (cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in (found, light))
+            found, light = cv2.resize(found, size, interpolation=cv2.INTER_LINEAR), _enlarged(light, size)
         where = (found[:height, :width] >= 0.5) & ~frame.hole
         if where.any():
             frame.add_effects(where, light[:height, :width][where].astype(np.float16))
     return LinkedFrame(frame, boundary_pixels(frame.provenance))
+
+
+def _enlarged(light: Float32[np.ndarray, "h w 3"], size: tuple[int, int]) -> Float32[np.ndarray, "H W 3"]:
+    """Shares of the light in a size (width, height); beside shadows there is none, which must not darken their edge."""
+    shadow = (light.min(-1) > 0).astype(np.float32)
+    share = cv2.resize(shadow, size, interpolation=cv2.INTER_LINEAR)
+    total = cv2.resize(light * shadow[..., None], size, interpolation=cv2.INTER_LINEAR)
+    nearest = cv2.resize(light, size, interpolation=cv2.INTER_NEAREST)
+    return np.where((share >= 0.5)[..., None], total / np.maximum(share, 0.5)[..., None], nearest)
 
 
 def settle(frame: Frame) -> None:
