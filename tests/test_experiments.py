@@ -1065,6 +1065,16 @@ def test_baselines_keep_the_known_and_never_see_the_hidden(name: str, tmp_path: 
     assert bool(filled.isfinite().all())
 
 
+@pytest.mark.parametrize("name", sorted(FILLERS))
+@pytest.mark.parametrize("lie", [0.9, float("nan")])
+def test_simple_fillers_see_nothing_hidden_at_the_border_or_in_a_frame_that_is_all_hole(name: str, lie: float) -> None:
+    frames, hole = panning(3), walking_hole(3)
+    hole[0, :, :20, :30], hole[1, :, 40:, 50:] = True, True  # at a corner
+    hole[2] = True
+    filled = BASELINES[name](frames, hole)
+    assert torch.equal(BASELINES[name](torch.where(hole, lie, frames), hole), filled)
+
+
 def test_temporal_median_of_a_still_camera_is_the_truth() -> None:
     truth, hole = panning(1).expand(6, -1, -1, -1).contiguous(), walking_hole(6, step=10)
     assert torch.equal(BASELINES["temporal-median"](torch.where(hole, 0.9, truth), hole), truth)

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from cleanplate.imaging.smooth import paint_one
+
 INPAINT_RADIUS_PX = 3
 
 
@@ -29,7 +31,9 @@ def temporal_median(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H 
 def _frame_by_frame(frames: Tensor, hole: Tensor, how: int) -> Tensor:
     out = frames.clone()
     for index in torch.nonzero(hole.flatten(1).any(1)).flatten().tolist():
-        picture = (frames[index] * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+        # OpenCV reads what is hidden at the border of a frame, and leaves it in one that is hidden whole.
+        painted = paint_one(frames[index], hole[index])
+        picture = (painted * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
         mask = hole[index, 0].numpy().astype(np.uint8)
         filled = torch.from_numpy(cv2.inpaint(picture, mask, INPAINT_RADIUS_PX, how)).permute(2, 0, 1) / 255
         out[index] = torch.where(hole[index], filled, frames[index])
