@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cleanplate.runtime.chance import drawn, seeded
 from cleanplate.unseen import shifts
 from cleanplate.unseen.cut import _stays, labelled, shown_at
 from cleanplate.unseen.offsets import frequent_offsets
@@ -209,3 +210,11 @@ def test_the_same_seed_gives_the_same() -> None:
     assert two is not None
     np.testing.assert_array_equal(one.places, two.places)
     np.testing.assert_array_equal(one.correction, two.correction)
+
+
+def test_there_is_chance_in_every_seed_that_a_run_takes() -> None:
+    assert [int(seeded(seed)[0]) for seed in (0, 3)] == [88172645463325252, 88172645463325252 + 3 * 2654435761]
+    to_zero = -88172645463325252 * pow(2654435761, -1, 2**64) % 2**64
+    for seed in (6_916_185_993, to_zero, 2**63 - 1):
+        chance = seeded(seed)
+        assert len({int(drawn(chance)) for _ in range(100)}) == 100

@@ -10,7 +10,7 @@ from cleanplate.runtime.compiled import compiled
 
 def seeded(seed: int) -> UInt64[np.ndarray, "1"]:
     """What `drawn` draws from; it changes with every number."""
-    return np.array([88172645463325252 + 2654435761 * seed], np.uint64)
+    return np.array([(88172645463325252 + 2654435761 * seed) % 2**64 or 1], np.uint64)  # from 0 only 0 would come
 
 
 @compiled
