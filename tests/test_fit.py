@@ -182,6 +182,17 @@ def test_budgets_end_a_fit(clip: Clip) -> None:
         inpaint(clip, small("dip-vid"), max_seconds=-1.0)
 
 
+@pytest.mark.parametrize("name", ["dip", "dip-vid-flow"])
+def test_strides_that_do_not_fit_are_refused_before_any_work(
+    name: str, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cleanplate.paper.methods.known_flows", lambda *_: pytest.fail("it has begun"))
+    method = small(name)
+    method = replace(method, schedule=replace(method.schedule, frames_per_batch=5, strides=(3, 5)))
+    with pytest.raises(InputError, match=r"at strides 3, 5 fits into (1 frame|7 frames); strides of 1 at most do"):
+        inpaint(clip, method, device="cpu")
+
+
 def test_a_budget_is_shared_by_the_frames_of_dip(clip: Clip) -> None:
     steps: list[Step] = []
     inpaint(clip, small("dip"), max_steps=21, on_step=steps.append, device="cpu")

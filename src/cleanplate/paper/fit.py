@@ -66,7 +66,7 @@ def fit(
         name: what to save it as.
 
     Raises:
-        InputError: frames too small, weights missing.
+        InputError: frames too small, weights missing, strides that do not fit into the clip.
         Cancelled: the callback said so.
     """
     if (made := finished(run.work_dir, name, frames.device)) is not None:

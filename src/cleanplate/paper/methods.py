@@ -16,6 +16,7 @@ from cleanplate.imaging.tensors import to_tensor
 from cleanplate.paper.budget import Budget, part_of
 from cleanplate.paper.fit import fit
 from cleanplate.paper.objective import Flows
+from cleanplate.paper.schedule import n_steps
 from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.options import RunOptions
 from cleanplate.weights import find_weights
@@ -41,18 +42,19 @@ def learn_all(
         find_places: says where a canvas is read; None if the method has none.
 
     Raises:
-        InputError: frames too small, weights missing.
+        InputError: frames too small, weights missing, strides that do not fit into the clip.
     """
     if method.loss.perceptual:
         find_weights("vgg16")  # before the work of estimating flow, not after
-    held, place = list(frames), find_device(run.device)
+    held, place, alone = list(frames), find_device(run.device), method.schedule.each_frame_alone
+    n_steps(1 if alone else len(held), method.schedule)  # refuses strides before that work too
     pictures = torch.stack([to_tensor(one.picture) for one in held]).to(place)
     hole = torch.stack([torch.from_numpy(one.hole)[None] for one in held]).to(place)
     budget = Budget(run.max_steps, run.max_seconds)
     made: dict[int, Tensor] = {}
     if not bool(hole.any()):
         pass
-    elif not method.schedule.each_frame_alone:
+    elif not alone:
         flows = budget.waited(lambda: known_flows(pictures, hole, method))
         places = None
         if find_places is not None:

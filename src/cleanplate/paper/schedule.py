@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cleanplate.config import Schedule
+from cleanplate.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,28 @@ def all_batches(n_frames: int, schedule: Schedule) -> list[Batch]:
     """Every batch of a clip once: each start, stride and direction that fits into it.
 
     A clip shorter than a batch is one batch of all its frames at stride 1.
+
+    Raises:
+        InputError: no stride fits.
     """
-    size = min(schedule.frames_per_batch, n_frames)
-    return [
+    size, short = min(schedule.frames_per_batch, n_frames), n_frames < schedule.frames_per_batch
+    out = [
         Batch(tuple(range(first, first + span + 1, stride)), stride, direction)
         for direction in schedule.directions
         for stride in schedule.strides
+        if stride == 1 or not short
         for span in [(size - 1) * stride]
         for first in range(n_frames - span)
     ]
+    if not out:
+        strides, clip = ", ".join(map(str, schedule.strides)), f"{n_frames} frame{'s' * (n_frames != 1)}"
+        most = 1 if short else (n_frames - 1) // (size - 1)
+        raise InputError(
+            f"no batch of {size} at strides {strides} fits into {clip}",
+            f"strides of {most} at most do",
+            f"add {most} to --schedule.strides",
+        )
+    return out
 
 
 def batches(n_frames: int, schedule: Schedule, rng: random.Random) -> Iterator[Batch]:
