@@ -201,6 +201,14 @@ def test_a_budget_is_shared_by_the_frames_of_dip(clip: Clip) -> None:
     assert bool(few.frames.isfinite().all())
 
 
+def test_dip_learns_frames_that_have_a_hole_only(clip: Clip) -> None:
+    steps: list[Step] = []
+    clip.hole[[0, 2, 5, 6]] = False
+    inpaint(clip, small("dip"), max_steps=9, on_step=steps.append, device="cpu")
+    assert [step.fit for step in steps] == [f"frame-{i:05}" for i in (1, 3, 4) for _ in range(3)]
+    assert [round(9 * step.done / step.total) for step in steps] == list(range(1, 10))
+
+
 def run(clip: Clip, name: str, work: WorkDir | None = None, stop_after: int | None = None) -> Plate:
     """A method with something to save in every step, or that is stopped after some."""
     method, told = WITH_NETWORKS if name == "carry-learn" else small(name), 0

@@ -31,7 +31,7 @@ def learn_all(
     *,
     find_places: FindPlaces | None = None,
 ) -> Iterator[Frame]:
-    """The paper's methods: a network for the clip, or for each frame, makes the frames.
+    """The paper's methods: a network for the clip, or for each frame that has a hole, makes the frames.
 
     Frames that the budget does not reach are filled smoothly.
 
@@ -62,11 +62,12 @@ def learn_all(
         done = fit(pictures, ~hole, flows, method, budget.share(run, 1), places=places)
         made = dict(enumerate(done.frames))
     else:
-        for index in range(len(held)):
+        holed = [index for index, one in enumerate(held) if one.hole.any()]
+        for number, index in enumerate(holed):
             if budget.spent:
                 break
-            one, left = slice(index, index + 1), len(held) - index
-            on_step = part_of(run.on_step, index / len(held), (index + 1) / len(held))
+            one, left = slice(index, index + 1), len(holed) - number
+            on_step = part_of(run.on_step, number / len(holed), (number + 1) / len(holed))
             mine = replace(budget.share(run, left), seed=run.seed + index, on_step=on_step)
             done = fit(pictures[one], ~hole[one], {}, method, mine, name=f"frame-{index:05}")
             budget.spend(done)
