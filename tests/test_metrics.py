@@ -213,6 +213,22 @@ def test_frechet_vgg16(weights: Path) -> None:
     assert frechet_vgg16(result, truth) > 1000 * frechet_vgg16(truth, truth) + 1
 
 
+def test_frames_go_through_vgg16_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At their full size, several of them take memory and save no time."""
+    taken: list[int] = []
+
+    def trunk(part: Tensor) -> list[Tensor]:
+        taken.append(len(part))
+        return [part]
+
+    monkeypatch.setattr(deep, "_vgg16", lambda: trunk)
+    result, truth = pair(3)
+    assert frechet_vgg16(result, truth) == pytest.approx(
+        frechet_distance(255 * result.mean((2, 3)), 255 * truth.mean((2, 3)))
+    )
+    assert taken == [1] * 6
+
+
 def test_fid_through_torch_fidelity_on_weights_of_the_same_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
