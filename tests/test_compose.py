@@ -130,6 +130,26 @@ def test_without_a_list_every_shot_is_a_background_but_not_of_its_own_object(sho
         recipes(tmp_path, masks_per_background=2)
 
 
+def test_frames_are_counted_without_being_held(shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(shots / "davis", tmp_path / "davis")
+    (tmp_path / "clips").mkdir()
+    write_video(tmp_path / "clips/long.mkv", read_composed(shots, read_pairs(shots)[0]).truth)
+    for name in ("upright_rgb", "read_image"):
+        monkeypatch.setattr(f"cleanplate.video.reader.{name}", lambda *_: pytest.fail("a picture is made"))
+    counts = {
+        pair["background"]["source"]: pair["background"]["count"]
+        for pair in recipes(tmp_path, count=6, masks_per_background=1)
+    }
+    assert counts == {
+        **{f"davis/frames/{name}": 6 for name in ("ball-a", "ball-b", "empty-a", "empty-b")},
+        "clips/long.mkv": 6,
+    }
+    assert length_of(tmp_path, {"truth": "", "frames": "clips/long.mkv"}) == 8
+    (tmp_path / "clips/empty.y4m").write_bytes(b"YUV4MPEG2 W64 H48 F24:1 C420\n")
+    with pytest.raises(InputError, match=r"empty\.y4m has no frames"):
+        recipes(tmp_path, masks_per_background=1)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -15,8 +15,8 @@ from typing import Any
 from cleanplate.errors import InputError
 from cleanplate.runtime.files import existing, sha256
 from cleanplate.video.container import MOST_PX
-from cleanplate.video.reader import read_frames
-from cleanplate.video.sequences import image_files, is_still
+from cleanplate.video.reader import count_frames, no_frames
+from cleanplate.video.sequences import is_still
 
 MANIFEST = "composed.json"
 FRAMES, MASKS, TRUTH = "davis/frames", "davis/masks", "davis/truth"
@@ -152,8 +152,19 @@ def length_of(data: Path, pair: Pair) -> int:
     """The frames of a pair, without composing it."""
     if "truth" not in pair:
         return pair["background"]["count"]
-    frames = existing(data / pair["frames"])
-    return len(image_files(frames)) if frames.is_dir() else len(read_frames(frames)[0])
+    return length_of_clip(data / pair["frames"])
+
+
+def length_of_clip(path: Path) -> int:
+    """The frames of a video or a folder of images, of which none is held.
+
+    Raises:
+        InputError: missing, unreadable or empty.
+    """
+    count = count_frames(existing(path))
+    if not count:
+        raise no_frames(path)
+    return count
 
 
 def choose(pairs: list[Pair], only: Iterable[str]) -> list[Pair]:

@@ -26,6 +26,7 @@ from cleanplate.data.pairs import (
     Pair,
     files_of,
     is_name,
+    length_of_clip,
     read_pairs,
     sha256_of_clip,
 )
@@ -95,8 +96,7 @@ def _backgrounds(data: Path, shots: list[Path]) -> list[dict]:
             f"{data} has no {MANIFEST}, no {FRAMES}/NAME and no clips/", "backgrounds are needed", "add some there"
         )
     return [
-        {"source": str(source.relative_to(data)), "start": 0, "count": len(read_frames(source)[0])}
-        for source in sources
+        {"source": str(source.relative_to(data)), "start": 0, "count": length_of_clip(source)} for source in sources
     ]
 
 
