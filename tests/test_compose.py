@@ -130,6 +130,21 @@ def test_without_a_list_every_shot_is_a_background_but_not_of_its_own_object(sho
         recipes(tmp_path, masks_per_background=2)
 
 
+def test_a_folder_with_a_dot_in_its_name_is_a_shot_of_its_own(shots: Path, tmp_path: Path) -> None:
+    for part in ("frames", "masks"):
+        for old, new in (("ball-a", "ball.v1"), ("ball-b", "ball.v2")):
+            shutil.copytree(shots / f"davis/{part}/{old}", tmp_path / f"davis/{part}/{new}")
+    pairs = {pair["name"]: pair for pair in recipes(tmp_path, masks_per_background=1)}
+    assert {name: pair["object"] for name, pair in pairs.items()} == {
+        "ball-v1+ball-v2": "ball.v2",
+        "ball-v2+ball-v1": "ball.v1",
+    }
+    frames = tmp_path / "davis/frames"
+    words = f"compose {frames / 'ball.v1'} {frames / 'ball.v2'} {tmp_path / 'davis/masks/ball.v2'} -o {tmp_path}/made"
+    assert cli.run(words.split()) == 0
+    assert [pair["name"] for pair in read_pairs(tmp_path / "made")] == ["ball-v1+ball-v2"]
+
+
 def test_frames_are_counted_without_being_held(shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(shots / "davis", tmp_path / "davis")
     (tmp_path / "clips").mkdir()

@@ -62,7 +62,7 @@ def recipes(
     objects = [shot.name for shot in shots if shot.is_dir() and (data / MASKS / shot.name).is_dir()]
     out = []
     for background in _backgrounds(data, shots):
-        own = Path(background["source"]).stem
+        own = _name_of(data / background["source"])
         others = [name for name in objects if name != own]
         if len(others) < masks_per_background:
             raise InputError(
@@ -80,6 +80,11 @@ def recipes(
                 name += "-again"
             out.append({"name": name, "background": part, "object": thing, "dilate_px": DILATE_PX})
     return out
+
+
+def _name_of(source: Path) -> str:
+    """What a shot is called: a folder may have dots in its name, a video has a suffix."""
+    return source.name if source.is_dir() else source.stem
 
 
 def _joined(background: str, thing: str) -> str:
@@ -203,7 +208,7 @@ def compose_files(
     Raises:
         InputError: files that cannot be read, or do not fit together.
     """
-    name = _joined(background.stem, object_.stem) if name is None else name
+    name = _joined(_name_of(background), _name_of(object_)) if name is None else name
     check_size(size)
     check_free(folder, name, overwrite=overwrite)
     truth, fps = read_frames(background, frames=frames, size=size, on_step=on_step)
