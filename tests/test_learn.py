@@ -13,7 +13,7 @@ from cleanplate.imaging.smooth import paint
 from cleanplate.metrics import psnr_db
 from cleanplate.paper.budget import Budget
 from cleanplate.runtime.options import RunOptions
-from cleanplate.unseen.frame import crop_around, fill_frame, regions_of
+from cleanplate.unseen.frame import crop_around, fill_frame, is_deep, regions_of
 from cleanplate.unseen.learn import key_frame, learn_unseen
 from tests.conftest import panning
 
@@ -192,8 +192,35 @@ def test_regions_far_apart_go_on_as_their_own_surroundings_and_thin_ones_stay() 
 def test_regions_are_in_order_of_size_and_near_ones_are_one() -> None:
     unseen = box(1, (200, 300), slice(10, 20), slice(10, 20))[0, 0].numpy()
     unseen[120:150, 200:230] = unseen[10:20, 50:55] = True
-    one, two = regions_of(unseen)
+    one, two = regions_of(unseen, 2)
     assert one.sum() == 900
     assert one[120:150, 200:230].all()
     np.testing.assert_array_equal(one | two, unseen)
     assert not (one & two).any()
+
+
+def test_specks_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (300, 300, 3)).astype(np.uint8)
+    unseen = np.zeros((300, 300), bool)
+    unseen[::60, ::60] = True  # farther from each other than what is one region
+    unseen[130:140, 130:140] = unseen[280:290, 280:290] = True
+    asked: list[int] = []
+    monkeypatch.setattr("cleanplate.unseen.frame.is_deep", lambda left, px: asked.append(1) or is_deep(left, px))
+    filled = picture.copy()
+    fill_frame(
+        Frame(0, filled, unseen.astype(np.uint8)), unseen, METHODS["carry-learn"], RunOptions(), Budget(), name=None
+    )
+    assert len(asked) == 2
+    assert (filled != picture).any(2).sum() > 150
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_regions_that_are_given_are_those_that_are_deep_by_themselves(seed: int) -> None:
+    unseen = np.zeros((150, 200), bool)
+    for row, column, side in np.random.default_rng(seed).integers(1, (150, 200, 12), (6, 3)):
+        unseen[row : row + side, column : column + side] = True
+    every = list(regions_of(unseen, 0))
+    assert np.array_equal(np.sum(every, 0), unseen)
+    deep = [one for one in every if is_deep(one, 2)]
+    for found, expected in zip(regions_of(unseen, 2), deep, strict=True):
+        assert np.array_equal(found, expected)

@@ -38,9 +38,9 @@ def fill_frame(
         painted: whether the user's painter is asked instead.
     """
     left = unseen.copy()
-    for region in regions_of(unseen):
+    for region in regions_of(unseen, method.unseen.thin_px):
         if not is_deep(left & region, method.unseen.thin_px):
-            continue  # it stays smooth, or was filled with another one
+            continue  # it was filled with another one
         crop = crop_around(region, method.unseen.margin)
         _fill_crop(frame.picture[crop], left[crop], unseen.size, method, run, budget, name=name, painted=painted)
         name, left[crop] = None, False
@@ -100,19 +100,28 @@ def _put(guide: UInt8[np.ndarray, "i j 3"], hole: Bool[np.ndarray, "h w"], held:
     held[hole] = made if held.dtype == np.uint8 else made / np.float32(255)
 
 
-def regions_of(unseen: Bool[np.ndarray, "H W"]) -> Iterator[Bool[np.ndarray, "H W"]]:
-    """What is unseen, in pieces that are far from each other, the largest first: each goes on as what is around it."""
+def regions_of(unseen: Bool[np.ndarray, "H W"], thin_px: int) -> Iterator[Bool[np.ndarray, "H W"]]:
+    """What is unseen, in pieces that are far from each other, the largest first: each goes on as what is around it.
+
+    Those that are not deep stay smooth, and are left out: of specks there may be hundreds.
+    """
     near = cv2.dilate(unseen.view(np.uint8), square(LEAST_MARGIN_PX // 2))
     count, labels = cv2.connectedComponents(near)
     labels[~unseen] = 0
     sizes = np.bincount(labels.reshape(-1), minlength=count)
-    for label in 1 + np.argsort(-sizes[1:], kind="stable"):
+    deep = np.unique(labels[_deep_in(unseen, thin_px)]).astype(np.intp)
+    for label in deep[np.argsort(-sizes[deep], kind="stable")]:
         yield labels == label
 
 
 def is_deep(left: Bool[np.ndarray, "H W"], thin_px: int) -> bool:
     """Whether any of it is left when the rest has grown by so much from all sides; a border of the frame is no side."""
-    return bool((cv2.dilate((~left).view(np.uint8), square(thin_px)) == 0).any())
+    return bool(_deep_in(left, thin_px).any())
+
+
+def _deep_in(left: Bool[np.ndarray, "H W"], thin_px: int) -> Bool[np.ndarray, "H W"]:
+    """What is left then."""
+    return cv2.dilate((~left).view(np.uint8), square(thin_px)) == 0
 
 
 def crop_around(unseen: Bool[np.ndarray, "H W"], margin: float) -> tuple[slice, slice]:
