@@ -1078,3 +1078,13 @@ def test_simple_fillers_see_nothing_hidden_at_the_border_or_in_a_frame_that_is_a
 def test_temporal_median_of_a_still_camera_is_the_truth() -> None:
     truth, hole = panning(1).expand(6, -1, -1, -1).contiguous(), walking_hole(6, step=10)
     assert torch.equal(BASELINES["temporal-median"](torch.where(hole, 0.9, truth), hole), truth)
+
+
+def test_temporal_median_is_numpys_of_what_is_shown() -> None:
+    rng = np.random.default_rng(0)
+    frames, hole = rng.random((6, 3, 35, 20), np.float32), rng.random((6, 1, 35, 20)) < 0.4
+    hole[0] = True
+    hole[1] = False  # every pixel is shown once at least, and by an even number of frames as often as by an odd one
+    made = BASELINES["temporal-median"](torch.from_numpy(frames), torch.from_numpy(hole)).numpy()
+    expected = np.broadcast_to(np.nanmedian(np.where(hole, np.nan, frames), 0), frames.shape)
+    np.testing.assert_allclose(made, np.where(hole, expected, frames), atol=1e-6)

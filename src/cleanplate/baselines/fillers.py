@@ -9,6 +9,7 @@ from torch import Tensor
 from cleanplate.imaging.smooth import paint_one
 
 INPAINT_RADIUS_PX = 3
+ROWS_AT_ONCE = 16  # of all frames: what is sorted is held in copies
 
 
 def telea(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"]) -> Float[Tensor, "T 3 H W"]:
@@ -23,9 +24,14 @@ def navier_stokes(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"
 
 def temporal_median(frames: Float[Tensor, "T 3 H W"], hole: Bool[Tensor, "T 1 H W"]) -> Float[Tensor, "T 3 H W"]:
     """What each pixel is in the median of the frames that show it; where none does, Telea's fill."""
-    filled = telea(frames, hole)
-    median = torch.where(hole, torch.nan, frames).nanmedian(dim=0).values
-    return torch.where(hole & ~median[:1].isnan(), median, filled)
+    out = telea(frames, hole)
+    for rows in torch.arange(frames.shape[2]).split(ROWS_AT_ONCE):
+        hidden, shown = hole[:, :, rows], (~hole[:, :, rows]).sum(0)
+        rising = torch.where(hidden, torch.inf, frames[:, :, rows]).sort(dim=0).values
+        middle = torch.stack(((shown - 1).clamp(min=0) // 2, shown // 2)).expand(-1, 3, -1, -1)
+        median = rising.gather(0, middle).mean(0)
+        out[:, :, rows] = torch.where(hidden & (shown > 0), median, out[:, :, rows])
+    return out
 
 
 def _frame_by_frame(frames: Tensor, hole: Tensor, how: int) -> Tensor:
