@@ -213,6 +213,17 @@ def test_frechet_vgg16(weights: Path) -> None:
     assert frechet_vgg16(result, truth) > 1000 * frechet_vgg16(truth, truth) + 1
 
 
+@pytest.mark.parametrize("name", ["frechet_vgg16", "fid"])
+def test_missing_weights_are_said_to_be_the_metrics(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLEANPLATE_WEIGHTS", raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    deep._vgg16.cache_clear()
+    with pytest.raises(InputError, match=f"they are needed by the metric {name};") as raised:
+        measure(Comparison(*pair(), walking_hole(3)), [name])
+    assert "loss.perceptual" not in str(raised.value)
+    assert str(missing(name)).split("(")[0] == str(raised.value).split("(")[0]
+
+
 def test_frames_go_through_vgg16_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """At their full size, several of them take memory and save no time."""
     taken: list[int] = []

@@ -20,6 +20,8 @@ from cleanplate.errors import InputError
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 15  # for a server that does not answer
+PERCEPTUAL_TERM = "the perceptual term"
+"""Of a loss: the one need that an option takes away."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,12 @@ WEIGHTS = {
 """For each network the files that will do, the one to download first."""
 
 
-def find_weights(name: str, *, download: bool = True) -> Path:
+def find_weights(name: str, *, needed_by: str = "the method you named", download: bool = True) -> Path:
     """The verified file of these weights.
 
     Args:
         name: of the network, in WEIGHTS.
+        needed_by: what cannot do without, in words.
         download: whether to look for them elsewhere if they are not here.
 
     Raises:
@@ -95,10 +98,10 @@ def find_weights(name: str, *, download: bool = True) -> Path:
         return _download(url, cache / file.name, file.sha256_prefix)
     except (OSError, RuntimeError) as error:
         places = " or ".join(str(folder) for folder in folders)
-        hint = ", or pass --loss.perceptual 0 to do without" if name == "vgg16" else ""
+        hint = ", or pass --loss.perceptual 0 to do without" if needed_by == PERCEPTUAL_TERM else ""
         raise InputError(
             f"the weights of {name} ({file.name}) are not in {places}, and cannot be downloaded ({error})",
-            "they are needed by the method you named",
+            f"they are needed by {needed_by}",
             f"put {url} into one of these, or set CLEANPLATE_WEIGHTS to the folder that has them{hint}",
         ) from None
 

@@ -37,7 +37,9 @@ def similarities(
     chosen = [min(max(middle + step, 0), len(frames) - 1) for step in NEAR]
     with torch.no_grad():
         ours = model.network.encode(model.fed(chosen))[level - 1].float()
-        features = Trunk(read_trunk()).to(frames.device)(torch.where(hole, 0.0, frames)[chosen])[-1]
+        features = Trunk(read_trunk("the comparison of features")).to(frames.device)(
+            torch.where(hole, 0.0, frames)[chosen]
+        )[-1]
     cell = patch_px // 4  # relu3_3 has a quarter of the frame's size
     theirs = F.avg_pool2d(features, cell) if cell > 1 else F.interpolate(features, scale_factor=4 / patch_px)
     rows, columns = (min(ours.shape[axis], theirs.shape[axis]) for axis in (2, 3))

@@ -79,8 +79,8 @@ def run(
         lines = read_results(out / RESULTS)
         done = {cell: line_of(cell) for cell in cells}
         todo = [cell for cell, line in done.items() if line is None or (plates and _is_lost(out, cell, line))]
-        if any(needs_vgg16(cell) for cell in todo):
-            find_weights("vgg16")
+        if needing := [cell.name for cell in todo if needs_vgg16(cell)]:
+            find_weights("vgg16", needed_by=needing[0])
         work = partial(run_cell, data=data.resolve(), out=out.resolve(), metrics=tuple(metrics), device=device)
         tell(on_step, "cells", len(cells) - len(todo), len(cells))
         made = _here(work, todo, workers) if on == "local" else _on_ray(work, todo, workers, device)

@@ -109,5 +109,6 @@ def _load_raft(estimator: str, device: torch.device) -> torch.nn.Module:
     from torchvision.models import optical_flow
 
     network = getattr(optical_flow, estimator)(weights=None, progress=False)
-    network.load_state_dict(torch.load(find_weights(estimator), map_location="cpu", weights_only=True))
+    path = find_weights(estimator, needed_by=f"the flow estimator {estimator}")
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return network.eval().requires_grad_(False).to(device)

@@ -144,7 +144,7 @@ def missing(name: str) -> InputError | None:
         if name in LIBRARIES and importlib.util.find_spec(LIBRARIES[name]) is None:
             return missing_library(name, LIBRARIES[name].replace("_", "-"))
         if name in NEEDS:
-            find_weights(NEEDS[name], download=False)
+            find_weights(NEEDS[name], needed_by=f"the metric {name}", download=False)
     except InputError as error:
         return error
     return None

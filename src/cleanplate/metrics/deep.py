@@ -55,7 +55,7 @@ def fid(frames: Float[Tensor, "T 3 H W"], truth: Float[Tensor, "S 3 H W"], *, we
     Raises:
         InputError: torch-fidelity or the weights are missing, less than two frames.
     """
-    network = _inception(find_weights("inception") if weights is None else weights)
+    network = _inception(find_weights("inception", needed_by="the metric fid") if weights is None else weights)
 
     def features(part: Tensor) -> Tensor:
         return network((part * 255).round().byte())[0]
@@ -116,7 +116,7 @@ def _features(network: Callable[[Tensor], Tensor], frames: Tensor, at_once: int)
 
 @lru_cache(maxsize=1)
 def _vgg16() -> Trunk:
-    return Trunk(read_trunk())
+    return Trunk(read_trunk("the metric frechet_vgg16"))
 
 
 @lru_cache(maxsize=1)
@@ -146,7 +146,8 @@ def _lpips() -> nn.Module:
         import lpips as library
     except ImportError:
         raise missing_library("LPIPS", "lpips") from None
-    state = torch.load(find_weights("alexnet"), map_location="cpu", weights_only=True)
+    path = find_weights("alexnet", needed_by="the metrics lpips and hole_lpips")
+    state = torch.load(path, map_location="cpu", weights_only=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of torchvision, about how lpips asks for a network
         network = library.LPIPS(net="alex", pnet_rand=True, verbose=False)

@@ -19,7 +19,7 @@ from cleanplate.paper.objective import Flows
 from cleanplate.paper.schedule import n_steps
 from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.options import RunOptions
-from cleanplate.weights import find_weights
+from cleanplate.weights import PERCEPTUAL_TERM, find_weights
 
 FindPlaces = Callable[[Sequence[Frame], CarryConfig, RunOptions], Float[Tensor, "T 2 H W"]]
 
@@ -45,7 +45,7 @@ def learn_all(
         InputError: frames too small, weights missing, strides that do not fit into the clip.
     """
     if method.loss.perceptual:
-        find_weights("vgg16")  # before the work of estimating flow, not after
+        find_weights("vgg16", needed_by=PERCEPTUAL_TERM)  # before the work of estimating flow, not after
     held, place, alone = list(frames), find_device(run.device), method.schedule.each_frame_alone
     n_steps(1 if alone else len(held), method.schedule)  # refuses strides before that work too
     pictures = torch.stack([to_tensor(one.picture) for one in held]).to(place)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from cleanplate.weights import find_weights
+from cleanplate.weights import PERCEPTUAL_TERM, find_weights
 
 # Widths of each stage's convolutions, up to the one that is taken; between the stages the size is halved.
 STAGES = ((3, 64, 64), (64, 128, 128), (128, 256, 256, 256))
@@ -58,13 +58,13 @@ class Trunk(nn.Module):
         return features
 
 
-def read_trunk() -> dict[str, Tensor]:
-    """The original Oxford weights up to conv3_3, for input in RGB, by name.
+def read_trunk(needed_by: str = PERCEPTUAL_TERM) -> dict[str, Tensor]:
+    """The original Oxford weights up to conv3_3, for input in RGB, by name; see `find_weights`.
 
     Raises:
         InputError: they are neither here nor to be had.
     """
-    path = find_weights("vgg16")
+    path = find_weights("vgg16", needed_by=needed_by)
     if path.suffix == ".npz":
         with np.load(path) as arrays:
             state = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
