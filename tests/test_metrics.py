@@ -332,6 +332,31 @@ def test_every_metric_that_needs_no_weights_by_name() -> None:
     assert alone["warp_error"] is alone["consistency_ssim"] is None
 
 
+def test_what_is_measured_in_the_hole_and_on_full_frames_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def counted(module: str, name: str) -> None:
+        real = getattr(importlib.import_module(module), name)
+        monkeypatch.setattr(f"{module}.{name}", lambda *args, **kwargs: made.append(name) or real(*args, **kwargs))
+
+    result, truth = pair()
+    hole = walking_hole(3)
+    hole[1] = False
+    names = ["hole_ssim", "ssim", "hole_warp_error", "warp_error"]
+    expected = [
+        ssim(result, truth, hole),
+        ssim(result, truth),
+        warp_error(result, truth, hole),
+        warp_error(result, truth),
+    ]
+    counted("cleanplate.metrics.fidelity", "structural_similarity")
+    counted("cleanplate.metrics.consistency", "estimate")
+    assert list(measure(Comparison(result, truth, hole), names).values()) == expected
+    assert (made.count("structural_similarity"), made.count("estimate")) == (3, 1)
+    nothing = measure(Comparison(result, truth, hole & False), names)
+    assert nothing == {"hole_ssim": None, "ssim": expected[1], "hole_warp_error": None, "warp_error": expected[3]}
+
+
 def test_bad_input() -> None:
     truth = panning(3)
     with pytest.raises(InputError, match="the result has 2 frames of 96x64"):

@@ -13,9 +13,16 @@ from torch import Tensor
 
 from cleanplate.errors import InputError, Undefined
 from cleanplate.metrics.complexity import Complexity, complexity
-from cleanplate.metrics.consistency import PATCH_PX, SEARCH_PX, Consistency, patch_consistency, warp_error
+from cleanplate.metrics.consistency import (
+    PATCH_PX,
+    SEARCH_PX,
+    Consistency,
+    patch_consistency,
+    warp_error,
+    warp_error_of_hole_and_frames,
+)
 from cleanplate.metrics.deep import fid, frechet_distance, frechet_vgg16, lpips, missing_library
-from cleanplate.metrics.fidelity import EXACT_DB, psnr_by_provenance, psnr_db, ssim
+from cleanplate.metrics.fidelity import EXACT_DB, psnr_by_provenance, psnr_db, ssim, ssim_of_hole_and_frames
 from cleanplate.weights import find_weights
 
 __all__ = [
@@ -94,11 +101,13 @@ def _one(name: str, function: Callable[..., float], arguments: Callable[[Compari
 _TABLE = (
     _one("hole_psnr_db", psnr_db, lambda of: (of.frames, of.truth, of.hole)),
     _one("psnr_db", psnr_db, lambda of: (of.frames, of.truth)),
-    _one("hole_ssim", ssim, lambda of: (of.frames, of.truth, of.hole)),
-    _one("ssim", ssim, lambda of: (of.frames, of.truth)),
+    _Row(("hole_ssim", "ssim"), ssim, lambda of: ssim_of_hole_and_frames(of.frames, of.truth, of.hole)),
     _Row(("consistency_psnr_db", "consistency_ssim"), patch_consistency, _consistency),
-    _one("hole_warp_error", warp_error, lambda of: (of.frames, of.truth, of.hole)),
-    _one("warp_error", warp_error, lambda of: (of.frames, of.truth)),
+    _Row(
+        ("hole_warp_error", "warp_error"),
+        warp_error,
+        lambda of: warp_error_of_hole_and_frames(of.frames, of.truth, of.hole),
+    ),
     _Row(OF_PROVENANCE, psnr_by_provenance, _by_provenance),
     _one("frechet_vgg16", frechet_vgg16, lambda of: (of.frames, of.truth)),
     _one("fid", fid, lambda of: (of.frames, of.truth)),

@@ -157,17 +157,32 @@ def warp_error(
         Undefined: no pixel that counts, a single frame.
     """
     check(frames, truth, where)
+    (value,) = _warp_errors(frames, truth, where, estimator=estimator)
+    if value is None:
+        raise Undefined("no pixel that counts has flow", "some must not be occluded", "give a longer clip")
+    return value
+
+
+def warp_error_of_hole_and_frames(
+    frames: Float[Tensor, "*frames"], truth: Float[Tensor, "*truth"], hole: Bool[Tensor, "*hole"]
+) -> dict[str, float | None]:
+    """`warp_error` in the hole and on the full frames, along the same flow; None where no pixel counts."""
+    check(frames, truth, hole if bool(hole.any()) else None)
+    return dict(zip(("hole_warp_error", "warp_error"), _warp_errors(frames, truth, hole, None), strict=True))
+
+
+def _warp_errors(frames: Tensor, truth: Tensor, *regions: Tensor | None, estimator: str = "dis") -> list[float | None]:
+    """Of each region, the full frames if it is None; None where no pixel of a region counts."""
     if len(frames) < 2:
         raise Undefined("there is one frame", "warp error compares neighbours", "give at least two")
     field = estimate(truth, torch.zeros_like(truth[:, :1], dtype=torch.bool), 1, 1, estimator)
-    errors = []
+    found: list[list[float]] = [[] for _ in regions]
     for t in range(len(frames) - 1):
         pair = slice(t, t + 1)
-        counts = field.valid[pair] if where is None else field.valid[pair] & where[pair]
-        if bool(counts.any()):
-            now, later = rounded(frames[pair]), rounded(frames[t + 1 : t + 2])
-            error = (now - warp(later, field.flow[pair])).square().mean(1, keepdim=True)
-            errors.append(float(error[counts].mean(dtype=torch.float64)))
-    if not errors:
-        raise Undefined("no pixel that counts has flow", "some must not be occluded", "give a longer clip")
-    return sum(errors) / len(errors)
+        now, later = rounded(frames[pair]), rounded(frames[t + 1 : t + 2])
+        error = (now - warp(later, field.flow[pair])).square().mean(1, keepdim=True)
+        for errors, region in zip(found, regions, strict=True):
+            counts = field.valid[pair] if region is None else field.valid[pair] & region[pair]
+            if bool(counts.any()):
+                errors.append(float(error[counts].mean(dtype=torch.float64)))
+    return [sum(errors) / len(errors) if errors else None for errors in found]

@@ -1,7 +1,6 @@
 """How near a result is to the truth, pixel by pixel. Frames are `(T, 3, H, W)` in 0..1, rounded to 8 bits first."""
 
 import math
-from collections.abc import Callable
 from statistics import fmean
 from typing import Any
 
@@ -47,12 +46,12 @@ def psnr_db(
     """
     check(result, truth, where)
 
-    def of_frame(a: Tensor, b: Tensor, w: Tensor | None) -> float:
-        error = (a - b).square().mean(0, keepdim=True)
-        mse = float((error if w is None else error[w]).mean(dtype=torch.float64))
-        return math.inf if mse == 0 else -10 * math.log10(mse)
-
-    each = _of_frames(of_frame, result, truth, where)
+    each = []
+    for i in range(len(truth)):
+        if where is None or bool(where[i].any()):
+            error = (rounded(result[i]) - rounded(truth[i])).square().mean(0, keepdim=True)
+            mse = float((error if where is None else error[where[i].cpu()]).mean(dtype=torch.float64))
+            each.append(math.inf if mse == 0 else -10 * math.log10(mse))
     return fmean(min(value, EXACT_DB) for value in each) if min(each) < math.inf else math.inf
 
 
@@ -67,29 +66,37 @@ def ssim(
     it is the mean of the map there, windows reaching over the border of the region.
     """
     check(result, truth, where)
+    (value,) = _ssims(result, truth, where)
+    assert value is not None  # `check` has refused an empty mask
+    return value
+
+
+def ssim_of_hole_and_frames(
+    result: Float[Tensor, "*result"], truth: Float[Tensor, "*truth"], hole: Bool[Tensor, "*hole"]
+) -> dict[str, float | None]:
+    """`ssim` in the hole and on the full frames, from one map; None in a hole that is empty."""
+    check(result, truth, hole if bool(hole.any()) else None)
+    return dict(zip(("hole_ssim", "ssim"), _ssims(result, truth, hole, None), strict=True))
+
+
+def _ssims(result: Tensor, truth: Tensor, *regions: Tensor | None) -> list[float | None]:
+    """Of each region, the full frames if it is None; None where a region is empty."""
     if min(result.shape[2:]) < SSIM_WINDOW_PX:
         size = f"{result.shape[3]}x{result.shape[2]}"
         raise Undefined(f"frames are {size}", f"SSIM needs a window of {SSIM_WINDOW_PX} px", "use larger frames")
-
-    def of_frame(a: Tensor, b: Tensor, w: Tensor | None) -> float:
-        answer: Any = structural_similarity(
-            a.numpy(), b.numpy(), win_size=SSIM_WINDOW_PX, channel_axis=0, data_range=1.0, full=True
-        )
+    found: list[list[float]] = [[] for _ in regions]
+    for i in range(len(truth)):
+        if not any(region is None or bool(region[i].any()) for region in regions):
+            continue
+        a, b = (rounded(frames[i]).numpy() for frames in (result, truth))
+        answer: Any = structural_similarity(a, b, win_size=SSIM_WINDOW_PX, channel_axis=0, data_range=1.0, full=True)
         mean, similarity = answer
-        return float(mean if w is None else similarity.mean(0, keepdims=True)[w.numpy()].mean())
-
-    return fmean(_of_frames(of_frame, result, truth, where))
-
-
-def _of_frames(
-    of_frame: Callable[[Tensor, Tensor, Tensor | None], float], result: Tensor, truth: Tensor, where: Tensor | None
-) -> list[float]:
-    """Of every frame that has pixels that count."""
-    return [
-        of_frame(rounded(result[i]), rounded(truth[i]), None if where is None else where[i].cpu())
-        for i in range(len(truth))
-        if where is None or bool(where[i].any())
-    ]
+        for values, region in zip(found, regions, strict=True):
+            if region is None:
+                values.append(float(mean))
+            elif bool(region[i].any()):
+                values.append(float(similarity.mean(0, keepdims=True)[region[i].cpu().numpy()].mean()))
+    return [fmean(values) if values else None for values in found]
 
 
 def rounded(frames: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
