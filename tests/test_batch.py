@@ -146,6 +146,29 @@ def test_every_path_of_inpaint_is_known_to_be_read_or_written() -> None:
     assert {"seed", "schedule.steps-per-batch", "fit.eval-every", "provenance"} <= set(columns())
 
 
+def test_images_that_options_and_masks_name_lie_beside_the_table_and_are_inputs(empty: Path) -> None:
+    """A job is not done already when one of them has changed."""
+    for name in ("p.png", "q.png", "logo.png"):
+        (empty / name).write_text("as it was")
+    (empty / "many").mkdir()
+    (empty / "many/clean-00040.png").touch()
+    (empty / "areas.toml").write_text('[[span]]\nimage = "logo.png"\n')
+    header = f"{HEADER},method,reference,unseen.painter"
+    rows = ["a.mp4,areas.toml,a,carry,0:p.png 00:00:01:02:q.png many,", "a.mp4,alpha,b,carry-learn,,net.pt"]
+    first, second = read_jobs(table(empty, header, *rows), Path("out"))
+    command = cli.parse(first.words)
+    assert isinstance(command, Inpaint)
+    assert command.reference == (f"0:{empty}/p.png", f"00:00:01:02:{empty}/q.png", f"{empty}/many")
+    read = {empty / name for name in ("areas.toml", "logo.png", "p.png", "q.png", "many/clean-00040.png")}
+    assert read <= set(first.inputs.values())
+    command = cli.parse(second.words)
+    assert isinstance(command, Inpaint)
+    assert (command.mask, command.settings.unseen.painter) == (Path("alpha"), f"{empty}/net.pt")
+    assert empty / "net.pt" in second.inputs.values()
+    (empty / "alpha").touch()
+    assert cli.parse(read_jobs(empty / "jobs.csv", Path("out"))[1].words).mask == empty / "alpha"
+
+
 GOOD = "a.mp4,a-mask.mkv,"
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.batch.table import COLUMNS, OURS, columns, rows_of, shots_of
-from cleanplate.commands.inpaint import Inpaint
+from cleanplate.commands.inpaint import Inpaint, named_frames, parted
 from cleanplate.commands.options import Option, to_words
 from cleanplate.commands.parse import parse_inpaint
 from cleanplate.commands.renamed import current_words
@@ -24,6 +24,7 @@ from cleanplate.commands.settings import Value
 from cleanplate.config import METHODS
 from cleanplate.errors import InputError
 from cleanplate.video.outputs import check_kind, check_place
+from cleanplate.video.spans import files_of_spans, is_spans
 
 READ = frozenset({"settings_file", "video", "mask"})
 WRITTEN = frozenset({"output", "provenance", "effects_mask", "log_dir", "pictures"})
@@ -103,7 +104,7 @@ def row(where: str) -> Iterator[None]:
 def _job(where: str, cells: Mapping[str, str], base: Path, folder: Path, common: Sequence[str]) -> Job:
     """The command that a row asks for, parsed and checked."""
     places = {VIDEO: base / cells["video"], OUT: folder / _relative(cells["out"])}
-    if "mask" in cells:  # borders can be filled without
+    if _has_mask_file(cells, base):
         places[MASK] = base / cells["mask"]
     asked = tuple(_words(cells, base, folder, common))
     command = _placed(_parsed(asked), places)
@@ -119,14 +120,29 @@ def _job(where: str, cells: Mapping[str, str], base: Path, folder: Path, common:
     work = _inside(output.with_name(f"{output.name}.work"), folder)
     kept = {name: path for name, path in paths.items() if name in ("output", "provenance", "effects_mask")}
     name = output.relative_to(folder).as_posix()
+    settings, inputs = _digest(command, paths, folder), _inputs(command)
+    return Job(name, where, (*words, "--resume", "--overwrite"), inputs, kept, (*paths.values(), work), settings)
+
+
+def _has_mask_file(cells: Mapping[str, str], base: Path) -> bool:
+    """Borders can be filled without, and alpha is a word."""
+    return "mask" in cells and (cells["mask"] != "alpha" or (base / cells["mask"]).exists())
+
+
+def _inputs(command: Inpaint) -> dict[str, Path]:
+    """All that a command reads, by what it is read for."""
     read = {name: getattr(command, name) for name in sorted(READ)}
-    inputs = {name: path.absolute() for name, path in read.items() if path is not None}
+    read["painter"] = command.settings.unseen.painter and Path(command.settings.unseen.painter)
     for field in dataclasses.fields(command):  # several paths in one option are inputs
         value = getattr(command, field.name)
         if isinstance(value, tuple):
-            inputs |= {f"{field.name} {i}": path for i, path in enumerate(value) if isinstance(path, Path)}
-    settings = _digest(command, paths, folder)
-    return Job(name, where, (*words, "--resume", "--overwrite"), inputs, kept, (*paths.values(), work), settings)
+            read |= {f"{field.name} {i}": path for i, path in enumerate(value) if isinstance(path, Path)}
+    with contextlib.suppress(InputError):  # what is not there is said when the job is run
+        read |= {f"reference {i}": path for i, (_, path) in enumerate(named_frames(command.reference))}
+    with contextlib.suppress(InputError):
+        named = [file for path in command.masks()[0] if is_spans(path) for file in files_of_spans(path)]
+        read |= {f"mask image {i}": file for i, file in enumerate(named)}
+    return {name: path.absolute() for name, path in read.items() if path is not None}
 
 
 # In the place of what each job has for itself, so that words that are the same are parsed once.
@@ -158,7 +174,8 @@ def _words(cells: Mapping[str, str], base: Path, folder: Path, common: Sequence[
         raise InputError(f"method is {method!r}", "the name of a method is needed", f"give one of {', '.join(METHODS)}")
     given = [columns()[name] for name in cells if name not in (*COLUMNS, "method")]
     said = to_words({option.name: _value(option, cells[option.name], base, folder) for option in given})
-    words = ["inpaint", str(VIDEO), *([str(MASK)] if "mask" in cells else []), *([method] if method else [])]
+    mask = [str(MASK) if _has_mask_file(cells, base) else cells["mask"]] if "mask" in cells else []
+    words = ["inpaint", str(VIDEO), *mask, *([method] if method else [])]
     return [*words, *without_options(rest, said), "--output", str(OUT), *said]
 
 
@@ -168,6 +185,10 @@ def _value(option: Option, cell: str, base: Path, folder: Path) -> Value:
         if cell.lower() not in FLAGS:
             raise InputError(f"{option.name} is {cell!r}", "yes or no is needed", "write one of them")
         return FLAGS[cell.lower()]
+    if option.name == "reference":
+        return tuple(f"{when}:{base / path}" if when else str(base / path) for when, path in map(parted, cell.split()))
+    if option.name == "unseen.painter":
+        return str(base / cell)
     if option.takes(tuple):
         return tuple(str(base / part) if option.takes(Path) else part for part in cell.split())
     if option.takes(Path):

@@ -229,13 +229,6 @@ def named_frames(words: Sequence[str]) -> list[tuple[str, Path]]:
         InputError: no frame is named, or there is no such image.
     """
     from cleanplate.video.sequences import existing, image_files
-    from cleanplate.video.timecode import moment
-
-    def is_moment(text: str) -> bool:
-        with contextlib.suppress(InputError):
-            moment(text)
-            return True
-        return False
 
     found: list[tuple[str, Path]] = []
     for word in words:
@@ -247,12 +240,26 @@ def named_frames(words: Sequence[str]) -> list[tuple[str, Path]]:
                     raise InputError(f"{file} names no frame", needed, f"call it {file.stem}-00040{file.suffix}")
                 found.append((number[0], file))
             continue
-        # A timecode has colons too, and so may a path.
-        cuts = [at.start() for at in re.finditer(":", word) if is_moment(word[: at.start()])]
-        if not cuts:
+        when, image = parted(word)
+        if not when:
             raise InputError(f"--reference {word} names no frame", "FRAME:IMAGE is needed", f"write 40:{word}")
-        found.append((word[: cuts[-1]], existing(word[cuts[-1] + 1 :])))
+        found.append((when, existing(image)))
     return found
+
+
+def parted(reference: str) -> tuple[str, str]:
+    """The moment and the path of FRAME:IMAGE; no moment where it names none, as a folder does."""
+    from cleanplate.video.timecode import moment
+
+    def is_moment(text: str) -> bool:
+        with contextlib.suppress(InputError):
+            moment(text)
+            return True
+        return False
+
+    # A timecode has colons too, and so may a path.
+    cuts = [at.start() for at in re.finditer(":", reference) if is_moment(reference[: at.start()])]
+    return (reference[: cuts[-1]], reference[cuts[-1] + 1 :]) if cuts else ("", reference)
 
 
 def summary(done: "Cleaned", looked_for: WhichEffects) -> str:
