@@ -169,6 +169,16 @@ def test_images_that_options_and_masks_name_lie_beside_the_table_and_are_inputs(
     assert cli.parse(read_jobs(empty / "jobs.csv", Path("out"))[1].words).mask == empty / "alpha"
 
 
+def test_words_for_every_job_name_no_output_and_may_begin_with_a_dash(
+    empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = table(empty, HEADER, "a.mp4,b.mkv,a")
+    for words in ("carry -o elsewhere.mp4", "--output=elsewhere.mp4"):
+        with pytest.raises(InputError, match="names an output; each job has its own"):
+            read_jobs(source, Path("out"), words)
+    assert cli.parse(["batch", "in/jobs.csv", "-o", "out", "--options", "--dilate-px 8"]).options == "--dilate-px 8"
+
+
 GOOD = "a.mp4,a-mask.mkv,"
 
 
@@ -208,6 +218,7 @@ GOOD = "a.mp4,a-mask.mkv,"
         ((HEADER, f"{GOOD}x", "../out,black.mkv,y"), "is an input, and this batch writes there"),
         ((f"{HEADER},provenance", f"{GOOD}x,../y"), "../y is not in the batch's folder"),
         ((f"{HEADER},provenance", f"{GOOD}x,y", f"{GOOD}y,"), "row 3 of jobs.csv: y is also written by row 2"),
+        ((f"{HEADER},provenance", f"{GOOD}x,x/y"), "each output has a place of its own"),
         ((f"{HEADER},seed", f"{GOOD}x,one"), "row 2 of jobs.csv: --seed is 'one'; a whole number is needed"),
         ((f"{HEADER},seed", f"{GOOD}x,1 --provenance=/tmp/x"), "'1 --provenance=/tmp/x'"),
         ((f"{HEADER},size", f"{GOOD}x,48 96 --provenance=/tmp/x"), "row 2 of jobs.csv: size is"),

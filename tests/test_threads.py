@@ -1,5 +1,7 @@
 """How many threads the libraries compute with, while somebody wants one of each and afterwards."""
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -8,7 +10,7 @@ import pytest
 import torch
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from cleanplate.runtime.threads import in_order, one_thread_each
+from cleanplate.runtime.threads import in_order, one_thread_each, threads_now
 
 
 def threads() -> tuple[int, int, int]:
@@ -68,3 +70,12 @@ def test_two_that_go_side_by_side_leave_nothing_behind(two_each: None) -> None:
     doubled = zip(*(in_order(lambda item: (2 * item, threads()), range(20)) for _ in range(2)), strict=True)
     assert [pair[0] for pair in doubled] == [(2 * index, (1, 1, 1)) for index in range(20)]
     assert threads() == (2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "count"), [("3", 3), ("3,1", 3), (" 3 , 2", 3), ("", None), ("0", None), ("all", None)]
+)
+def test_openmps_word_for_threads(said: str, count: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert threads_now() == (count or os.cpu_count())

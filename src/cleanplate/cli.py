@@ -7,6 +7,7 @@ Only what a command needs is imported, when it is needed.
 import contextlib
 import ctypes
 import difflib
+import io
 import logging
 import os
 import shlex
@@ -44,6 +45,8 @@ FILMS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".mxf", ".m4v", ".gif", ".png"
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
     share_memory()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that cannot be shown is no reason to fail
     try:
         code = run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()

@@ -5,6 +5,7 @@ fields. Lengths are in pixels of the frames as they are processed unless a name 
 """
 
 import difflib
+import math
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, get_args
 
@@ -16,7 +17,7 @@ DILATE_PX = 4
 """Radius that a mask is dilated by if none is given: masks are seldom drawn wide enough."""
 LEAST_WINDOW = 32
 """Frames that are held at once at least, unless `CarryConfig.window_frames` is lower: with fewer, less is found."""
-MOST_ROUNDS = 32
+MOST_ROUNDS, MOST_MARGIN_PX = 32, 1000
 Estimator = Literal["dis", "raft_small", "raft_large"]
 Tracker = Literal["flow", "sam2", "efficienttam"]
 RoughMask = Literal["shrunk", "shifted", "limb", "any"]
@@ -67,8 +68,10 @@ class CarryConfig:
     def __post_init__(self) -> None:
         # Frames pass through the rounds one within the other; and what a round gains is next to nothing after a few.
         _check("carry.rounds", self.rounds, 1 <= self.rounds <= MOST_ROUNDS, f"1 to {MOST_ROUNDS}")
-        for name, least in (("margin_px", 0), ("window_frames", 2)):
-            _check(f"carry.{name}", getattr(self, name), getattr(self, name) >= least, f"at least {least}")
+        _check("carry.margin_px", self.margin_px, 0 <= self.margin_px <= MOST_MARGIN_PX, f"0 to {MOST_MARGIN_PX}")
+        _check("carry.window_frames", self.window_frames, self.window_frames >= 2, "at least 2")
+        _check("carry.filled_weight", self.filled_weight, 0 <= self.filled_weight < math.inf, "0 or more")
+        _check("carry.least_support", self.least_support, 0 <= self.least_support <= 1, "a share from 0 to 1")
         for name in (
             "reach_px",
             "flow_tolerance_px",
@@ -77,7 +80,7 @@ class CarryConfig:
             "fade_frames",
             "window_mpx",
         ):
-            _check(f"carry.{name}", getattr(self, name), getattr(self, name) > 0, "a number above 0")
+            _check(f"carry.{name}", getattr(self, name), 0 < getattr(self, name) < math.inf, "a number above 0")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from cleanplate.commands.repeated import without_options
 from cleanplate.commands.settings import Value
 from cleanplate.config import METHODS
 from cleanplate.errors import InputError
-from cleanplate.video.outputs import check_kind, check_place
+from cleanplate.video.outputs import check_apart, check_kind, check_place
 from cleanplate.video.spans import files_of_spans, is_spans
 
 READ = frozenset({"settings_file", "video", "mask"})
@@ -75,6 +75,8 @@ def read_jobs(source: Path, folder: Path, options: str = "") -> list[Job]:
     except ValueError as error:
         needed = "words of cleanplate inpaint, quoted as in a shell, are needed"
         raise InputError(f"--options {options!r} ({error})", needed, "quote them in pairs") from None
+    if len(without_options(common, ["--output"])) < len(common):
+        raise InputError(f"--options {options!r} names an output", "each job has its own", "leave it out")
     jobs = []
     for where, cells in rows:
         with row(where):
@@ -116,6 +118,7 @@ def _job(where: str, cells: Mapping[str, str], base: Path, folder: Path, common:
             paths[field.name] = _inside(value, folder)
     output = paths["output"]
     check_kind(output, command.video)
+    check_apart(command.outputs(), {"--log-dir": command.log_dir, "--pictures": command.pictures})
     check_place(_existing_parent(output) / output.name, overwrite=True)
     work = _inside(output.with_name(f"{output.name}.work"), folder)
     kept = {name: path for name, path in paths.items() if name in ("output", "provenance", "effects_mask")}

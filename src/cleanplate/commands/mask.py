@@ -92,11 +92,15 @@ class Mask:
 
     def run(self) -> None:
         """Read, track, write, and say which frames to look at."""
+        from cleanplate.runtime.devices import check_name
+        from cleanplate.runtime.options import RunOptions
         from cleanplate.video.numbers import check_gaps
         from cleanplate.video.reader import check_layer, frame_times_s, peek
         from cleanplate.video.sequences import existing
         from cleanplate.video.timecode import Span
 
+        check_name(self.device)
+        RunOptions(self.seed)  # refuses a seed that is none
         check_gaps(existing(self.video), Span(), self.gaps)
         check_layer(self.video, self.layer)
         things = self._things()

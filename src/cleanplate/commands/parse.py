@@ -66,6 +66,10 @@ def _default(method: str, fields: Mapping[str, Any] = MappingProxyType({})) -> I
 
 def _with_settings(method: str, held: Mapping[str, Value], path: Path | None) -> Inpaint:
     """The same with what a settings file holds, which is checked like words of a command."""
+    for name in PLACES:
+        if not isinstance(held.get(name, ""), str):
+            given = f"{name} in {path} is {held[name]}"
+            raise InputError(given, "the name of a file or folder is needed", "put it in quotes")
     places = {name: Path(str(held[name])) for name in PLACES if name in held}
     given = {name: value for name, value in held.items() if name not in (*PLACES, "method")}
     try:

@@ -100,5 +100,6 @@ def _numbers(word: str) -> list[str]:
 
 
 def _is_option(word: str) -> bool:
-    """A number below 0 is none."""
-    return word == "-o" or (word.startswith("--") and len(word) > 2)
+    """A number below 0 is none, and neither are several words in one."""
+    name = word.partition("=")[0]
+    return name == "-o" or (name.startswith("--") and len(name) > 2 and " " not in name)

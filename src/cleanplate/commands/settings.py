@@ -40,6 +40,10 @@ def read_settings(path: Path) -> dict[str, Value]:
                 collect(value, f"{name}.")
                 continue
             name = current_name(name)
+            if name in found:
+                raise InputError(f"{name} is given twice in {path}", "once is enough", "remove one of them")
+            if name == "settings-file":
+                raise InputError(f"{path} names another settings file", "it is one itself", "put all lines into one")
             if isinstance(value, list) and all(isinstance(part, int | float | str) for part in value):
                 found[name] = tuple(value)
             elif isinstance(value, bool | int | float | str):

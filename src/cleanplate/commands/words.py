@@ -1,6 +1,7 @@
 """The words of a command, looked at before they are read: what is wrong with them is said in the command's words."""
 
 import difflib
+import math
 import typing
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -166,8 +167,9 @@ def _by_name(options: Iterable[Option]) -> Mapping[str, Option]:
 
 
 def _is_option(word: str, named: Mapping[str, Option]) -> bool:
-    """A number below 0 is none, and neither is a dash alone."""
-    return word in named or (word.startswith("-") and word[1:2].isalpha()) or (word.startswith("--") and len(word) > 2)
+    """A number below 0 is none, and neither is a dash alone, or several words in one."""
+    dashed = (word.startswith("-") and word[1:2].isalpha()) or (word.startswith("--") and len(word) > 2)
+    return word in named or (dashed and " " not in word.partition("=")[0])
 
 
 def _unknown(name: str, options: Iterable[Option], prog: str) -> InputError:
@@ -206,12 +208,11 @@ def _check_values(given: Given, prog: str) -> None:
 
 
 def _is(word: str, kind: Any) -> bool:
-    """Whether it is a number of that kind."""
+    """Whether it is a number of that kind, and not one of those that no number is near to."""
     try:
-        kind(word)
-    except ValueError:
+        return math.isfinite(kind(word))
+    except (ValueError, OverflowError):
         return False
-    return True
 
 
 def _is_choice(kind: Any) -> bool:

@@ -18,7 +18,8 @@ def check_name(name: str) -> None:
     Raises:
         InputError: it names none.
     """
-    if name.partition(":")[0] not in KINDS:
+    kind, colon, number = name.partition(":")
+    if kind not in KINDS or (colon and not number.isdecimal()):
         raise InputError(f"there is no device '{name}'", f"known are {', '.join(KINDS)}", "choose one")
 
 

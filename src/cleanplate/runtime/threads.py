@@ -99,7 +99,10 @@ def _libraries(n_modules: int) -> ThreadpoolController:
 def threads_now() -> int:
     """How many threads torch computes with, or would if it were loaded."""
     torch = sys.modules.get("torch")
-    return torch.get_num_threads() if torch else int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    if torch:
+        return torch.get_num_threads()
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # others are for loops within loops
+    return int(first) if first.isdecimal() and int(first) else os.cpu_count() or 1
 
 
 def set_threads(count: int) -> None:
