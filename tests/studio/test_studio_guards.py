@@ -128,6 +128,44 @@ def test_a_password_is_asked_for(
     page.close()
 
 
+UPLOAD = "gradio_api/upload"
+FILE = {"files": {"name": "shot.mp4", "mimeType": "video/mp4", "buffer": b"x"}}
+
+
+def test_other_pages_can_send_nothing_and_show_nothing(browser: Any, server: Server) -> None:
+    page = browser.new_page()
+    (root,) = server.folder.glob("cleanplate-studio-*")
+    here = server.address.rstrip("/")
+    host = here.partition("//")[2]
+    before = list(root.glob("uploads/*"))
+    for told in (
+        {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": here, "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"},
+        {"Origin": "http://evil.example"},
+        {"Origin": f"http://evil.example/{host}"},
+        {"Origin": "http://127.0.0.1"},  # another port
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": "http://["},
+    ):
+        answer = page.request.post(server.address + UPLOAD, headers=told, multipart=FILE)
+        assert (answer.status, answer.text()) == (403, "not from another page"), told
+    assert list(root.glob("uploads/*")) == before
+    for told in (
+        {},
+        {"Origin": here},
+        {"Origin": f"https://{host}"},  # behind a proxy that encrypts
+        {"Origin": "https://studio.example", "X-Forwarded-Host": "studio.example:443, inner.example"},
+        {"Origin": "https://studio.example", "Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+    ):
+        assert page.request.post(server.address + UPLOAD, headers=told, multipart=FILE).status == 200, told
+    look = page.request.get(server.address, headers={"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"})
+    assert (look.status, look.headers["content-security-policy"]) == (200, "frame-ancestors 'self'")
+    page.close()
+
+
 def test_what_nobody_uses_leaves_the_processor_alone(servers: tuple[Server, Server]) -> None:
     process = servers[1].process.pid
 

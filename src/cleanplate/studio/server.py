@@ -12,9 +12,9 @@ import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, urlsplit
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
@@ -30,6 +30,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ALONE = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
 LOOK_EVERY_S = 0.02
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOKS = ("GET", "HEAD")
+"""Methods that change nothing."""
+PORTS = {"http": 80, "https": 443}
+FRAMED_BY = "frame-ancestors 'self'"
 
 
 def serve(
@@ -141,9 +145,10 @@ def guards(host: str) -> list[Any]:
 
 
 class Guard:
-    """Refuses to fetch anything from elsewhere, and names files as the page asks for it.
+    """Refuses to fetch anything from elsewhere and what other pages send, and names files as the page asks for it.
 
-    Gradio fetches an address that is given in place of a file's path, which this page has no use for.
+    Gradio fetches an address that is given in place of a file's path, which this page has no use for. It takes a file
+    from any page that the same browser shows.
     """
 
     def __init__(self, app: Any):
@@ -156,14 +161,44 @@ class Guard:
         path, query = scope["path"], parse_qs(scope["query_string"].decode("latin-1"))
         if re.search(r"file=\s*\w+:/|/proxy=", path):
             return await PlainTextResponse("not here", status_code=403)(scope, receive, send)
+        if scope["method"] not in LOOKS and from_elsewhere(Headers(scope=scope)):
+            return await PlainTextResponse("not from another page", status_code=403)(scope, receive, send)
 
-        async def named(message: Any) -> None:
-            if message["type"] == "http.response.start" and KEEP in query and "/file=" in path:
-                name = quote(shown_name(query[KEEP][0]))
-                MutableHeaders(scope=message)["content-disposition"] = f"attachment; filename*=utf-8''{name}"
+        async def headed(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["content-security-policy"] = FRAMED_BY
+                if KEEP in query and "/file=" in path:
+                    name = quote(shown_name(query[KEEP][0]))
+                    headers["content-disposition"] = f"attachment; filename*=utf-8''{name}"
             await send(message)
 
-        return await self.app(scope, receive, named)
+        return await self.app(scope, receive, headed)
+
+
+def from_elsewhere(headers: Headers) -> bool:
+    """Whether a browser says that a page of another address sends this; what is no browser says nothing.
+
+    A proxy may tell us another Host than the page has. The browser knows better, and says so over https.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    if origin is None:
+        return False
+    host = headers.get("x-forwarded-host", headers.get("host", "")).partition(",")[0].strip()
+    sender = _place(origin)
+    return sender is None or sender != _place(f"{urlsplit(origin).scheme}://{host}")
+
+
+def _place(address: str) -> tuple[str | None, int | None] | None:
+    """The host and the port of an address, if it has them."""
+    try:
+        parts = urlsplit(address)
+        place = parts.hostname, parts.port or PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    return place if place[0] else None
 
 
 def _same(given: str, password: str) -> bool:
