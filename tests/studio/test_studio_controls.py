@@ -232,6 +232,37 @@ def test_a_stroke_goes_on_while_the_one_before_is_answered(opened: Opened, shot:
     assert not (covered(page) & first).any()
 
 
+def test_two_tabs_of_a_shot_paint_on_the_same_frame(opened: Opened, shot: Shot) -> None:
+    one = opened()
+    upload(one, shot.path)
+    other = opened(one.url)
+    other.wait_for_selector("#marker .screen[data-shown='6']")
+    rows = {one: 0.2, other: 0.7}
+    for page, row in rows.items():  # the other has not asked for what is new
+        tool(page, "Paint")
+        drag(page, 0.1, row, 0.2, 0)
+        page.get_by_role("button", name="Frame 6, marked").wait_for()
+        page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    first, second = (round(row * SIZE[0]) for row in rows.values())
+    column = round(0.2 * SIZE[1])
+    assert covered(other)[[first, second], column].all()
+    tool(other, "Erase")
+    drag(other, 0.1, rows[one], 0.2, 0)
+    other.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    assert covered(other)[[first, second], column].tolist() == [False, True]
+    other.get_by_role("button", name="Undo").click()
+    other.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    assert covered(other)[[first, second], column].all()
+
+    # A stroke is of one tool: it ends where another is chosen.
+    other.locator("#marker canvas.marks").focus()
+    for key in ("b", "Enter", *["ArrowDown"] * 6, "Enter", "ArrowRight", "e", "ArrowRight"):
+        other.keyboard.press(key)
+    other.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    at = first + 6 * round(SIZE[1] / 60), round(0.1 * SIZE[1])
+    assert covered(other)[at]
+
+
 def test_a_zoomed_picture_is_marked_where_the_cursor_is(opened: Opened, shot: Shot) -> None:
     page = opened()
     upload(page, shot.path)

@@ -85,6 +85,12 @@ def follow(project: Project, quick: Turns) -> None:
     quick.do()
 
 
+def repaint(project: Project, frame: int, area: np.ndarray) -> None:
+    """Erase the effects of a frame, and paint others."""
+    project.paint_effects(frame, painted(np.ones(SIZE, bool)), erase=True)
+    project.paint_effects(frame, painted(area))
+
+
 def layer(project: Project) -> Any:
     """What the page is told of the effects."""
     value = players.marker(project)
@@ -141,8 +147,8 @@ def test_what_is_shown_is_what_goes(project: Project, quick: Turns, long: Turns)
     long.end("done", result=MADE)
     # Painted, it is a part of the mask, and is not grown.
     before = layer(project)
-    project.paint_effects(3, painted(square(60)))
-    project.paint_effects(4, painted(np.zeros(SIZE, bool)))  # all of it erased
+    repaint(project, 3, square(60))
+    project.paint_effects(4, painted(np.ones(SIZE, bool)), erase=True)
     after = layer(project)
     assert (before["edits"], list(after["edits"]), after["undo"]) == ({}, ["3", "4"], True)
     assert np.array_equal(shown(project, 3), square(60))
@@ -178,8 +184,9 @@ def test_all_of_it_runs_with_what_was_painted(project: Project, quick: Turns, lo
 def test_painting_is_taken_back(project: Project, quick: Turns) -> None:
     quick.do()
     found = shown(project, 5)
-    project.paint_effects(5, painted(square(0)))
+    repaint(project, 5, square(0))
     project.paint_effects(5, painted(square(70)))
+    assert np.array_equal(shown(project, 5), square(0) | square(70))
     project.undo_effects()
     assert np.array_equal(shown(project, 5), square(0))
     project.restore_effects(5)
@@ -189,7 +196,7 @@ def test_painting_is_taken_back(project: Project, quick: Turns) -> None:
 
 def test_switched_off_it_stays(project: Project, quick: Turns, long: Turns) -> None:
     quick.do()
-    project.paint_effects(3, painted(square(60)))
+    repaint(project, 3, square(60))
     project.choose_effects(False)
     assert layer(project) is None
     with pytest.raises(InputError, match="no effects are shown"):
@@ -250,7 +257,7 @@ def test_methods_that_do_not_carry_take_it_only_if_they_are_told_to(
 
 def test_the_mask_grows_by_pixels_of_the_result(project: Project, quick: Turns) -> None:
     quick.do()
-    project.paint_effects(0, painted(np.zeros(SIZE, bool)))
+    project.paint_effects(0, painted(np.ones(SIZE, bool)), erase=True)
     options, drawn = clean(project, size=(32, 48), **{"dilate-px": 2})
     finding.write_drawn(options, drawn, SIZE, N_FRAMES)
     thing = next(stream_masks(project.store.mask)) > 127

@@ -207,39 +207,54 @@ def test_marks_and_what_takes_them_back(begin: Callable[..., Project], quick: Tu
     assert not project.marks.undoable
     with pytest.raises(InputError, match="nothing is left to be undone"):
         project.undo()
-    project.mark_painted(1, painted(square(10)))
-    version = project.marks.versions[1]
     project.mark_painted(1, painted(square(40)))
+    version = project.marks.versions[1]
+    project.mark_painted(1, painted(square(10)))
     assert project.marks.versions[1] > version  # its picture has another address
     project.mark_painted(3, painted(square(50)))
-    assert marked(project) == {1: 40, 3: 50}
+    assert marked(project) == {1: 10, 3: 50}
     track(project, quick)
     assert not project.stale
 
     project.unmark(3)
-    assert (marked(project), project.stale) == ({1: 40}, True)
+    assert (marked(project), project.stale) == ({1: 10}, True)
     project.undo()
-    assert (marked(project), project.stale) == ({1: 40, 3: 50}, False)  # as it was tracked
+    assert (marked(project), project.stale) == ({1: 10, 3: 50}, False)  # as it was tracked
     project.undo()
-    assert (marked(project), project.stale) == ({1: 40}, True)  # what was tracked had the other
+    assert (marked(project), project.stale) == ({1: 10}, True)  # what was tracked had the other
     track(project, quick)
     project.unmark(1)
     assert (marked(project), project.stale) == ({}, True)
     project.undo()
     project.undo()
-    assert marked(project) == {1: 10}
+    assert marked(project) == {1: 40}
     project.undo()
     assert marked(project) == {}
     assert not project.marks.undoable
     project.unmark(1)  # there is nothing: that is no change
     assert not project.marks.undoable
 
-    for left in range(MOST_UNDONE + 3):
+    project.mark_absent(0)
+    for left in range(MOST_UNDONE + 2, -1, -1):
         project.mark_painted(0, painted(square(left)))
     for _ in range(MOST_UNDONE):
         project.undo()
-    assert marked(project) == {0: 2}
+    assert marked(project) == {0: MOST_UNDONE}
     assert not project.marks.undoable
+
+
+def test_a_stroke_changes_only_what_it_covers(begin: Callable[..., Project]) -> None:
+    project = begin()
+    for left in (10, 50):  # of two pages; neither shows the other's yet
+        project.mark_painted(1, painted(square(left)))
+    both = square(10) | square(50)
+    assert np.array_equal(project.marks.read(1), both)
+    project.mark_painted(1, painted(square(15)), erase=True)
+    assert np.array_equal(project.marks.read(1), both & ~square(15))
+    project.undo()
+    assert np.array_equal(project.marks.read(1), both)
+    project.undo()
+    assert np.array_equal(project.marks.read(1), square(10))
 
 
 def test_where_it_is_not_there_nothing_is_masked(begin: Callable[..., Project], quick: Turns) -> None:
@@ -259,7 +274,7 @@ def test_where_it_is_not_there_nothing_is_masked(begin: Callable[..., Project], 
 
     project.unmark(4)
     assert project.marks.absent == set()
-    project.mark_painted(1, painted(np.zeros(SIZE, bool)))  # all of it is erased: the tint must not come back
+    project.mark_painted(1, painted(np.ones(SIZE, bool)), erase=True)  # all of it: the tint must not come back
     assert project.marks.absent == {1}
     assert not project.marks.read(1).any()
     project.undo()

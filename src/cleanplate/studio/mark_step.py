@@ -154,7 +154,7 @@ def _change_marks(project: Project, said: dict[str, Any]) -> None:
         x, y = (_whole(number) for number in _list(said["click"], 2))
         project.mark_click(frame, x, y)
     elif "painted" in said:
-        project.mark_painted(frame, str(said["painted"]))
+        project.mark_painted(frame, str(said["painted"]), erase=bool(said.get("erase")))
     elif said.get("absent"):
         project.mark_absent(frame)
     elif said.get("undo"):
@@ -177,7 +177,7 @@ def _change_things(project: Project, said: Any) -> None:
 
 def _mark_effects(project: Project, frame: int, said: dict[str, Any]) -> None:
     if "painted" in said:
-        project.paint_effects(frame, str(said["painted"]))
+        project.paint_effects(frame, str(said["painted"]), erase=bool(said.get("erase")))
     elif said.get("undo"):
         project.undo_effects()
     elif said.get("clear"):

@@ -43,15 +43,15 @@ class Marking(ProjectState):
             if found.mean() < SMALL_SHARE:
                 self.changed("Only a small spot was found there. Draw a box around the thing, or paint it, instead.")
 
-    def mark_painted(self, frame: int, address: str) -> None:
-        """Set what is marked on a frame, as a canvas sends it. If all was erased, it is not in this frame."""
+    def mark_painted(self, frame: int, address: str, *, erase: bool = False) -> None:
+        """Paint or erase with a stroke, as a canvas sends it. If all was erased, it is not in this frame."""
         with self.lock:
             info = self._marking(frame)
-            painted = selection.from_canvas(address, info.small)
+            stroke = selection.from_canvas(address, info.small)
             marked = frame in self.marks.versions
             mask = mask_folder(self.things.chosen.number)
             before = self.marks.read(frame) if marked else self.store.tint(mask, frame, info.size)
-            self._set(frame, selection.repainted(before, painted))
+            self._set(frame, selection.repainted(before, stroke, erase=erase))
 
     def mark_absent(self, frame: int) -> None:
         """Say that the thing is not in a frame: from there on it is not, up to the next mark."""
@@ -131,14 +131,14 @@ class Marking(ProjectState):
             self._idle()
             self._undo(self.marks)
 
-    def paint_effects(self, frame: int, address: str) -> None:
-        """Set the effects of a frame, as a canvas sends them."""
+    def paint_effects(self, frame: int, address: str, *, erase: bool = False) -> None:
+        """Paint the effects of a frame or erase them with a stroke, as a canvas sends it."""
         with self.lock:
             info = self._marking_effects(frame)
-            painted = selection.from_canvas(address, info.small)
+            stroke = selection.from_canvas(address, info.small)
             edited = frame in self.effects.edits.versions
             before = self.effects.edits.read(frame) if edited else self.store.tint(EFFECTS, frame, info.size)
-            self.effects.edits.set(frame, selection.repainted(before, painted), self.version + 1)
+            self.effects.edits.set(frame, selection.repainted(before, stroke, erase=erase), self.version + 1)
             self.changed()
 
     def restore_effects(self, frame: int) -> None:

@@ -24,7 +24,7 @@ COMPACT = 0.7  # share of its convex hull
 
 
 def from_canvas(address: str, size: Size) -> Bool[np.ndarray, "h w"]:
-    """What was painted, from the data address that a canvas of this size makes of it.
+    """What a stroke covers, from the data address that a canvas of this size makes of it.
 
     Raises:
         InputError: it is none.
@@ -46,11 +46,15 @@ def from_canvas(address: str, size: Size) -> Bool[np.ndarray, "h w"]:
     return pixels[..., 3] > 127
 
 
-def repainted(area: Bool[np.ndarray, "H W"], painted: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "H W"]:
-    """An area after its small copy was painted over: only where that has changed, it is not as fine as it was."""
+def repainted(
+    area: Bool[np.ndarray, "H W"], stroke: Bool[np.ndarray, "h w"], *, erase: bool
+) -> Bool[np.ndarray, "H W"]:
+    """An area after a stroke over its small copy: only where that has changed, it is not as fine as it was."""
+    small = cv2.resize(area.astype(np.uint8), stroke.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    painted = small & ~stroke if erase else small | stroke
     if area.shape == painted.shape:
         return painted
-    changed = painted != cv2.resize(area.astype(np.uint8), painted.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    changed = painted != small
     beside = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8))
     there = cv2.resize(beside, area.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     return np.where(there, _enlarged(painted, area.shape), area)

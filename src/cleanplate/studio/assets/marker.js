@@ -10,12 +10,14 @@
 let tool = "box";
 let corner = null; // of a box that is being drawn
 let last = null; // point of a stroke
+const touched = make("canvas", {}); // by that stroke: it alone is sent, for the rest may be older than another page's marks
 let pointer = null; // of the keyboard
 let zoom = null;
 let told = 0; // when the server was last told something, in ms
 let asked = 0; // when it was told of something that is no stroke, until it has answered: no stroke begins before that
 
 function choose(name) {
+  if (last) finishStroke(); // it is of one tool
   tool = name;
   tools.querySelector(`[value=${name}]`).checked = true;
   hint.textContent = layer.hints[name];
@@ -86,13 +88,16 @@ function stroke(to) {
   const colour = layer === thing ? chosen().colour : EFFECTS_TINT;
   held = { frame: player.frame, told: Infinity };
   layer.drawn = "painted"; // a picture on its way is older
-  paintStroke(layer.pen, last || to, to, { width, colour, erase: tool === "erase", soft: soft.checked });
+  if (!last) Object.assign(touched, { width: canvas.width, height: canvas.height }); // which clears it
+  for (const [pen, erase] of [[layer.pen, tool === "erase"], [touched.getContext("2d"), false]]) {
+    paintStroke(pen, last || to, to, { width, colour, erase, soft: soft.checked });
+  }
   last = to;
 }
 
 function finishStroke() {
   last = null;
-  say({ painted: layer.canvas.toDataURL("image/png") });
+  say({ painted: touched.toDataURL("image/png"), erase: tool === "erase" });
   held = { frame: player.frame, told };
 }
 
