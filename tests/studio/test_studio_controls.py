@@ -263,6 +263,30 @@ def test_two_tabs_of_a_shot_paint_on_the_same_frame(opened: Opened, shot: Shot) 
     assert covered(other)[at]
 
 
+def test_space_types_and_presses_while_the_mouse_rests_on_the_picture(opened: Opened, shot: Shot) -> None:
+    page = opened()
+    upload(page, shot.path)
+    page.locator("#marker .stage").hover()
+    page.get_by_label("Name of the thing").focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("red ball")
+    assert page.get_by_label("Name of the thing").input_value() == "red ball"
+    page.get_by_role("button", name="Play").focus()
+    page.keyboard.press(" ")
+    page.get_by_role("button", name="Pause").wait_for()
+    page.keyboard.press(" ")
+    page.get_by_role("button", name="Play").wait_for()
+
+    # Whoever presses a button of the picture by mouse goes on in the picture.
+    mark(page, shot, 6)
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Frame 6, marked").wait_for(state="detached")
+    page.locator("#marker .stage").hover()
+    page.keyboard.down(" ")
+    assert page.locator("#marker .stage.held").count() == 1
+    page.keyboard.up(" ")
+
+
 def test_a_zoomed_picture_is_marked_where_the_cursor_is(opened: Opened, shot: Shot) -> None:
     page = opened()
     upload(page, shot.path)

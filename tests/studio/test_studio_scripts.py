@@ -67,6 +67,20 @@ def test_keys_mean_what_the_help_says_and_nothing_where_one_types() -> None:
     assert said("keys", f"[{', '.join(cases)}]") == list(cases.values())
 
 
+def test_space_is_for_what_has_the_focus_where_it_means_something() -> None:
+    cases = {
+        "takesSpace({tag: 'CANVAS'})": False,
+        "takesSpace({tag: 'BODY'})": False,
+        "takesSpace({tag: 'INPUT', type: 'range'})": False,
+        "takesSpace({tag: 'INPUT', type: 'text'})": True,
+        "takesSpace({tag: 'INPUT', type: 'checkbox'})": True,
+        "takesSpace({tag: 'BUTTON', type: 'button'})": True,
+        "takesSpace({tag: 'SUMMARY'})": True,
+        "takesSpace({tag: 'DIV', editable: true})": True,
+    }
+    assert said("keys", f"[{', '.join(cases)}].map(Boolean)") == list(cases.values())
+
+
 def test_the_brush_grows_and_shrinks_within_bounds() -> None:
     sizes = "brushSize(20, 1), brushSize(24, -1), brushSize(2, 1), brushSize(160, 1), brushSize(2, -1)"
     assert said("brush", f"[{sizes}]") == [24, 20, 3, 160, 2]

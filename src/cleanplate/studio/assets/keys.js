@@ -1,5 +1,10 @@
 // What a key means on the page, wherever the focus is but in a field that takes it itself.
 
+// Whether Space is for what has the focus, a {tag, type, editable}: it types, presses or ticks there.
+function takesSpace({ tag, type, editable }) {
+  return editable || ["BUTTON", "A", "SUMMARY", "TEXTAREA", "SELECT"].includes(tag) || (tag === "INPUT" && type !== "range");
+}
+
 // target: {tag, type} of what has the focus; the name of an action and its amount, or null.
 function actionOf(key, { shift = false, ctrl = false, alt = false }, target = {}) {
   const takes = { TEXTAREA: true, SELECT: true, INPUT: !["range", "radio", "checkbox"].includes(target.type) };

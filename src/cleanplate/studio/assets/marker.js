@@ -40,7 +40,7 @@ function chooseLayer(next) {
 }
 layerBox.addEventListener("change", (event) => chooseLayer(event.target.value === "effects" ? effects : thing));
 // Whoever chooses by mouse goes on by keys in the picture.
-for (const box of [tools, layerBox]) box.addEventListener("pointerup", () => setTimeout(() => canvas.focus({ preventScroll: true })));
+for (const box of [tools, layerBox, absent, clear, undo, whole]) box.addEventListener("pointerup", () => setTimeout(() => canvas.focus({ preventScroll: true })));
 
 function at(event) {
   const box = canvas.getBoundingClientRect();
@@ -194,13 +194,12 @@ function onKey(event) {
   if (event.defaultPrevented || !player.value || element.offsetParent === null) return;
   const { top, bottom } = zoom.stage.getBoundingClientRect();
   if (bottom < 0 || top > innerHeight) return; // nothing is changed that is not seen
-  if (event.key === " " && (zoom.over || event.target === canvas)) {
+  const { tagName, type, isContentEditable } = event.target, target = { tag: tagName, type, editable: isContentEditable };
+  if (event.key === " " && (zoom.over || event.target === canvas) && !takesSpace(target)) {
     zoom.hold(true);
     return event.preventDefault();
   }
-  const { tagName, type, isContentEditable } = event.target;
-  const action = actionOf(event.key, { shift: event.shiftKey, ctrl: event.ctrlKey || event.metaKey, alt: event.altKey },
-    { tag: tagName, type, editable: isContentEditable });
+  const action = actionOf(event.key, { shift: event.shiftKey, ctrl: event.ctrlKey || event.metaKey, alt: event.altKey }, target);
   if (!action) return;
   event.preventDefault();
   ACTIONS[action[0]](action[1]);
