@@ -77,7 +77,7 @@ def opened(browser: Any, server: Server) -> Iterator[Opened]:
 
 @pytest.fixture(scope="package")
 def shot(tmp_path_factory: pytest.TempPathFactory) -> Shot:
-    return make_shot(tmp_path_factory.mktemp("shot") / "Ball & cup.mp4")
+    return make_shot(tmp_path_factory.mktemp("shot") / "Ball & cup!.mp4")
 
 
 @pytest.fixture(scope="package")

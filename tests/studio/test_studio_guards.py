@@ -72,7 +72,7 @@ def test_no_path_leads_out(opened: Opened, server: Server, shot: Shot, tmp_path:
 
     # An event that names a file which was never uploaded.
     data = {"path": str(secret), "orig_name": "secret.mp4", "meta": {"_type": "gradio.FileData"}}
-    said = page.evaluate(CALL, ["upload", [token, data], None])
+    said = page.evaluate(CALL, ["upload", [token, data, "secret.mp4"], None])
     assert '"success":false' in said.replace(" ", "")
     assert secret.exists()
 

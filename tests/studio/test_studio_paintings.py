@@ -86,15 +86,15 @@ def test_a_frame_is_taken_out_as_it_stands(project: Project, quick: Turns, long:
 def test_what_comes_back_is_passed_on(project: Project, long: Turns, tmp_path: Path) -> None:
     project.paint_frame(picture(tmp_path / "a.png"), "My shot-00004.png")
     project.paint_frame(picture(tmp_path / "b.jpg"), "2.JPG")
-    project.paint_frame(picture(tmp_path / "c.png", colour=90), "again 4.png")
+    project.paint_frame(picture(tmp_path / "c.png", colour=90), "again & 4.png")
     assert not (tmp_path / "a.png").exists()
-    assert views.paintings(project) == "<p class='facts'>Painted by you: 2.JPG, again 4.png</p>"
+    assert views.paintings(project) == "<p class='facts'>Painted by you: 2.JPG, again &amp; 4.png</p>"
     run = clean(project)
     options = long.jobs[0].arguments[0]
     told = [word.partition(":") for word in options.reference]
     assert [frame for frame, _, _ in told] == ["2", "4"]
     assert (read_image(Path(told[1][2])) == 90).all(), "the later one of a frame counts"
-    assert read_settings(run / "settings.toml")["reference"] == ("2:2.JPG", "4:again 4.png")
+    assert read_settings(run / "settings.toml")["reference"] == ("2:2.JPG", "4:again & 4.png")
     long.do()
     assert project.result is not None
     assert project.result.painted > 0.2

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from cleanplate import write_video
+from cleanplate.commands.settings import read_settings
 from cleanplate.data.demo import make_demo
 from cleanplate.errors import InputError
 from cleanplate.studio import players, thumbnails, views
@@ -431,6 +432,23 @@ def test_two_projects_wait_for_each_other_and_do_not_mix(
     assert (marked(one), marked(two)) == ({0: 10}, {0: 60})
     one.begin_anew()
     assert two.downloads()[0][2] == "other-clean.mkv"
+
+
+@pytest.mark.parametrize("name", ["IMG_1234.MKV", "Ball & cup.mkv", "Überführung!.mkv", "a" * 99 + ".mkv"])
+def test_the_settings_name_the_video_as_its_owner_has_it(
+    begin: Callable[..., Project], quick: Turns, long: Turns, name: str
+) -> None:
+    project = begin(name=name)
+    project.mark_painted(0, painted(square(10)))
+    track(project, quick)
+    run = clean(project)
+    settings = read_settings(run / "settings.toml")
+    assert settings["video"] == name
+    assert settings["mask"] in [kept for _, _, kept in project.downloads()]
+    project.cancel()
+    clean(project)
+    long.end("failed", error=f"{project.video} is too long")
+    assert project.message == f"{name} is too long"
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,11 @@ def test_from_the_upload_to_the_download(
     made = keep(page, shot, tmp_path)
 
     # The settings make the command line do the same.
-    shutil.copy(shot.path, tmp_path / "Ball _ cup.mp4")
-    (tmp_path / "Ball _ cup-clean.mp4").rename(tmp_path / "kept.mp4")
+    shutil.copy(shot.path, tmp_path)
+    (tmp_path / "Ball _ cup_-clean.mp4").rename(tmp_path / "kept.mp4")
     monkeypatch.chdir(tmp_path)
-    assert cli.run(["inpaint", "--settings-file", "Ball _ cup-settings.toml"]) == 0
-    assert np.array_equal(decoded(tmp_path / "Ball _ cup-clean.mp4"), made)
+    assert cli.run(["inpaint", "--settings-file", "Ball _ cup_-settings.toml"]) == 0
+    assert np.array_equal(decoded(tmp_path / "Ball _ cup_-clean.mp4"), made)
 
     cancel_a_second_run(page, server)
     assert "Cancelled" in page.inner_text("#message")
@@ -150,7 +150,7 @@ def keep(page: Any, shot: Shot, folder: Path) -> np.ndarray:
     result, mask, provenance, settings = (
         saved(page, what, folder) for what in ("Result", "Mask", "Provenance", "Settings")
     )
-    assert (result.name, settings.name) == ("Ball _ cup-clean.mp4", "Ball _ cup-settings.toml")
+    assert (result.name, settings.name) == ("Ball _ cup_-clean.mp4", "Ball _ cup_-settings.toml")
     made, source = decoded(result), decoded(shot.path)
     truth, ball = to_bytes(shot.demo.truth), shot.demo.mask[:, 0].numpy()
     assert made.shape == source.shape == (N_FRAMES, *SIZE, 3)

@@ -25,7 +25,7 @@ class Painted:
 
     path: Path
     name: str
-    """It had, fit to be shown."""
+    """It had."""
 
 
 class Paintings:

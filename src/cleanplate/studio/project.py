@@ -47,7 +47,7 @@ class Project(Marking):
             self._clear()
             self.video = self.folder / f"source{suffix}"
             shutil.move(file, self.video)
-            self.name = shown_name(Path(name).stem)
+            self.name, self.file_name = shown_name(Path(name).stem), Path(name).name
             self._start("read", (self.video, self.folder), READING)
 
     def take_demo(self) -> None:
@@ -55,7 +55,7 @@ class Project(Marking):
         with self.lock:
             self._idle()
             self._clear()
-            self.video, self.name = self.folder / "source.mp4", "demo"
+            self.video, self.name, self.file_name = self.folder / "source.mp4", "demo", "demo.mp4"
             self._start("demo", (self.video, self.folder), READING)
 
     def begin_anew(self) -> None:
@@ -142,7 +142,7 @@ class Project(Marking):
             info = self._idle()
             if info is None:
                 raise InputError("there is no shot", "a painted frame is one of its frames", "reload the page")
-            self.paintings.add(file, shown_name(name), info)
+            self.paintings.add(file, Path(name).name, info)
             self.changed()
 
     def forget_paintings(self) -> None:
@@ -170,8 +170,8 @@ class Project(Marking):
             # An earlier result stays until this one is there.
             run = self.store.new_run(self.version)
             options = replace(options, video=self.video, mask=self.store.mask, output=run / f"clean{suffix}")
-            ends = {"video": self.video.suffix, "mask": "-mask.mkv", "output": f"-clean{suffix}"}
-            files = {name: f"{self.name}{end}" for name, end in ends.items()}
+            ends = {"mask": "-mask.mkv", "output": f"-clean{suffix}"}
+            files = {"video": self.file_name} | {name: f"{self.name}{end}" for name, end in ends.items()}
             options, settings = self.paintings.passed_on(options, settings)
             options, settings, drawn = self.effects.passed_on(options, settings, run)
             write_settings(run / SETTINGS_FILE, files | settings)

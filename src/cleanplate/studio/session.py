@@ -72,13 +72,13 @@ class Session:
         for part in parts:
             part.connect(self)
 
-    def on(self, event: Any, act: Callable[..., Any], *inputs: Any) -> Any:
+    def on(self, event: Any, act: Callable[..., Any], *inputs: Any, **more: Any) -> Any:
         """When a control is used: act on the project, with what the inputs hold, and show what has become of it."""
 
         def answer(token: str, *given: Any) -> Values:
             return self.act(token, act, *given)
 
-        return on(event, answer, [self.token, *inputs], self.outputs)
+        return on(event, answer, [self.token, *inputs], self.outputs, **more)
 
     def note(self, event: Any, act: Callable[..., Any], *inputs: Any, **more: Any) -> Any:
         """When a control is used beside others: act on the project, and let the page ask for what has become of it.

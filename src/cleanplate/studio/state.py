@@ -41,6 +41,8 @@ class ProjectState:
         """Counts the changes of all that follows."""
         self.name = ""
         """Of the video, without its suffix: to be shown, never a path."""
+        self.file_name = ""
+        """Of the video, as its owner has it: settings name it, and it is never a path of ours."""
         self.video: Path | None = None
         self.info: ShotInfo | None = None
         self.things = Things(self.store)
@@ -220,7 +222,7 @@ class ProjectState:
     def _in_words(self, error: str) -> str:
         """An error in the names that the user knows."""
         if self.video is not None:
-            error = error.replace(str(self.video), self.name + self.video.suffix)
+            error = error.replace(str(self.video), self.file_name)
         for folder in (self.folder, Path(os.environ.get("CLEANPLATE_WEIGHTS") or self.folder)):
             error = error.replace(f"{folder}/", "")
         return error

@@ -10,6 +10,9 @@ from cleanplate.studio.project import VIDEO_SUFFIXES, Project
 from cleanplate.studio.screens import SCREEN, script
 from cleanplate.studio.session import Session, Values, on
 
+# Gradio leaves some characters out of the names of files.
+OWN_NAME = "(token, file) => [token, file, file?.orig_name ?? '']"
+
 
 class ShotStep:
     """A video is chosen."""
@@ -22,6 +25,7 @@ class ShotStep:
                 self.upload = gr.File(
                     label="Drop a video here, or choose one", file_types=types, height=160, elem_id="upload"
                 )
+                self.name = gr.Textbox(visible=False)
                 self.demo = gr.Button("Try it with a built-in shot", elem_id="demo", min_width=200)
         self.outputs: list[Any] = [self.column]
 
@@ -31,13 +35,13 @@ class ShotStep:
 
     def connect(self, session: Session) -> None:
         """Take the video."""
-        taken = session.on(self.upload.upload, _take, self.upload)
+        taken = session.on(self.upload.upload, _take, self.upload, self.name, js=OWN_NAME)
         on(taken.then, lambda: None, None, self.upload)
         session.on(self.demo.click, Project.take_demo)
 
 
-def _take(project: Project, path: str) -> None:
-    project.take(Path(path), Path(path).name)
+def _take(project: Project, path: str, name: str) -> None:
+    project.take(Path(path), name or Path(path).name)
 
 
 class Working:
