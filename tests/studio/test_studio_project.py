@@ -434,6 +434,17 @@ def test_two_projects_wait_for_each_other_and_do_not_mix(
     assert two.downloads()[0][2] == "other-clean.mkv"
 
 
+def test_another_mask_has_another_address(begin: Callable[..., Project], quick: Turns) -> None:
+    project = begin()
+    addresses = []
+    for left in (10, 50):
+        project.mark_painted(0, painted(square(left)))
+        track(project, quick)
+        addresses.append(views.downloads(project))
+    assert addresses[0] != addresses[1]  # no browser gives the first for the second
+    assert addresses[1] == views.downloads(project)
+
+
 @pytest.mark.parametrize("name", ["IMG_1234.MKV", "Ball & cup.mkv", "Überführung!.mkv", "a" * 99 + ".mkv"])
 def test_the_settings_name_the_video_as_its_owner_has_it(
     begin: Callable[..., Project], quick: Turns, long: Turns, name: str

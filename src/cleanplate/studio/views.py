@@ -181,7 +181,8 @@ def downloads(project: Project) -> str:
 
 def _link(what: str, path: Path, name: str) -> str:
     kept = html.escape(name, quote=True)
-    return f"<a href='{address_of(path)}?{KEEP}={quote(name)}' download='{kept}'>{what}</a>"
+    made = path.stat().st_mtime_ns  # or a browser may give what an earlier file of that name held
+    return f"<a href='{address_of(path)}?{KEEP}={quote(name)}&amp;v={made}' download='{kept}'>{what}</a>"
 
 
 def taken_out(project: Project) -> str:
