@@ -14,6 +14,7 @@ In the order of the method: `rounds.py` is the page to begin with.
 | `suspects.py`, `belonging.py` | look for what belongs to the thing, up to four times; judge whether it does |
 | `scenery.py` | give back what parallax moves |
 | `evidence.py`, `shade.py` | how much a frame contradicts the others; a shadow that nobody can be asked about |
+| `light.py` | compiled loops that tell how much light is missing |
 | `consensus.py`, `scene.py` | what many frames agree on; where a place is in each of them |
 | `gather.py`, `shapes.py` | compiled loops that read frames at such places; masks |
 | `vote.py` | what most frames contradict is taken from another |

@@ -16,15 +16,11 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from cleanplate.carry.consensus import Consensus
+from cleanplate.carry.light import DARK_LEVELS, LIGHT_SIGMA_PX, LOGS, Map, dark_of, light_of, mean_of
 from cleanplate.imaging.slow import slow
 
-# Shadows are looked for in means under a Gaussian of this sigma, in pixels.
-LIGHT_SIGMA_PX = 2.0
+# The edge of a shadow is looked for in means under this one.
 EDGE_SIGMA_PX = 0.8
-# Added to both sides of a ratio, so that noise in the dark is none.
-DARK_LEVELS = 8.0
-# How the ratios of a shadow's colours may differ: so much, and this share of it.
-COLOUR_LEAST, COLOUR_SHARE = 0.04, 0.35
 # So far from the hole, in pixels, what differs is noise; that many pixels say how much.
 FAR_PX, LEAST_FAR = 15, 100
 # Deviations of noise that are none; the least noise there is, in levels, and in the logarithm of light.
@@ -44,8 +40,6 @@ SPREAD_TIMES = 6.0
 PARALLAX = 0.03
 # Flow between frames and consensus sees textures under this sigma, in pixels, not light.
 TEXTURE_SIGMA_PX = 6.0
-
-Map = Float32[np.ndarray, "h w"]
 
 
 @dataclass(frozen=True)
@@ -113,30 +107,30 @@ def evidence(seen: Consensus, height: int, *, of_hole: bool = False, brighter_to
     beside = (seen.distance > 0) & (seen.distance <= BESIDE * height)
     trusted = asked & (agreed | beside)
     foreign = foreign_of(seen.shown, seen.picture, tolerance, trusted)
-    dark = _dark(light, trusted if of_hole else asked, seen.picture)
+    dark = dark_of(light, trusted if of_hole else asked, seen.picture)
     # A shadow keeps the texture underneath.
-    lit = np.clip((seen.picture + np.float32(DARK_LEVELS)) * np.exp(light) - DARK_LEVELS, 0, 255).astype(np.uint8)
+    lit = np.clip((seen.picture + DARK_LEVELS) * np.exp(light) - DARK_LEVELS, 0, 255).astype(np.uint8)
     other = cv2.GaussianBlur(foreign_of(seen.shown, lit, tolerance, asked), (0, 0), LIGHT_SIGMA_PX)
     if of_hole:  # what was carried may be lit, and the others lie in the thing's shadow, if most hide the place
-        lighter = (_dark(-light, asked, seen.shown) > 0) & (other < OTHER_TEXTURE)
+        lighter = (dark_of(-light, asked, seen.shown) > 0) & (other < OTHER_TEXTURE)
         lighter &= seen.count <= len(seen.gains) / 2
         foreign = np.where(lighter, np.float32(0), foreign)
     else:
         dark = np.where(other < OTHER_TEXTURE, dark, np.float32(0))
         # Where the place lies in the shadow most of the time, the few that show it lit are right.
-        brighter = _dark(light_of(seen.shown, seen.high, asked), asked, seen.high)
+        brighter = dark_of(light_of(seen.shown, seen.high, asked), asked, seen.high)
         chance = float(np.quantile(brighter[far], BRIGHTER_SHARE)) / USUAL_DARK if enough else BRIGHTER_TIMES
         brighter /= max(1.0, BRIGHTER_TIMES * chance)
         dark = np.maximum(dark, np.where(other < OTHER_TEXTURE, brighter, np.float32(0)))
         if brighter_too:
-            dark = np.maximum(dark, np.where(other < OTHER_TEXTURE, _dark(-light, asked, seen.shown), np.float32(0)))
+            dark = np.maximum(dark, np.where(other < OTHER_TEXTURE, dark_of(-light, asked, seen.shown), np.float32(0)))
     if of_hole:
         return Evidence(
             asked, asked & (seen.count > 1), foreign, dark, foreign, dark, light, -mean_of(light), light_noise, noise
         )
     moved = _moved(seen, PARALLAX * height)
     foreign_moved = foreign_of(seen.shown, moved, tolerance, trusted)
-    dark_moved = np.maximum(_dark(light_of(seen.shown, moved, asked), asked, moved), UNEXPLAINED * dark)
+    dark_moved = np.maximum(dark_of(light_of(seen.shown, moved, asked), asked, moved), UNEXPLAINED * dark)
     return Evidence(
         asked,
         asked & (seen.count > 1),
@@ -167,40 +161,6 @@ def _largest(picture: Float32[np.ndarray, "h w 3"]) -> Map:
     """Of the three colours; several times faster than numpy's maximum along an axis."""
     one, two, three = cv2.split(picture)
     return cv2.max(cv2.max(one, two), three)
-
-
-def mean_of(picture: Float32[np.ndarray, "h w 3"]) -> Map:
-    """Of the three colours."""
-    one, two, three = cv2.split(picture)
-    return (one + two + three) / 3
-
-
-LOGS = np.log(np.arange(256, dtype=np.float32) + np.float32(DARK_LEVELS))
-# By how much the logarithm of a level changes with that of the level and DARK_LEVELS; where it is darker, not more.
-MADE_UP_FOR = 1 + np.float32(DARK_LEVELS) / np.maximum(np.arange(256, dtype=np.float32), np.float32(DARK_LEVELS))
-
-
-def light_of(
-    shown: np.ndarray, picture: np.ndarray, asked: np.ndarray, sigma_px: float = LIGHT_SIGMA_PX
-) -> Float32[np.ndarray, "h w 3"]:
-    """Logarithm of the ratio of two pictures, the mean under a Gaussian of what can be asked."""
-    weight = asked.astype(np.float32)
-    ratio = cv2.subtract(cv2.LUT(shown, LOGS), cv2.LUT(picture, LOGS)) * weight[..., None]
-    total = cv2.GaussianBlur(weight, (0, 0), sigma_px)
-    return cv2.GaussianBlur(ratio, (0, 0), sigma_px) / np.maximum(total, 1e-3)[..., None]
-
-
-def _dark(light: Float32[np.ndarray, "h w 3"], asked: np.ndarray, picture: np.ndarray) -> Map:
-    """How much light is missing, where it is in all colours alike.
-
-    A colour that the ground has little of loses less of it in these logarithms, which may be made up for.
-    """
-    mean = mean_of(light)
-    alike = np.zeros(asked.shape, bool)
-    for of_each in (light, light * cv2.LUT(cv2.blur(picture, (5, 5)), MADE_UP_FOR)):
-        most, least = _largest(of_each), -_largest(-of_each)
-        alike |= (most < 0) & (most - least < COLOUR_LEAST - COLOUR_SHARE * mean)
-    return np.where(asked & alike, -mean, np.float32(0))
 
 
 def _moved(seen: Consensus, most_px: float) -> UInt8[np.ndarray, "h w 3"]:

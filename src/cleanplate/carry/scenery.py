@@ -15,8 +15,9 @@ from jaxtyping import Float32, UInt8
 
 from cleanplate.carry.belonging import CLOSING_PX, WEAK, Looked
 from cleanplate.carry.consensus import exposure
-from cleanplate.carry.evidence import NOISE_TIMES, aside, foreign_of, light_of, mean_of, texture_of
+from cleanplate.carry.evidence import NOISE_TIMES, aside, foreign_of, texture_of
 from cleanplate.carry.gather import exposed
+from cleanplate.carry.light import light_of, mean_of
 from cleanplate.carry.scene import Scene
 from cleanplate.carry.shapes import Mask, disc, grown
 from cleanplate.imaging.frame import box_around
