@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,3 +85,13 @@ def test_a_clip_checks_its_shapes() -> None:
         Clip(panning(4), torch.zeros(4, 1, 64, 96, dtype=torch.bool))
     with pytest.raises(InputError, match="no frames"):
         Clip(torch.zeros(0, 3, 8, 8), torch.zeros(0, 1, 8, 8, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_known_pixel_is_a_colour_and_a_hidden_one_may_be_anything(value: float) -> None:
+    frames, hole = panning(4), walking_hole(4)
+    hidden = torch.where(hole, value, frames)
+    assert torch.equal(Clip(hidden, hole).frames.isfinite(), ~hole.expand_as(frames))
+    hidden[2, 1, 0, 0] = value
+    with pytest.raises(InputError, match=r"^frame 2 has values that are not finite outside the hole; .* mask them"):
+        Clip(hidden, hole)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cleanplate.config import DILATE_PX
 from cleanplate.errors import InputError
+from cleanplate.imaging.pixels import channels_last, check_known
 from cleanplate.imaging.tensors import to_tensor
 from cleanplate.progress import OnStep
 from cleanplate.video.container import DEFAULT_FPS
@@ -24,7 +25,8 @@ class Clip:
     """Frames and the hole in them.
 
     Raises:
-        InputError: shapes that disagree, no frame, nothing to fill, or nothing known to fill it from.
+        InputError: shapes that disagree, no frame, nothing to fill, nothing known to fill it from, or what is known is
+            no colour.
     """
 
     frames: Tensor
@@ -53,6 +55,8 @@ class Clip:
                 "a hole is filled from what is known around it",
                 "mark less, or swap black and white: white marks what to remove",
             )
+        for index, (frame, hidden) in enumerate(zip(self.frames, self.hole, strict=True)):
+            check_known(channels_last(frame), channels_last(hidden)[..., 0], index)
 
     @property
     def known(self) -> Bool[Tensor, "T 1 H W"]:

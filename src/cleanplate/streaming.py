@@ -24,7 +24,7 @@ from jaxtyping import Bool, Shaped, UInt8
 from cleanplate.config import DEFAULT_METHOD, Method, find_method
 from cleanplate.errors import Cancelled, InputError
 from cleanplate.imaging.frame import MADE_UP, Frame
-from cleanplate.imaging.pixels import to_samples
+from cleanplate.imaging.pixels import check_known, to_samples
 from cleanplate.pipeline import begin, enough_memory, fill
 from cleanplate.progress import OnStep, Step
 from cleanplate.runtime.options import RunOptions
@@ -210,9 +210,7 @@ def _entering(frames: Iterator[Any], masks: Iterator[Any], taken: deque[np.ndarr
             size = "x".join(map(str, hole.shape[::-1]))
             raise InputError(f"mask {index} is {size}", needed, "resize the mask to the frames")
         hole = grow(hole, dilate_px)
-        if picture.dtype.kind == "f" and not np.isfinite(picture[~hole]).all():
-            given = f"frame {index} has values that are not finite outside the hole"
-            raise InputError(given, "every known pixel is a colour", "mask them, or replace them")
+        check_known(picture, hole, index)
         taken.append(picture)
         yield Frame(index, _worked_on(picture), hole.astype(np.uint8) * np.uint8(MADE_UP))
 

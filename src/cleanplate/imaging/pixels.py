@@ -7,7 +7,9 @@ As tensors, for what is learned and measured, it is (3, H, W): see imaging/tenso
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Shaped, UInt8
+from jaxtyping import Bool, Float32, Shaped, UInt8
+
+from cleanplate.errors import InputError
 
 
 def to_samples(picture: Shaped[np.ndarray, "H W C"], *, wide: bool = False) -> Shaped[np.ndarray, "H W C"]:
@@ -36,6 +38,19 @@ def channels_last(picture: Shaped[Any, "C H W"]) -> Shaped[np.ndarray, "H W C"]:
     """A picture whose channels come first, of an array or a tensor wherever it lies, as it is written."""
     held = picture.detach().cpu() if hasattr(picture, "detach") else picture
     return np.asarray(held).transpose(1, 2, 0)
+
+
+def check_known(picture: Shaped[np.ndarray, "H W 3"], hole: Bool[np.ndarray, "H W"], index: int) -> None:
+    """Refuse what is no colour outside the hole of a frame; what lies in it may be anything.
+
+    Raises:
+        InputError: a known pixel is not finite: one would spoil all that is filled from it.
+    """
+    if picture.dtype.kind != "f" or np.isfinite(picture).all():
+        return
+    if not np.isfinite(picture[~hole]).all():
+        given = f"frame {index} has values that are not finite outside the hole"
+        raise InputError(given, "every known pixel is a colour", "mask them, or replace them")
 
 
 def narrow(picture: Shaped[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
