@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cleanplate import METHODS, Clip, inpaint
+from cleanplate import METHODS, Clip, InputError, inpaint
 from cleanplate.carry.colours import gather
 from cleanplate.carry.fields import Cells, Field
 from cleanplate.carry.linking import Linker
@@ -25,6 +25,7 @@ from cleanplate.carry.trajectories import (
     no_trajectories,
 )
 from cleanplate.config import CarryConfig
+from cleanplate.imaging.dis import LEAST_SIZE
 from cleanplate.imaging.frame import CARRIED, Frame, box_around
 from cleanplate.imaging.smooth import dilate
 from cleanplate.metrics import psnr_db, warp_error
@@ -257,6 +258,33 @@ def test_support_is_high_within_a_shot_and_next_to_nothing_over_a_cut(monkeypatc
     assert across < 0.1
     assert len(within) == 4
     assert within[0] > 0.5
+
+
+@pytest.mark.parametrize("size", [(10, 640), (640, 10)])
+def test_frames_that_are_too_small_are_called_by_their_size(size: tuple[int, int]) -> None:
+    hole = torch.zeros(2, 1, *size, dtype=torch.bool)
+    hole[:, 0, 2:5, 2:5] = True
+    with pytest.raises(InputError, match=rf"^frames are {size[1]}x{size[0]}; flow needs at least 16x16"):
+        list(carry(frames_of(Clip(panning(2, size), hole)), CarryConfig()))
+
+
+@pytest.mark.parametrize("size", [(16, 120), (120, 16), (30, 40)])
+@pytest.mark.parametrize("row", [0, 7, -1])
+@pytest.mark.parametrize("column", [0, 7, -1])
+def test_a_window_is_large_enough_for_flow_if_the_frames_are(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], row: int, column: int
+) -> None:
+    sides: list[int] = []
+
+    def still(pictures: list[np.ndarray], greys: list[np.ndarray], *_: object) -> tuple[np.ndarray, ...]:
+        sides.extend(greys[0].shape)
+        return tuple(np.zeros((*picture.shape[:2], 2), np.float32) for picture in pictures)
+
+    monkeypatch.setattr("cleanplate.carry.linking._estimated", still)
+    hole = torch.zeros(2, 1, *size, dtype=torch.bool)
+    hole[:, 0, row, column] = True
+    list(carry(frames_of(Clip(panning(2, size), hole)), CarryConfig(margin_px=0, reach_px=1, rounds=1)))
+    assert min(sides) >= LEAST_SIZE
 
 
 def test_frames_that_hide_nothing_cost_no_flow(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,8 +63,13 @@ class Linker:
         return wide_px if self.parallax else min(wide_px, self.config.reach_px * smaller_for_flow(side_px))
 
     def motion(self, pair: tuple[LinkedFrame, LinkedFrame]) -> Motion | None:
-        """The motion from a frame to the next, around their holes; None over a cut."""
+        """The motion from a frame to the next, around their holes; None over a cut.
+
+        Raises:
+            InputError: frames too small.
+        """
         config, frames = self.config, [linked.frame for linked in pair]
+        check_size(*frames[0].size)  # with the margin below, the window around the holes is large enough if they are
         holes = [frame.provenance for frame in frames]
         reach_px = self._reach_px(min(frames[0].size))
         margin_px = config.margin_px + max(LEAST_SIZE, round(MARGIN * reach_px))
@@ -120,7 +125,6 @@ def _made_smaller(
 ) -> tuple[list[UInt8[np.ndarray, "i j"]], Float32[np.ndarray, "2"]]:
     """Two pictures so many times smaller, if flow can be estimated on them then, and how many times: x and y."""
     height, width = greys[0].shape
-    check_size(height, width)
     if smaller == 1 or min(height, width) < LEAST_SIZE * smaller:
         return greys, np.ones(2, np.float32)
     size = (width // smaller, height // smaller)
