@@ -1,5 +1,7 @@
 import math
+import weakref
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ from torch import Tensor
 from cleanplate import METHODS, Clip, InputError, inpaint
 from cleanplate.carry.colours import gather
 from cleanplate.carry.fields import Cells, Field
+from cleanplate.carry.fuse import Followed, both_ways
 from cleanplate.carry.linking import Linker
 from cleanplate.carry.matches import Matches, corners, match, noise_level
 from cleanplate.carry.motion import Motion, fit_both_ways, fit_homography
@@ -258,6 +261,25 @@ def test_support_is_high_within_a_shot_and_next_to_nothing_over_a_cut(monkeypatc
     assert across < 0.1
     assert len(within) == 4
     assert within[0] > 0.5
+
+
+def test_trajectories_are_gone_before_what_is_left_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[weakref.ref[Followed]] = []
+    alive: list[int] = []
+
+    def spy(*given: Any) -> list[Followed]:
+        followed = both_ways(*given)
+        held.extend(map(weakref.ref, followed))
+        return followed
+
+    def count(*_: object) -> None:
+        alive.append(sum(one() is not None for one in held))
+
+    monkeypatch.setattr("cleanplate.carry.rounds.both_ways", spy)
+    monkeypatch.setattr("cleanplate.carry.rounds.second_choice", count)
+    list(carry(frames_of(Clip(panning(9), walking_hole(9))), CarryConfig(rounds=1)))
+    assert len(held) == 9
+    assert alive == [1]  # the last frame is a source of the next block
 
 
 @pytest.mark.parametrize("size", [(10, 640), (640, 10)])

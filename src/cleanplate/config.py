@@ -51,7 +51,8 @@ class CarryConfig:
     window_frames: int = 128
     """Frames held at once: half are filled together, half are looked ahead to. Fewer of larger ones, see window_mpx."""
     window_mpx: float = 40.0
-    """Million pixels held at once, which bounds the memory; 32 frames are held in any case."""
+    """Million pixels held at once; 32 frames are held in any case, unless window_frames is lower. Memory follows them,
+    and what is hidden in them: some 90 bytes for each hidden pixel."""
     least_support: float = 0.1
     """Share of what two frames show that must agree both ways; with less they are looked at for a cut."""
     grain: bool = True

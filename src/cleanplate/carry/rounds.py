@@ -211,25 +211,34 @@ class Round:
         window = self._link([*earlier, *self.waiting])
         if self.last and self.linker.known_pictures is None:  # else there is nothing to correct
             window = refined(window, len(earlier) + count, sources, self.config)
-        block, self.waiting = window[len(earlier) :][:count], self.waiting[count:]
-        followed = both_ways(window, len(earlier) + count, sources)[len(earlier) :]
-        hidden = [one.frame.hole for one in block]
-        reached = fuse(window, block, followed, hidden, self.config, sharp=self.last, doubts=self.last)
-        for one, pixels in zip(block, reached, strict=True):
-            one.frame.set_provenance(pixels, CARRIED)
-        second_choice(window, range(len(earlier), len(earlier) + count), self.config)
+        numbers = range(len(earlier), len(earlier) + count)
+        block, self.waiting = [window[number] for number in numbers], self.waiting[count:]
+        leading = self._carry(window, numbers, sources)
+        second_choice(window, numbers, self.config)
         if self.last:
-            self._vote(window, range(len(earlier), len(earlier) + count))
+            self._vote(window, numbers)
         for _ in in_order(lambda one: fill_smoothly(one.frame, one.frame.unseen), block):
             pass
         last = replace(block[-1], frame=block[-1].frame.copy())
-        self.before = last, self._as_source(last, followed[-1])
+        self.before = last, self._as_source(last, leading)
         self.motions = self.motions[len(earlier) + count - 1 :]
         border = None
         if self.waiting:
             border = CarryBorder(pack(last.frame), self.before[1].rows, self.motions[0])
         self.journal.note(block, border)
         return block
+
+    def _carry(self, window: list[LinkedFrame], block: range, sources: Trajectories | None) -> Followed:
+        """Fill what trajectories reach, and tell where the last frame of the block leads.
+
+        By itself, so that the trajectories, which are large, are gone before what is left is followed.
+        """
+        some = [window[number] for number in block]
+        followed, hidden = both_ways(window, block.stop, sources)[block.start :], [one.frame.hole for one in some]
+        reached = fuse(window, some, followed, hidden, self.config, sharp=self.last, doubts=self.last)
+        for one, pixels in zip(some, reached, strict=True):
+            one.frame.set_provenance(pixels, CARRIED)
+        return followed[-1]
 
     def _vote(self, window: list[LinkedFrame], block: range) -> None:
         """Replace what most frames that show the place contradict."""
