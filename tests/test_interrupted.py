@@ -344,7 +344,7 @@ def test_whole_videos_are_not_said_to_be_damaged(short: Path, caplog: pytest.Log
     ],
 )
 def test_no_memory_left_is_one_line_that_says_what_to_do(error: Exception) -> None:
-    said = r"memory has run out.*; .*window-mpx.*--size.*--device cpu$"
+    said = r"memory has run out.*; .*window-frames.*--size.*--device cpu$"
     with pytest.raises(InputError, match=said), enough_memory():
         raise error
 

@@ -73,7 +73,7 @@ def enough_memory() -> Iterator[None]:
         if not (isinstance(error, MemoryError) or NO_MEMORY.search(str(error))):
             raise
         said = str(error).strip().partition("\n")[0][:200] or type(error).__name__
-        fix = "try a smaller --carry.window-mpx, a --region, a smaller --size, or --device cpu"
+        fix = "try fewer --carry.window-frames, a --region, a smaller --size, or --device cpu"
         raise InputError(
             f"memory has run out ({said})", "the frames of a window, and a network, must fit", fix
         ) from error

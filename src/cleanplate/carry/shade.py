@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from cleanplate.carry.light import LOGS
 from cleanplate.carry.shapes import Mask, closed
 from cleanplate.imaging.slow import slow
 
@@ -24,9 +25,6 @@ def levels_of(picture: UInt8[np.ndarray, "h w 3"]) -> Map:
     """Logarithm of how light a picture is, hardly smoothed."""
     grey = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
     return LOGS[np.asarray(grey, np.uint8)]
-
-
-LOGS = np.log(np.arange(256, dtype=np.float32) + np.float32(8))
 
 
 def as_dark(levels: Map, shadow: Mask, lit: Mask, unseen: Mask, height: int) -> Mask:
