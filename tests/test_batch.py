@@ -169,6 +169,26 @@ def test_images_that_options_and_masks_name_lie_beside_the_table_and_are_inputs(
     assert cli.parse(read_jobs(empty / "jobs.csv", Path("out"))[1].words).mask == empty / "alpha"
 
 
+def test_a_folder_that_is_not_there_yet_is_not_taken_for_another(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies beside it, under the name of an output or around the current folder, is in nobody's way."""
+    (empty / "walk/mask").mkdir(parents=True)
+    monkeypatch.chdir(empty)
+    (job,) = read_jobs(table(empty, HEADER, "walk/a.mkv,walk/mask,walk"), Path("cleaned"))
+    assert job.name == "walk"
+    monkeypatch.chdir(empty / "walk")
+    (job,) = read_jobs(empty / "jobs.csv", Path("../../results"))
+    assert job.name == "walk"
+
+
+def test_words_of_videos_are_not_for_jobs_that_write_images(empty: Path) -> None:
+    source = table(empty, HEADER, "a.mp4,b.mkv,a.mp4", "a.mp4,b.mkv,pngs")
+    jobs = read_jobs(source, Path("out"), "carry --quality 20 --seed 3")
+    assert [cli.parse(job.words).encoding.quality for job in jobs] == [20, None]
+    assert [cli.parse(job.words).seed for job in jobs] == [3, 3]
+    with pytest.raises(InputError, match=r"row 2 of .*: a codec or a quality is given, and .*pngs is images"):
+        read_jobs(table(empty, f"{HEADER},quality", "a.mp4,b.mkv,pngs,20"), Path("out"))
+
+
 def test_words_for_every_job_name_no_output_and_may_begin_with_a_dash(
     empty: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,7 +221,7 @@ GOOD = "a.mp4,a-mask.mkv,"
         ((HEADER, '"a.mp4,a-mask.mkv,x'), "row 2 of jobs.csv is broken (unexpected end of data)"),
         ((HEADER, '"a"b.mp4,a-mask.mkv,x'), "row 2 of jobs.csv is broken"),
         ((HEADER, f"{GOOD}{'x' * 200000}"), "row 2 of jobs.csv is broken (field larger than field limit"),
-        ((HEADER, f"{GOOD}{'x' * 5000}"), "row 2 of jobs.csv: [Errno 36] File name too long"),
+        ((HEADER, f"{GOOD}{'x' * 5000}"), "(File name too long); a writable disk with room is needed"),
         ((HEADER, f"{GOOD}x\0"), "row 2 of jobs.csv has a NUL in it"),
         ((HEADER, f"{GOOD}/tmp/x"), "row 2 of jobs.csv: /tmp/x is not in the batch's folder"),
         ((HEADER, f"{GOOD}x/../../y"), "row 2 of jobs.csv: x/../../y is not in the batch's folder"),

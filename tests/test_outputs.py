@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cleanplate import InputError, cli, write_video
-from cleanplate.runtime.files import MADE, REPLACED, partial_folder, whole
-from cleanplate.video.outputs import check_apart
+from cleanplate.runtime.files import MADE, MOVING, REPLACED, partial_folder, whole
+from cleanplate.video.outputs import check_apart, check_place
 from tests.conftest import panning, refused, walking_hole
 
 
@@ -35,6 +35,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 INPAINT = "inpaint project/shot.mp4 project/mask.mkv carry --effects off --carry.rounds 1"
+LEARN = "inpaint project/shot.mp4 project/mask.mkv dip --loss.perceptual 0 --max-steps 1"
 REFUSED = {
     f"{INPAINT} -o project --overwrite": "project is also the input",
     "mask project/shot.mp4 --fixed --box 9 9 20 20 -o project --overwrite": "project is also the input",
@@ -52,7 +53,11 @@ REFUSED = {
     f"{INPAINT} -o o.####.png --provenance o.%04d.png": "--output is o.####.png, and --provenance is o.%04d.png",
     f"{INPAINT} -o out --pictures out": "--pictures is out, and --output is out; each output has a place of its own",
     f"{INPAINT} -o out --log-dir out/log": "--log-dir is out/log, and --output is out",
-    f"{INPAINT} -o out.mkv --log-dir log": "log/steps.jsonl is already there; nothing is replaced unasked",
+    f"{LEARN} -o out.mkv --log-dir log": "log/steps.jsonl is already there; nothing is replaced unasked",
+    f"{LEARN} -o out.mkv --log-dir log --resume": "log/steps.jsonl is already there; nothing is replaced unasked",
+    "inpaint project/shot.mp4 project/areas.toml -o roto --overwrite": "roto is also the input",
+    "inpaint - project/areas.toml -o roto --overwrite": "roto is also the input",
+    "inpaint - project/mask.mkv dip -o out --pictures out": "--pictures is out, and --output is out",
     f"{INPAINT} -o out --codec h264": "a codec or a quality is given, and out is images; they are of videos",
     f"{INPAINT} -o out.####.png --quality 30": "a codec or a quality is given, and out.####.png is images",
     "mask project/shot.mp4 --box 9 9 20 20 -o m.####.png --matte m.##.png": "--output is m.####.png, and --matte is m",
@@ -65,6 +70,8 @@ def test_what_no_run_has_written_is_not_replaced(words: str, here: Path, capsys:
         (here / name).parent.mkdir(parents=True)
         (here / name).write_text("not to be lost")
     (here / "taken.mp4").mkdir()
+    write_video(here / "roto", panning(4))
+    (here / "project/areas.toml").write_text('[[mask]]\npath = "../roto"\n')
     before = content(here)
     refused(words, REFUSED[words], capsys)
     assert content(here) == before
@@ -74,7 +81,10 @@ def test_what_no_run_has_written_is_not_replaced(words: str, here: Path, capsys:
 def test_what_a_run_has_written_is_replaced(here: Path) -> None:
     write_video(here / "out", panning(9))
     (here / "out/.DS_Store").touch()
+    (here / "run").mkdir()
+    (here / "run/steps.jsonl").write_text("of another run")
     assert cli.run(f"{INPAINT} -o out --overwrite --log-dir run --pictures run".split()) == 0
+    assert (here / "run/steps.jsonl").read_text() == "of another run", "this one has learned nothing"
     assert sorted(path.name for path in (here / "out").iterdir()) == [f"{index:05}.png" for index in range(4)]
 
 
@@ -98,6 +108,17 @@ def test_a_folder_is_put_back_if_its_exchange_is_interrupted(tmp_path: Path, mon
         partial.mkdir()
     assert content(tmp_path) == before
     assert not list(tmp_path.glob(".*"))
+
+
+def test_what_a_killed_run_had_in_its_hands_is_in_the_way_too(tmp_path: Path) -> None:
+    left = tmp_path / ".out.partial1"
+    (left / REPLACED).mkdir(parents=True)
+    write_video(left / REPLACED / "out", panning(2))
+    (left / MADE / "out").mkdir(parents=True)
+    (left / MOVING).write_text('["out"]')
+    with pytest.raises(InputError, match="is already there; nothing is replaced unasked"):
+        check_place(tmp_path / "out", overwrite=False)
+    assert len(list((tmp_path / "out").iterdir())) == 2
 
 
 def test_a_folder_is_put_back_by_the_next_run_if_one_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,8 @@ from cleanplate.commands.repeated import without_options
 from cleanplate.commands.settings import Value
 from cleanplate.config import METHODS
 from cleanplate.errors import InputError
+from cleanplate.runtime.files import partial_folder, writing
+from cleanplate.video.codecs import VIDEO_SUFFIXES
 from cleanplate.video.outputs import check_apart, check_kind, check_place
 from cleanplate.video.spans import files_of_spans, is_spans
 
@@ -117,9 +119,13 @@ def _job(where: str, cells: Mapping[str, str], base: Path, folder: Path, common:
         if isinstance(value, Path) and field.name not in READ:
             paths[field.name] = _inside(value, folder)
     output = paths["output"]
-    check_kind(output, command.video)
+    check_kind(output, command.video, command.encoding)
     check_apart(command.outputs(), {"--log-dir": command.log_dir, "--pictures": command.pictures})
-    check_place(_existing_parent(output) / output.name, overwrite=True)
+    if output.parent.is_dir():
+        check_place(output, overwrite=True)
+    else:
+        with writing(output), partial_folder(_existing_parent(output) / output.name):
+            pass
     work = _inside(output.with_name(f"{output.name}.work"), folder)
     kept = {name: path for name, path in paths.items() if name in ("output", "provenance", "effects_mask")}
     name = output.relative_to(folder).as_posix()
@@ -148,6 +154,9 @@ def _inputs(command: Inpaint) -> dict[str, Path]:
     return {name: path.absolute() for name, path in read.items() if path is not None}
 
 
+OF_VIDEOS = ("--codec", "--quality")
+"""Words for every job that say nothing of those which write images."""
+
 # In the place of what each job has for itself, so that words that are the same are parsed once.
 VIDEO, MASK, OUT = Path("<video>"), Path("<mask>"), Path("<out>")
 
@@ -175,6 +184,8 @@ def _words(cells: Mapping[str, str], base: Path, folder: Path, common: Sequence[
         method = method or first
     if method is not None and method.startswith("-"):
         raise InputError(f"method is {method!r}", "the name of a method is needed", f"give one of {', '.join(METHODS)}")
+    if Path(cells["out"]).suffix.lower() not in VIDEO_SUFFIXES:
+        rest = without_options(rest, OF_VIDEOS)
     given = [columns()[name] for name in cells if name not in (*COLUMNS, "method")]
     said = to_words({option.name: _value(option, cells[option.name], base, folder) for option in given})
     mask = [str(MASK) if _has_mask_file(cells, base) else cells["mask"]] if "mask" in cells else []

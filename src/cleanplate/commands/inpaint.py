@@ -117,17 +117,17 @@ class Inpaint:
             given = "--effects-mask is given, and effects are off"
             raise InputError(given, "it is for what is found of them", "leave it out, or see --effects")
         painted = [path for _, path in named_frames(self.reference)]
-        masks, _ = self.masks()
-        sources, span = [existing(path) for path in (self.video, *masks, *painted)], self.span()
+        sources, span = [existing(path) for path in (self.video, *self.mask_files(), *painted)], self.span()
         for path in outputs.values():
             encoding = self.encoding if path == self.output else None
             check_output(path, overwrite=self.overwrite, sources=sources, encoding=encoding, span=span)
-        self._check_losses()
+        if self.settings.has_networks:
+            self._check_losses()
         folder = self.output.with_name(f"{self.output.name}.work")
         work_dir = WorkDir(folder, resume=self.resume, overwrite=self.overwrite, every_s=self.save_every_s)
         with progress() as bar, logs(self.log_dir, self.pictures) as records, kept(work_dir):
             done = self.clean(work_dir, each_of(bar, *records))
-        work_dir.finish(losses=self.losses())
+        work_dir.finish(losses=self.losses() if self.settings.has_networks else None)
         print(f"{self.output}: {summary(done, self.settings.effects.find)}")
 
     def clean(
@@ -157,7 +157,7 @@ class Inpaint:
     def _check_losses(self) -> None:
         """Refuse to replace the losses of another run unasked."""
         losses = self.losses()
-        if losses is not None and losses.exists() and not (self.overwrite or self.resume):
+        if losses is not None and losses.exists() and not self.overwrite:
             needed, fix = "nothing is replaced unasked", "choose another --log-dir, or pass --overwrite"
             raise InputError(f"{losses} is already there", needed, fix)
 
@@ -201,6 +201,12 @@ class Inpaint:
             given = "the mask is alpha, and --extra-mask or --mask-channel is given too"
             raise InputError(given, "the alpha of the shot is the mask", "give the images of the shot as MASK instead")
         return (self.video,), f"{self.layer}.A" if self.layer else "A"
+
+    def mask_files(self) -> list[Path]:
+        """The masks, and what they name."""
+        from cleanplate.video.spans import files_of_spans, is_spans
+
+        return [file for path in self.masks()[0] for file in (files_of_spans(path) if is_spans(path) else [path])]
 
     def references(self) -> "tuple[Reference, ...]":
         """The frames that were painted, in the part of the video."""

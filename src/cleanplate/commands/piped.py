@@ -84,11 +84,12 @@ def _check(command: "Inpaint") -> None:
         given = "a codec, a quality or --lossless is given, and --output is -"
         raise InputError(given, "a YUV4MPEG2 stream has its frames as they are", "leave it out, or name a file")
     sources = [command.video if command.video == DASH else existing(command.video)]
-    sources += [existing(path) for path in command.masks()[0]]
+    sources += [existing(path) for path in command.mask_files()]
     outputs = {name: path for name, path in command.outputs().items() if path != DASH}
-    check_apart(outputs)
+    check_apart(outputs, {"--pictures": command.pictures})
     for path in outputs.values():
-        check_output(path, overwrite=command.overwrite, sources=sources, encoding=command.encoding)
+        encoding = command.encoding if path == command.output else None
+        check_output(path, overwrite=command.overwrite, sources=sources, encoding=encoding)
 
 
 def _shot(command: "Inpaint") -> "Shot":

@@ -26,7 +26,7 @@ class Batch:
 def all_batches(n_frames: int, schedule: Schedule) -> list[Batch]:
     """Every batch of a clip once: each start, stride and direction that fits into it.
 
-    A clip shorter than a batch is one batch of all its frames at stride 1.
+    A clip shorter than a batch is one batch of all its frames at stride 1, and a single picture has no stride at all.
 
     Raises:
         InputError: no stride fits.
@@ -35,8 +35,8 @@ def all_batches(n_frames: int, schedule: Schedule) -> list[Batch]:
     out = [
         Batch(tuple(range(first, first + span + 1, stride)), stride, direction)
         for direction in schedule.directions
-        for stride in schedule.strides
-        if stride == 1 or not short
+        for stride in (schedule.strides[:1] if n_frames == 1 else schedule.strides)
+        if stride == 1 or size == 1 or not short
         for span in [(size - 1) * stride]
         for first in range(n_frames - span)
     ]

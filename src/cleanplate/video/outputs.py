@@ -100,6 +100,8 @@ def check_place(
         raise InputError(given, needed, "name a folder in it, like clean")
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent}", f"{path.name} is to be written there", "make the folder")
+    with writing(path), partial_folder(path):  # puts back what a run that was killed had in its hands
+        pass
     there = in_the_way(path, sources[0] if sources else None, span or Span())
     if there:
         if any(_is_of(file, source) for source in sources for file in there):
@@ -113,8 +115,6 @@ def check_place(
             given = f"{path} is already there" + (f" ({ranges(numbers)})" if numbers else "")
             needed = "nothing is replaced unasked"
             raise InputError(given, needed, "choose another name or pass --overwrite")
-    with writing(path), partial_folder(path):
-        pass
 
 
 def _is_of(file: Path, source: Path) -> bool:
