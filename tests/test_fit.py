@@ -182,14 +182,11 @@ def test_budgets_end_a_fit(clip: Clip) -> None:
         inpaint(clip, small("dip-vid"), max_seconds=-1.0)
 
 
-@pytest.mark.parametrize("name", ["dip", "dip-vid-flow"])
-def test_strides_that_do_not_fit_are_refused_before_any_work(
-    name: str, clip: Clip, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_strides_that_do_not_fit_are_refused_before_any_work(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cleanplate.paper.methods.known_flows", lambda *_: pytest.fail("it has begun"))
-    method = small(name)
+    method = small("dip-vid-flow")
     method = replace(method, schedule=replace(method.schedule, frames_per_batch=5, strides=(3, 5)))
-    with pytest.raises(InputError, match=r"at strides 3, 5 fits into (1 frame|7 frames); strides of 1 at most do"):
+    with pytest.raises(InputError, match=r"at strides 3, 5 fits into 7 frames; strides of 1 at most do"):
         inpaint(clip, method, device="cpu")
 
 

@@ -17,6 +17,7 @@ Files are looked for beside this one, and are white where the area is. A mask th
 span, or for each of the video; numbered images are matched by their numbers.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -104,7 +105,7 @@ def read_spans(path: Path, size: Size, times_s: Sequence[float], fps: float, num
     """
     found = []
     for label, table in _tables(path):
-        try:
+        with _in_table(path, label):
             span = span_between(_moment(table, "start", fps) or 0, _moment(table, "end", fps), numbers, "the video")
             inside = [index for index, time_s in enumerate(times_s) if _within(span, index, time_s)]
             if not inside:
@@ -122,8 +123,6 @@ def read_spans(path: Path, size: Size, times_s: Sequence[float], fps: float, num
             name = table.get("name", label)
             if not isinstance(name, str):
                 raise InputError(f"its name is {name!r}", "words in quotes are needed", 'write name = "logo"')
-        except InputError as error:
-            raise InputError(f"{path}, {label}: {error.given}", error.needed, error.fix) from None
         found.append(AreaSpan(area, frames, name, moves))
     return found
 
@@ -161,8 +160,20 @@ def write_spans(path: Path, tables: Sequence[Mapping[str, Any]], comment: str) -
 
 def files_of_spans(path: Path) -> list[Path]:
     """A file of areas, and what it names."""
-    named = [(key, table) for _, table in _tables(path) for key in FILES if key in table]
-    return [path, *(_file(table, key, path.parent) for key, table in named)]
+    files = [path]
+    for label, table in _tables(path):
+        with _in_table(path, label):
+            files += [_file(table, key, path.parent) for key in FILES if key in table]
+    return files
+
+
+@contextlib.contextmanager
+def _in_table(path: Path, label: str) -> Iterator[None]:
+    """Say of an error which table of a file it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}, {label}: {error.given}", error.needed, error.fix) from None
 
 
 def _tables(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
