@@ -26,7 +26,6 @@ from cleanplate.errors import InputError
 from cleanplate.runtime.files import partial_folder, writing
 from cleanplate.video.codecs import VIDEO_SUFFIXES
 from cleanplate.video.outputs import check_apart, check_kind, check_place
-from cleanplate.video.spans import files_of_spans, is_spans
 
 READ = frozenset({"settings_file", "video", "mask"})
 WRITTEN = frozenset({"output", "provenance", "effects_mask", "log_dir", "pictures"})
@@ -149,8 +148,7 @@ def _inputs(command: Inpaint) -> dict[str, Path]:
     with contextlib.suppress(InputError):  # what is not there is said when the job is run
         read |= {f"reference {i}": path for i, (_, path) in enumerate(named_frames(command.reference))}
     with contextlib.suppress(InputError):
-        named = [file for path in command.masks()[0] if is_spans(path) for file in files_of_spans(path)]
-        read |= {f"mask image {i}": file for i, file in enumerate(named)}
+        read |= {f"mask file {i}": file for i, file in enumerate(command.mask_files())}
     return {name: path.absolute() for name, path in read.items() if path is not None}
 
 

@@ -19,7 +19,7 @@ from cleanplate.carry.consensus import Consensus
 from cleanplate.carry.light import DARK_LEVELS, LIGHT_SIGMA_PX, LOGS, Map, dark_of, light_of, mean_of
 from cleanplate.imaging.slow import slow
 
-# The edge of a shadow is looked for in means under this one.
+# The edge of a shadow is looked for in means under a Gaussian of this sigma, in pixels.
 EDGE_SIGMA_PX = 0.8
 # So far from the hole, in pixels, what differs is noise; that many pixels say how much.
 FAR_PX, LEAST_FAR = 15, 100
