@@ -12,6 +12,7 @@ In the order of the method: `rounds.py` is the page to begin with.
 | `refine.py` | correct the motion by what past and future show of the same place |
 | `effects.py` | the stage that makes hole of effects, and what becomes of them at the end |
 | `suspects.py`, `belonging.py` | look for what belongs to the thing, up to four times; judge whether it does |
+| `crumbs.py` | what is too thin for these, a pixel or two beside a hole |
 | `scenery.py` | give back what parallax moves |
 | `evidence.py`, `shade.py` | how much a frame contradicts the others; a shadow that nobody can be asked about |
 | `light.py` | compiled loops that tell how much light is missing |

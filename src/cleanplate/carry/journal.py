@@ -80,7 +80,7 @@ class Journal(Generic[B]):
         """A frame, as it was filled."""
         unpack(one.frame, kept["fill"])
         if not self.links:
-            return one
+            return one.at(boundary_pixels(one.frame.provenance))  # a stage before may have known less of its hole
         led_here = self._onward
         if "led_here" in kept:  # the first of a block: the block before may be forgotten
             led_here = kept["led_here"] and Motion.load(kept["led_here"])
@@ -144,6 +144,7 @@ def pack(frame: Frame) -> dict[str, Any]:
     kept["doubtful"] = frame.doubtful
     if frame.effects is not None:
         kept |= {"hole": np.packbits(hole), "effects": np.packbits(frame.effects.where), "left": frame.effects.left}
+        kept["settled"] = not len(frame.effects.shown)
     return kept
 
 
@@ -152,12 +153,21 @@ def unpack(frame: Frame, fill: dict[str, Any]) -> None:
     hole = frame.hole
     if "hole" in fill:
         hole, where = (mask_of(fill[name], frame.size) for name in ("hole", "effects"))
-        if frame.effects is None or not np.array_equal(frame.effects.where, where):  # it was settled
-            nothing = frame.picture[0, :0]
-            frame.effects = Effects(where, nothing, nothing.astype(np.float16), fill["left"])
+        frame.effects = _effects_again(frame, where, fill["left"], settled=fill["settled"])
         frame.provenance[:] = KNOWN
     frame.picture[hole], frame.provenance[hole] = fill["colours"], fill["provenance"]
     frame.doubtful = fill["doubtful"]
+
+
+def _effects_again(frame: Frame, where: Bool[np.ndarray, "H W"], left: int, *, settled: bool) -> Effects:
+    """The effects of a frame in these places, of those that it came with: what it shows there was read again."""
+    nothing = frame.picture[0, :0]
+    if settled:
+        return Effects(where, nothing, nothing.astype(np.float16), left)
+    shown, light = frame.picture.copy(), np.zeros(frame.picture.shape, np.float16)
+    if frame.effects is not None and len(frame.effects.shown):
+        shown[frame.effects.where], light[frame.effects.where] = frame.effects.shown, frame.effects.light
+    return Effects(where, shown[where], light[where])
 
 
 def mask_of(packed: UInt8[np.ndarray, " b"], size: Sequence[int]) -> Bool[np.ndarray, "H W"]:

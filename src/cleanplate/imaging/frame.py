@@ -131,8 +131,16 @@ class Frame:
         """
         if self.painted is not None:  # what was painted stays
             light, where = light[~self.painted[where]], where & ~self.painted
-        self.effects = Effects(where, self.picture[where], light)
+        shown = self.picture[where]
         self.provenance[where] = MADE_UP
+        if self.effects is not None:
+            together = where | self.effects.where
+            new = where[together]
+            light, shown = (
+                _in_turn(new, *parts) for parts in ((light, self.effects.light), (shown, self.effects.shown))
+            )
+            where = together
+        self.effects = Effects(where, shown, light)
 
     def copy(self) -> "Frame":
         """Another frame with a picture and a provenance of its own."""
@@ -148,6 +156,15 @@ def box_around(mask: Shaped[np.ndarray, "H W"], margin_px: int) -> tuple[slice, 
         slice(max(0, y - margin_px), min(mask.shape[0], y + height + margin_px)),
         slice(max(0, x - margin_px), min(mask.shape[1], x + width + margin_px)),
     )
+
+
+def _in_turn(
+    first: Bool[np.ndarray, " n"], ones: Shaped[np.ndarray, "k 3"], others: Shaped[np.ndarray, "m 3"]
+) -> Shaped[np.ndarray, "n 3"]:
+    """Rows of the one where `first` says so, and of the other between them."""
+    out = np.empty((len(first), 3), ones.dtype)
+    out[first], out[~first] = ones, others
+    return out
 
 
 @compiled

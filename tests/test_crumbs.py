@@ -1,0 +1,183 @@
+"""What a mask misses by a pixel or two goes; what a right mask leaves beside it stays."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cleanplate import METHODS, Clip, Plate, inpaint
+from cleanplate.carry.crumbs import with_ring, without_ring
+from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
+from cleanplate.config import NO_EFFECTS
+from cleanplate.errors import Cancelled
+from cleanplate.imaging.frame import CARRIED, KNOWN, MADE_UP, Frame
+from cleanplate.progress import Step
+from cleanplate.runtime.work_dir import WorkDir
+from tests.conftest import panning, texture
+
+COUNT, SIZE, SIDE = 12, (410, 420), 90  # small pictures are half as large
+METHOD = METHODS["carry"]
+RED = torch.tensor([0.9, 0.1, 0.1]).view(3, 1, 1)
+
+
+def thing(index: int) -> tuple[slice, slice]:
+    """Rows and columns of what is removed."""
+    return slice(120, 120 + SIDE), slice(8 + 24 * index, 8 + 24 * index + SIDE)
+
+
+def shot(spur: tuple[slice, slice] | None, *, noise: float = 0.0) -> tuple[Clip, torch.Tensor, torch.Tensor]:
+    """A red square that walks over a pan, with a spur that its mask does not cover: also its truth, and the spurs.
+
+    Args:
+        spur: rows and columns in the square's, none if the mask is right.
+        noise: of the camera, standard deviation.
+    """
+    truth = panning(COUNT, SIZE, step=(2, 0))
+    truth = truth + noise * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
+    truth = (truth.clamp(0, 1) * 255).round() / 255
+    frames, hole, missed = truth.clone(), torch.zeros(COUNT, 1, *SIZE, dtype=torch.bool), None
+    missed = torch.zeros_like(hole)
+    for index in range(COUNT):
+        rows, columns = thing(index)
+        frames[index][:, rows, columns] = RED
+        hole[index, 0, rows, columns] = True
+        if spur is not None:
+            there = tuple(
+                slice(max(0, whole.start + part.start), whole.start + part.stop)
+                for whole, part in zip((rows, columns), spur, strict=True)
+            )
+            frames[index][:, *there] = RED
+            missed[index, 0][there] = True
+    return Clip(frames, hole, 24.0), truth, missed & ~hole
+
+
+# A pixel wide each: along a side, along the half of one, and one that sticks out.
+SPURS = {
+    "a side": (slice(-1, 0), slice(0, SIDE)),
+    "half a side": (slice(10, 50), slice(SIDE, SIDE + 1)),
+    "hairs": (slice(-4, 0), slice(10, 11)),
+}
+
+
+@pytest.mark.parametrize("name", SPURS)
+@pytest.mark.parametrize("noise", [0.0, 0.01, 0.03])
+def test_a_line_of_the_thing_beside_its_mask_goes(name: str, noise: float) -> None:
+    clip, truth, missed = shot(SPURS[name], noise=noise)
+    plate = inpaint(clip, METHOD, device="cpu")
+    assert plate.effects[missed].all()
+    red = (plate.frames - RED).abs().amax(1, keepdim=True) < 0.1
+    assert not (red & (clip.hole | missed)).any(), "neither there nor carried into the hole of another frame"
+    kept = ~(clip.hole | plate.effects)
+    assert torch.equal(plate.frames[kept.expand_as(truth)], clip.frames[kept.expand_as(truth)])
+    if name != "a side":  # else a rim is taken off all around
+        assert int((plate.effects & ~missed).sum()) < 3 * int(missed.sum()) + 30 * COUNT
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01, 0.03])
+def test_beside_a_right_mask_nothing_is_taken(noise: float) -> None:
+    clip, _, _ = shot(None, noise=noise)
+    assert not inpaint(clip, METHOD, device="cpu").effects.any()
+
+
+def test_nothing_is_looked_for_if_nobody_asks_or_a_single_round_is_run() -> None:
+    clip, _, missed = shot(SPURS["hairs"])
+    for method in (
+        replace(METHOD, effects=NO_EFFECTS),
+        replace(METHOD, carry=replace(METHOD.carry, rounds=1)),
+    ):
+        assert not (inpaint(clip, method, device="cpu").effects & missed).any()
+
+
+def frame(*, painted: bool = False) -> Frame:
+    picture = (texture(*SIZE) * 255).astype(np.uint8)
+    provenance = np.zeros(SIZE, np.uint8)
+    provenance[30:60, 40:80] = MADE_UP
+    held = Frame(0, picture, provenance)
+    if painted:
+        held.painted = np.zeros(SIZE, bool)
+        held.painted[:, 80:82] = True
+    return held
+
+
+def linked(one: Frame) -> LinkedFrame:
+    return LinkedFrame(one, boundary_pixels(one.provenance))
+
+
+@pytest.mark.parametrize("painted", [False, True])
+def test_a_ring_that_nothing_was_carried_to_is_put_back(painted: bool) -> None:
+    one, before = with_ring(linked(frame(painted=painted))), frame()
+    assert one.frame.effects is not None
+    assert one.frame.hole[28, 60]
+    assert one.frame.hole[45, 81] != painted, "what an artist has painted is not asked about"
+    one.frame.picture[one.frame.hole] = 0  # painted smoothly, say
+    back = without_ring(one)
+    np.testing.assert_array_equal(back.frame.provenance, before.provenance)
+    np.testing.assert_array_equal(back.boundary, boundary_pixels(before.provenance))
+    np.testing.assert_array_equal(back.frame.picture[~before.hole], before.picture[~before.hole])
+    assert back.frame.effects is None
+
+
+def test_what_was_found_before_stays_as_it_was() -> None:
+    found, light = np.zeros(SIZE, bool), np.float16(0.5)
+    found[50:70, 82:90] = True
+    one, before = frame(), frame()
+    one.add_effects(found, np.full((int(found.sum()), 3), light))
+    ringed = with_ring(linked(one)).frame
+    assert ringed.effects is not None
+    np.testing.assert_array_equal(ringed.effects.shown, before.picture[ringed.effects.where])
+    ringed.picture[ringed.hole] = before.picture[ringed.hole]
+    ringed.picture[27:30, 50:60] = 255 - before.picture[27:30, 50:60]
+    ringed.provenance[ringed.hole] = CARRIED
+    after = without_ring(linked(ringed)).frame
+    assert after.effects is not None
+    assert after.effects.where[found].all()
+    crumbs = after.effects.where & ~found
+    assert crumbs[27:30, 51:59].all()
+    assert not crumbs[:25].any()
+    assert not crumbs[60:].any()
+    light = np.zeros((*SIZE, 3), np.float16)
+    light[after.effects.where] = after.effects.light
+    assert (light[found] == 0.5).all()
+    assert not light[crumbs].any()
+    np.testing.assert_array_equal(after.effects.shown, before.picture[after.effects.where])
+    assert (after.provenance[~after.effects.where & ~before.hole] == KNOWN).all()
+
+
+def test_a_small_frame_a_hole_at_its_edge_and_one_that_fills_it() -> None:
+    for hole in (np.s_[:, :3], np.s_[:, :], np.s_[0:1, 0:1]):
+        picture, provenance = np.full((8, 8, 3), 90, np.uint8), np.zeros((8, 8), np.uint8)
+        provenance[hole] = MADE_UP
+        one = with_ring(linked(Frame(0, picture, provenance)))
+        one.frame.provenance[one.frame.hole] = CARRIED
+        without_ring(one)
+        assert one.frame.effects is None
+
+
+@pytest.mark.parametrize("rounds", [2, 3])
+def test_a_run_that_was_ended_goes_on_to_the_same_plate(tmp_path: Path, rounds: int) -> None:
+    """In each of its stages, with crumbs in every frame."""
+    clip, _, missed = shot(SPURS["half a side"])
+    method = replace(METHOD, carry=replace(METHOD.carry, rounds=rounds, window_frames=8))
+
+    def run(work: WorkDir | None, end: int = 0) -> Plate:
+        told: list[Step] = []
+
+        def listen(step: Step) -> None:
+            told.append(step)
+            if len(told) == end:
+                raise Cancelled("enough")
+
+        return inpaint(clip, method, device="cpu", work_dir=work, on_step=listen)
+
+    whole = run(None)
+    assert (whole.effects & missed).sum() > 0.9 * missed.sum()
+    for number, end in enumerate(range(15, COUNT * (rounds + 1), 9)):
+        folder = tmp_path / str(number)
+        with pytest.raises(Cancelled):
+            run(WorkDir(folder), end)
+        again = run(WorkDir(folder, resume=True))
+        for one, other in ((again.frames, whole.frames), (again.provenance, whole.provenance)):
+            assert torch.equal(one, other), end
+        assert torch.equal(again.effects, whole.effects)
