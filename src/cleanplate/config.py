@@ -86,7 +86,7 @@ class CarryConfig:
 
 @dataclass(frozen=True)
 class EffectsConfig:
-    """What goes with the thing although the mask does not cover it (carry/effects.py)."""
+    """What goes with the thing although the mask does not cover it (carry/effects.py, carry/crumbs.py)."""
 
     find: Annotated[WhichEffects, arg(name="effects")] = "shadows"
     """shadows: its shadow, and what the mask has missed of it; all: also what it makes brighter or of another colour

@@ -14,13 +14,13 @@ from jaxtyping import Bool, Shaped, UInt8
 
 from cleanplate.carry.evidence import foreign_of
 from cleanplate.carry.scene import factor_of
-from cleanplate.carry.shapes import Mask, grown, joined
+from cleanplate.carry.shapes import Mask, disc, grown, joined
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.imaging.frame import CARRIED, KNOWN, Effects, Frame, box_around
 from cleanplate.imaging.pixels import to_samples
 from cleanplate.imaging.slow import slow
 
-# Widths in small pixels (`scene.py`): of the ring, and of its inner part, where crumbs are looked for.
+# Widths in small pixels (`scene.py`): of the ring, and of its inner part, where crumbs begin.
 RING_PX, INNER_PX = 5.0, 2.5
 # Sigma of what is nearby, in small pixels; of the outer part there must be so much nearby for it to tell.
 NEARBY_PX, LEAST_NEARBY = 6.0, 0.02
@@ -30,6 +30,8 @@ LEAST_LEVELS, TIMES, SHARE, MOST_LEVELS = 12.0, 3.0, 0.6, 60.0
 # Shares of the outer part: if not so much of it is right, nothing is told; what contradicts more than nearly all of it
 # counts. By how much it does, in levels, a mean of the inner part nearby must be more: so many times, and this.
 MOST, NEARLY_ALL, MORE, LEAST_BEYOND = 0.8, 0.95, 2.0, 0.3
+# So near to crumbs, in small pixels, the outline is as deep as they are: what is alike by chance is not seen.
+GAP_PX = 1.5
 # By how much what is found is grown: an edge is soft.
 EDGE_PX = 1
 # In place of the share of the light, while it is not known whether a pixel is a crumb; of a crumb there is none.
@@ -113,4 +115,6 @@ def _contradicting(
     here = slow(beyond * inner, sigma) / np.maximum(slow(inner.astype(np.float32), sigma), LEAST_NEARBY)
     by_chance = (beyond * outer).sum() / outer.sum()
     strong = inner & (beyond > 0) & (here > LEAST_BEYOND + MORE * by_chance)
-    return joined(inner & (levels > SHARE * least), strong)
+    crumbs = joined(reached & (levels > SHARE * least), strong)
+    depth = cv2.dilate(np.where(crumbs, distance, np.float32(0)), disc(round(GAP_PX * factor)))
+    return crumbs | inner & (distance <= depth)
