@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cleanplate import METHODS, Clip, Plate, inpaint
-from cleanplate.carry.crumbs import with_ring, without_ring
+from cleanplate.carry.crumbs import with_rings, without_rings
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.config import NO_EFFECTS
 from cleanplate.errors import Cancelled
@@ -38,7 +38,7 @@ def shot(spur: tuple[slice, slice] | None, *, noise: float = 0.0) -> tuple[Clip,
     truth = panning(COUNT, SIZE, step=(2, 0))
     truth = truth + noise * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
     truth = (truth.clamp(0, 1) * 255).round() / 255
-    frames, hole, missed = truth.clone(), torch.zeros(COUNT, 1, *SIZE, dtype=torch.bool), None
+    frames, hole = truth.clone(), torch.zeros(COUNT, 1, *SIZE, dtype=torch.bool)
     missed = torch.zeros_like(hole)
     for index in range(COUNT):
         rows, columns = thing(index)
@@ -94,6 +94,25 @@ def test_nothing_is_looked_for_if_nobody_asks_or_a_single_round_is_run() -> None
         assert not (inpaint(clip, method, device="cpu").effects & missed).any()
 
 
+@pytest.mark.parametrize("corner", [(50, 0), (50, 100), (100, 50)])
+def test_what_a_mask_misses_in_a_few_frames_does_not_go_into_others(corner: tuple[int, int]) -> None:
+    """There, what is right beside the mask contradicts what was carried to it."""
+    truth = panning(COUNT, SIZE, step=(2, 0))
+    frames, hole = truth.clone(), torch.zeros(COUNT, 1, *SIZE, dtype=torch.bool)
+    for index in range(COUNT):
+        rows, columns = slice(140, 260), slice(8 + 22 * index, 128 + 22 * index)
+        frames[index][:, rows, columns] = RED
+        hole[index, 0, rows, columns] = True
+    things = hole.clone()
+    for index in (0, 3, 6):
+        top, left = 140 + corner[0], 8 + 22 * index + corner[1]
+        hole[index, 0, top : top + 20, left : left + 20] = False
+    plate = inpaint(Clip(frames, hole, 24.0), METHOD, device="cpu")
+    red = (plate.frames - RED).abs().amax(1, keepdim=True) < 0.1
+    assert not (red & plate.effects & ~things).any()
+    assert int((red & things).sum()) <= 3 * 20 * 20
+
+
 def frame(*, painted: bool = False) -> Frame:
     picture = (texture(*SIZE) * 255).astype(np.uint8)
     provenance = np.zeros(SIZE, np.uint8)
@@ -103,6 +122,14 @@ def frame(*, painted: bool = False) -> Frame:
         held.painted = np.zeros(SIZE, bool)
         held.painted[:, 80:82] = True
     return held
+
+
+def with_ring(one: LinkedFrame) -> LinkedFrame:
+    return next(with_rings([one]))
+
+
+def without_ring(one: LinkedFrame) -> LinkedFrame:
+    return next(without_rings([one]))
 
 
 def linked(one: Frame) -> LinkedFrame:
@@ -121,6 +148,27 @@ def test_a_ring_that_nothing_was_carried_to_is_put_back(painted: bool) -> None:
     np.testing.assert_array_equal(back.boundary, boundary_pixels(before.provenance))
     np.testing.assert_array_equal(back.frame.picture[~before.hole], before.picture[~before.hole])
     assert back.frame.effects is None
+
+
+def test_beside_what_is_no_number_nothing_is_looked_for() -> None:
+    one = frame()
+    one.unknown = np.zeros(SIZE, bool)
+    one.unknown[200:203, 300:303] = True
+    one.provenance[one.unknown] = MADE_UP
+    ringed = with_ring(linked(one)).frame
+    assert ringed.hole[28, 60]
+    np.testing.assert_array_equal(ringed.hole[190:220, 290:320], one.unknown[190:220, 290:320])
+    part = one.region((280, 180, 60, 60))
+    assert part.unknown is not None
+    assert part.unknown.sum() == 9
+    assert with_ring(linked(part)).frame.effects is None
+
+
+def test_of_a_thousand_drops_each_keeps_what_is_around_it() -> None:
+    one = frame()
+    one.provenance[:] = KNOWN
+    one.provenance[5::30, 5::30] = MADE_UP
+    assert with_ring(linked(one)).frame.effects is None
 
 
 def test_what_was_found_before_stays_as_it_was() -> None:

@@ -8,6 +8,7 @@ from importlib.metadata import version
 import cv2
 import numpy as np
 
+from cleanplate.carry.journal import FORMAT
 from cleanplate.carry.rounds import carry, with_effects
 from cleanplate.config import Method
 from cleanplate.errors import InputError
@@ -121,7 +122,11 @@ def begin(method: Method, run: RunOptions, digest: Callable[[], str]) -> None:
 
 def describe(digest: str, method: Method, run: RunOptions, device: str) -> dict[str, str]:
     """What a result depends on, in words."""
-    with_these = [f"cleanplate {__version__}", f"numpy {np.__version__}", f"opencv {cv2.__version__}"]
+    with_these = [
+        f"cleanplate {__version__} (kept as {FORMAT})",
+        f"numpy {np.__version__}",
+        f"opencv {cv2.__version__}",
+    ]
     return {
         "clip": digest,
         "method": repr(method),

@@ -8,9 +8,12 @@ What is carried may be wrong itself, beside near things and on water, and is so 
 more than the outer part of the ring does nearby.
 """
 
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
 import cv2
 import numpy as np
-from jaxtyping import Bool, Shaped, UInt8
+from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from cleanplate.carry.evidence import foreign_of
 from cleanplate.carry.scene import factor_of
@@ -19,9 +22,13 @@ from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.imaging.frame import CARRIED, KNOWN, Effects, Frame, box_around
 from cleanplate.imaging.pixels import to_samples
 from cleanplate.imaging.slow import slow
+from cleanplate.runtime.threads import in_order
 
 # Widths in small pixels (`scene.py`): of the ring, and of its inner part, where crumbs begin.
 RING_PX, INNER_PX = 5.0, 2.5
+# A ring may have so many times the pixels of the holes, and this share of the frame: not around every one of a thousand
+# drops, of which most of the frame would be made hole.
+MOST_TIMES, MOST_SHARE = 4.0, 0.02
 # Sigma of what is nearby, in small pixels; of the outer part there must be so much nearby for it to tell.
 NEARBY_PX, LEAST_NEARBY = 6.0, 0.02
 # A crumb contradicts by so many levels at least, and by so many times what is usual nearby; pixels that touch it and
@@ -34,24 +41,44 @@ MOST, NEARLY_ALL, MORE, LEAST_BEYOND = 0.8, 0.95, 2.0, 0.3
 GAP_PX = 1.5
 # By how much what is found is grown: an edge is soft.
 EDGE_PX = 1
+# Frames that are worked on together.
+AT_ONCE = 8
 # In place of the share of the light, while it is not known whether a pixel is a crumb; of a crumb there is none.
 ASKED, NO_LIGHT = np.float16(-2), np.float16(0)
 
 
-def with_ring(one: LinkedFrame) -> LinkedFrame:
-    """The same frame, a ring around its holes made hole, as if the thing had changed it there."""
+def with_rings(frames: Iterable[LinkedFrame]) -> Iterator[LinkedFrame]:
+    """The frames, a ring around their holes made hole, as if the thing had changed it there."""
+    return _each(_with_ring, frames)
+
+
+def without_rings(frames: Iterable[LinkedFrame]) -> Iterator[LinkedFrame]:
+    """The frames after a round that has carried to their rings: of these, only crumbs are hole any more."""
+    return _each(_without_ring, frames)
+
+
+def _each(work: Callable[[LinkedFrame], LinkedFrame], frames: Iterable[LinkedFrame]) -> Iterator[LinkedFrame]:
+    passing = iter(frames)
+    while some := list(islice(passing, AT_ONCE)):
+        yield from list(in_order(work, some))
+
+
+def _with_ring(one: LinkedFrame) -> LinkedFrame:
     frame = one.frame
-    if not frame.hole.any():
+    hole = _masked(frame)
+    if not hole.any():
         return one
     width_px = round(RING_PX * factor_of(frame.size))
-    box, ring = box_around(frame.hole, width_px), np.zeros(frame.size, bool)
-    ring[box] = grown(frame.hole[box], width_px) & ~frame.hole[box]
-    frame.add_effects(ring, np.full((np.count_nonzero(ring), 3), ASKED))
+    box, ring = box_around(hole, width_px), np.zeros(frame.size, bool)
+    ring[box] = (distance_of(hole[box]) <= width_px) & ~frame.hole[box]
+    count = np.count_nonzero(ring)
+    if count > MOST_TIMES * np.count_nonzero(hole) + MOST_SHARE * hole.size:
+        return one
+    frame.add_effects(ring, np.full((count, 3), ASKED))
     return one.at(boundary_pixels(frame.provenance))
 
 
-def without_ring(one: LinkedFrame) -> LinkedFrame:
-    """The same frame after a round that has carried to its ring: of that, only crumbs are hole any more."""
+def _without_ring(one: LinkedFrame) -> LinkedFrame:
     frame, effects = one.frame, one.frame.effects
     if effects is None:
         return one
@@ -67,6 +94,16 @@ def without_ring(one: LinkedFrame) -> LinkedFrame:
     light = np.where(asked[:, None], NO_LIGHT, effects.light)[stays]
     frame.effects = Effects(where, effects.shown[stays], light) if stays.any() else None
     return one.at(boundary_pixels(frame.provenance))
+
+
+def _masked(frame: Frame) -> Mask:
+    """The holes that somebody wants filled."""
+    return frame.hole if frame.unknown is None else frame.hole & ~frame.unknown
+
+
+def distance_of(hole: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    """Of each pixel from a hole."""
+    return cv2.distanceTransform((~hole).view(np.uint8), cv2.DIST_L2, 5)
 
 
 def _crumbs(
@@ -86,7 +123,7 @@ def _crumbs(
     inside, carried = ring[box].view(bool), frame.picture[box]
     before = carried.copy()
     before[rows, columns] = shown
-    hole, reached = frame.hole[box] & ~inside, inside & (frame.provenance[box] == CARRIED)
+    hole, reached = _masked(frame)[box] & ~inside, inside & (frame.provenance[box] == CARRIED)
     found = _contradicting(to_samples(before), to_samples(carried), hole, reached, factor_of(frame.size))
     return grown(found, EDGE_PX)[rows, columns]
 
@@ -99,7 +136,7 @@ def _contradicting(
     factor: int,
 ) -> Mask:
     """Where the inner part of a ring contradicts more than the outer part does nearby."""
-    distance = cv2.distanceTransform((~hole).view(np.uint8), cv2.DIST_L2, 5)
+    distance = distance_of(hole)
     inner = reached & (distance <= INNER_PX * factor)
     outer = (reached & ~inner).astype(np.float32)
     levels = foreign_of(shown, carried, np.ones(3, np.float32), reached)

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from cleanplate.carry.crumbs import with_ring, without_ring
+from cleanplate.carry.crumbs import with_rings, without_rings
 from cleanplate.carry.effects import EffectsStage, settle
 from cleanplate.carry.fuse import Followed, both_ways, fuse, second_choice
 from cleanplate.carry.journal import Border, Journal, pack, unpack
@@ -88,7 +88,7 @@ def carry(
         passing = EffectsStage(follower, effects, run.work_dir, linked).find(passing)
     crumbs = effects.find != "off" and config.rounds > 1
     if crumbs:  # a round before the last looks for them
-        passing = map(with_ring, passing)
+        passing = with_rings(passing)
     for number in range(config.rounds):
         last = number == config.rounds - 1
         journal = Journal(
@@ -103,7 +103,7 @@ def carry(
         round_ = Round(linker, journal, linked, first=number == 0, last=last, votes=votes, seed=run.seed)
         passing = round_.fill(passing)
         if number == 0 and crumbs:
-            passing = map(without_ring, passing)
+            passing = without_rings(passing)
     for linked_frame in passing:
         settle(linked_frame.frame)
         yield linked_frame.at(boundary_pixels(linked_frame.frame.unseen))
@@ -159,8 +159,13 @@ class CarryBorder(Border):
         return cls(state["last"], np.asarray(state["trajectories"]), state["motion"] and Motion.load(state["motion"]))
 
 
-LITTLE = 0.02
-"""Share of the holes up to which what was found beside masks is a few crumbs."""
+def _more_than_crumbs(frame: Frame) -> bool:
+    """Whether more was found beside the mask of a frame than a few crumbs."""
+    found = 0 if frame.effects is None else np.count_nonzero(frame.effects.where)
+    return bool(found > LITTLE * np.count_nonzero(frame.hole))
+
+
+LITTLE = 0.03  # share of the hole that is a few crumbs
 
 
 class Round:
@@ -253,8 +258,7 @@ class Round:
     def _vote(self, window: list[LinkedFrame], block: range) -> None:
         """Replace what most frames that show the place contradict."""
         motions = [one.forward for one in window[:-1]]
-        found = sum(np.count_nonzero(one.frame.effects.where) for one in window if one.frame.effects is not None)
-        short = found > LITTLE * sum(np.count_nonzero(one.frame.hole) for one in window)
+        short = any(_more_than_crumbs(one.frame) for one in window)
         if not self.votes or not (short or all(motion is None or motion.still for motion in motions)):
             return  # masks are right, and the nearest frame is as good as any
         elected = list(vote(window, motions, block, self.config, self.seed))

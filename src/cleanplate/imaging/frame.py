@@ -89,8 +89,8 @@ class Frame:
         inside = (slice(y, y + height), slice(x, x + width))
         part = self.provenance[inside].copy()
         self.provenance[:] = KNOWN
-        painted = None if self.painted is None else self.painted[inside]
-        return Frame(self.index, self.picture[inside].copy(), part, self, (x, y), painted)
+        painted, unknown = (None if mask is None else mask[inside] for mask in (self.painted, self.unknown))
+        return Frame(self.index, self.picture[inside].copy(), part, self, (x, y), painted, unknown=unknown)
 
     def pasted(self) -> "Frame":
         """The whole frame, with what was done to this part of it."""
