@@ -197,14 +197,20 @@ def test_what_was_found_before_stays_as_it_was() -> None:
     assert (after.provenance[~after.effects.where & ~before.hole] == KNOWN).all()
 
 
-def test_a_small_frame_a_hole_at_its_edge_and_one_that_fills_it() -> None:
-    for hole in (np.s_[:, :3], np.s_[:, :], np.s_[0:1, 0:1]):
-        picture, provenance = np.full((8, 8, 3), 90, np.uint8), np.zeros((8, 8), np.uint8)
-        provenance[hole] = MADE_UP
-        one = with_ring(linked(Frame(0, picture, provenance)))
-        one.frame.provenance[one.frame.hole] = CARRIED
-        without_ring(one)
-        assert one.frame.effects is None
+def test_a_hole_at_the_edge_and_one_that_fills_the_frame() -> None:
+    for hole in (np.s_[:, :9], np.s_[:, :], np.s_[0:1, 0:1]):
+        one = frame()
+        one.provenance[:] = KNOWN
+        one.provenance[hole] = MADE_UP
+        ringed = with_ring(linked(one))
+        ringed.frame.provenance[ringed.frame.hole] = CARRIED
+        assert without_ring(ringed).frame.effects is None
+
+
+def test_of_a_picture_that_is_not_made_smaller_nothing_is_too_thin() -> None:
+    small = Frame(0, np.full((200, 300, 3), 90, np.uint8), np.zeros((200, 300), np.uint8))
+    small.provenance[50:90, 50:90] = MADE_UP
+    assert with_ring(linked(small)).frame.effects is None
 
 
 @pytest.mark.parametrize("rounds", [2, 3])

@@ -170,7 +170,7 @@ def test_a_disk_that_is_full_at_any_moment(short: Path, small_disk: Callable[[in
 def test_the_command_on_a_full_disk(
     long: Path, small_disk: Callable[[int], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    disk = small_disk(640)
+    disk = small_disk(256)
     words = f"inpaint {long}/shot.mkv {long}/mask.png carry --end 40 -o {disk}/out.mkv --device cpu"
     assert cli.run(words.split()) == 2
     assert capsys.readouterr().err == (

@@ -41,8 +41,8 @@ MOST, NEARLY_ALL, MORE, LEAST_BEYOND = 0.8, 0.95, 2.0, 0.3
 GAP_PX = 1.5
 # By how much what is found is grown: an edge is soft.
 EDGE_PX = 1
-# Frames that are worked on together.
-AT_ONCE = 8
+# Frames that are worked on together; a stream waits for them.
+AT_ONCE = 2
 # In place of the share of the light, while it is not known whether a pixel is a crumb; of a crumb there is none.
 ASKED, NO_LIGHT = np.float16(-2), np.float16(0)
 
@@ -65,10 +65,10 @@ def _each(work: Callable[[LinkedFrame], LinkedFrame], frames: Iterable[LinkedFra
 
 def _with_ring(one: LinkedFrame) -> LinkedFrame:
     frame = one.frame
-    hole = _masked(frame)
-    if not hole.any():
+    hole, factor = _masked(frame), factor_of(frame.size)
+    if factor == 1 or not hole.any():  # where pictures are not made smaller, nothing is too thin for them
         return one
-    width_px = round(RING_PX * factor_of(frame.size))
+    width_px = round(RING_PX * factor)
     box, ring = box_around(hole, width_px), np.zeros(frame.size, bool)
     ring[box] = (distance_of(hole[box]) <= width_px) & ~frame.hole[box]
     count = np.count_nonzero(ring)
@@ -146,8 +146,8 @@ def _contradicting(
     wrong, sigma = np.minimum(levels, MOST_LEVELS) * outer, NEARBY_PX * factor
     told = slow(outer, sigma)
     usual = slow(wrong, sigma) / np.maximum(told, LEAST_NEARBY)
-    usual = np.where(told > LEAST_NEARBY, usual, wrong.sum() / outer.sum())
-    least = np.maximum(max(LEAST_LEVELS, nearly_all), TIMES * usual)
+    usual = np.where(told > LEAST_NEARBY, usual, np.float32(wrong.sum() / outer.sum()))
+    least = np.maximum(np.float32(max(LEAST_LEVELS, nearly_all)), np.float32(TIMES) * usual)
     beyond = np.clip(levels - least, 0, MOST_LEVELS)
     here = slow(beyond * inner, sigma) / np.maximum(slow(inner.astype(np.float32), sigma), LEAST_NEARBY)
     by_chance = (beyond * outer).sum() / outer.sum()
