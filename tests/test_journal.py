@@ -197,6 +197,14 @@ def test_a_block_whose_end_was_not_noted_is_made_again(tmp_path: Path, clip: Cli
 # The command, killed for real
 
 
+def test_a_folder_of_another_format_is_refused(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Cancelled):
+        run(clip, CARRY, WorkDir(tmp_path / "work"), end=60)
+    monkeypatch.setattr("cleanplate.pipeline.FORMAT", 1)
+    with pytest.raises(InputError, match="holds a run of another version"):
+        run(clip, CARRY, WorkDir(tmp_path / "work", resume=True))
+
+
 def test_the_command_killed_and_resumed(clip: Clip, tmp_path: Path) -> None:
     write_video(tmp_path / "shot.mp4", clip.frames)
     (tmp_path / "mask").mkdir()

@@ -13,10 +13,10 @@ from itertools import islice
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped, UInt8
+from jaxtyping import Bool, Shaped, UInt8
 
 from cleanplate.carry.evidence import foreign_of
-from cleanplate.carry.scene import factor_of
+from cleanplate.carry.scene import distance_to, factor_of
 from cleanplate.carry.shapes import Mask, disc, grown, joined
 from cleanplate.carry.trajectories import LinkedFrame, boundary_pixels
 from cleanplate.imaging.frame import CARRIED, KNOWN, Effects, Frame, box_around
@@ -70,7 +70,7 @@ def _with_ring(one: LinkedFrame) -> LinkedFrame:
         return one
     width_px = round(RING_PX * factor)
     box, ring = box_around(hole, width_px), np.zeros(frame.size, bool)
-    ring[box] = (distance_of(hole[box]) <= width_px) & ~frame.hole[box]
+    ring[box] = (distance_to(hole[box]) <= width_px) & ~frame.hole[box]
     count = np.count_nonzero(ring)
     if count > MOST_TIMES * np.count_nonzero(hole) + MOST_SHARE * hole.size:
         return one
@@ -99,11 +99,6 @@ def _without_ring(one: LinkedFrame) -> LinkedFrame:
 def _masked(frame: Frame) -> Mask:
     """The holes that somebody wants filled."""
     return frame.hole if frame.unknown is None else frame.hole & ~frame.unknown
-
-
-def distance_of(hole: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    """Of each pixel from a hole."""
-    return cv2.distanceTransform((~hole).view(np.uint8), cv2.DIST_L2, 5)
 
 
 def _crumbs(
@@ -135,8 +130,16 @@ def _contradicting(
     reached: Bool[np.ndarray, "h w"],
     factor: int,
 ) -> Mask:
-    """Where the inner part of a ring contradicts more than the outer part does nearby."""
-    distance = distance_of(hole)
+    """Where the inner part of a ring contradicts more than the outer part does nearby.
+
+    Args:
+        shown: what the frame shows, in bytes.
+        carried: what was carried to the ring; around it, as `shown`.
+        hole: what the ring is around.
+        reached: the pixels of the ring that something was carried to.
+        factor: how many pixels a small one is wide.
+    """
+    distance = distance_to(hole)
     inner = reached & (distance <= INNER_PX * factor)
     outer = (reached & ~inner).astype(np.float32)
     levels = foreign_of(shown, carried, np.ones(3, np.float32), reached)
@@ -153,5 +156,5 @@ def _contradicting(
     by_chance = (beyond * outer).sum() / outer.sum()
     strong = inner & (beyond > 0) & (here > LEAST_BEYOND + MORE * by_chance)
     crumbs = joined(reached & (levels > SHARE * least), strong)
-    depth = cv2.dilate(np.where(crumbs, distance, np.float32(0)), disc(round(GAP_PX * factor)))
+    depth = cv2.dilate(distance * crumbs, disc(round(GAP_PX * factor)))
     return crumbs | inner & (distance <= depth)

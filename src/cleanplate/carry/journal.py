@@ -4,8 +4,8 @@ A run that goes on decodes all frames again. Each stage puts back what it had fi
 its last block from what it knew there. What is put back costs next to nothing, and no stage knows of another's state.
 
 Of a block is kept what its holes were filled with, until the next stage has filled the same frames; of the last stage
-until the end: four bytes for every hidden pixel of a video of bytes. In the first
-round a ring around every hole is hidden too (crumbs.py).
+until the end: four bytes for every hidden pixel of a video of bytes. In the first round a ring around every hole is
+hidden too (crumbs.py).
 
 What a stage must know at a border is a dataclass of its own: `CarryBorder` in rounds.py, `LearnBorder` in
 unseen/learn.py. The files lie in the work folder (runtime/work_dir.py).
