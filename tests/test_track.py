@@ -143,6 +143,8 @@ def test_a_box_is_tracked_by_the_outline_found_in_it(shot: Shot) -> None:
     tracked = track(frames[:6], [Mark(0, box, is_exact=False)])
     assert tracked.frames_to_review == (0,)  # everything rests on what was found there
     assert tracked.exact_masks == {}
+    assert not tracked.sure.any()  # nor does it know what that has missed
+    assert track(frames[:6], [Mark(0, masks[0])]).sure.all()
     assert iou(tracked.mask(0), masks[0]) > 0.85
     assert iou(tracked.mask(5), masks[5]) > 0.8
 

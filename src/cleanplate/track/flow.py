@@ -26,6 +26,7 @@ from cleanplate.track.propagate import Propagator, observe
 from cleanplate.track.shots import shots_of
 from cleanplate.track.spool import spooled
 from cleanplate.track.tracked import (
+    MISSED_BY_OUTLINE,
     Tracked,
     check_frame,
     check_length,
@@ -64,6 +65,9 @@ def track_with_flow(
             probability, confidence, drift = _propagate(pictures, marked, mine, cuts, seed, on_frame)
             unmarked = () if over_cuts else tuple(shot for shot in shots if not any(one.frame in shot for one in marks))
             review = frames_to_review(confidence, marks, drift)
+            found = {mark.frame for mark in marks if not mark.is_exact}
+            for _, order in (one for one in mine if one[0] in found):
+                drift[list(order)] += MISSED_BY_OUTLINE
             tracked.append(Tracked(probability, size, confidence, review, exact_masks(marks), unmarked, drift))
     return tracked
 

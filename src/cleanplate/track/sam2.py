@@ -19,6 +19,7 @@ from cleanplate.runtime.files import writing
 from cleanplate.track.marks import Mark
 from cleanplate.track.predictors import PROJECTS, load_predictor, quiet
 from cleanplate.track.tracked import (
+    MISSED_BY_OUTLINE,
     Tracked,
     check_frame,
     check_length,
@@ -77,7 +78,8 @@ def track_with_predictor(
         absent = _absent(marks, length)
         one[absent], sure[absent] = 0, 1
         sure[[mark.frame for mark in marks]] = 1
-        tracked.append(Tracked(one, size, sure, frames_to_review(sure, marks), exact_masks(marks)))
+        drift = None if all(mark.is_exact for mark in marks) else np.full(length, MISSED_BY_OUTLINE)
+        tracked.append(Tracked(one, size, sure, frames_to_review(sure, marks), exact_masks(marks), drift=drift))
     return tracked
 
 

@@ -19,6 +19,8 @@ THRESHOLD_PER_CONFIDENCE, MIN_THRESHOLD, MAX_THRESHOLD = 0.5, 0.2, 0.4
 # A frame is sure if its confidence is as high, and no more was let go since the mark. Of the others the least confident
 # are to be reviewed; so many at most, so many frames apart.
 REVIEW_BELOW, MAX_DRIFT, MAX_REVIEWED, REVIEW_SPACING = 0.5, 0.05, 8, 5
+# Share of a thing that an outline misses that was found in a region (docs/log.md: of boxes, 0.10 and 0.12).
+MISSED_BY_OUTLINE = 0.1
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Tracked:
     unmarked_shots: tuple[range, ...] = ()
     """The frames of shots in which nothing is marked, so nothing is masked."""
     drift: Float[np.ndarray, " T"] | None = None
-    """How much of the object was let go on the way from the mark, 1 is all of it; None if the tracker does not know."""
+    """How much of the object was let go on the way from the mark, and missed there if its outline was found, 1 is all
+    of it; None if the tracker does not know."""
 
     def __len__(self) -> int:
         return len(self.probability)
@@ -104,7 +107,7 @@ def exact_masks(marks: Sequence[Mark]) -> dict[int, Bool[np.ndarray, "H W"]]:
 
 
 def is_sure(confidence: Float[np.ndarray, " T"], drift: Float[np.ndarray, " T"] | None) -> Bool[np.ndarray, " T"]:
-    """Whether a frame is sure, by its confidence and by how much was let go since the mark."""
+    """Whether a frame is sure, by its confidence and by how much was missed or let go."""
     confident = confidence >= REVIEW_BELOW
     return confident if drift is None else confident & (drift <= MAX_DRIFT)
 
