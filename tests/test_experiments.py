@@ -118,7 +118,7 @@ def test_every_frame_is_learned_as_often_however_short_the_pieces(
     def counted(piece: Clip, at: Method, *, max_steps: int, **others: Any) -> Plate:
         asked.append((len(piece.frames), max_steps))
         assert n_steps(len(piece.frames), at.schedule) >= max_steps
-        return real(piece, at, max_steps=2, **others)
+        return real(piece, replace(at, network=replace(at.network, channels=(4, 4))), max_steps=2, **others)
 
     monkeypatch.setattr(make, "inpaint", counted)
     for window in (1, 2, 5, 8):
