@@ -127,7 +127,8 @@ def test_the_benchmark_of_a_gpu_goes_on_until_all_is_done(
         monkeypatch.setattr(gpu, fewer, 1)
     monkeypatch.setattr(gpu, "SAVE_S", 0.0)
     learn = METHODS["carry-learn"]
-    less = replace(learn, network=replace(learn.network, channels=(8, 16, 16)))
+    few = replace(learn.schedule, steps_per_batch=20)
+    less = replace(learn, network=replace(learn.network, channels=(8, 16, 16)), schedule=few)
     monkeypatch.setitem(METHODS, "carry-learn", less)
     pair, out = read_pairs(shots)[0]["name"], tmp_path / "gpu.json"
 
