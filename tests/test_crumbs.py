@@ -18,54 +18,62 @@ from cleanplate.runtime.work_dir import WorkDir
 from tests.conftest import panning, texture
 from tests.shadowed import grown
 
-COUNT, SIZE, SIDE = 12, (410, 420), 90  # small pictures are half as large
+COUNT, SIZE, SIDE = 12, (410, 420), 90  # small pictures are half as large, and of half of it as large
 METHOD = METHODS["carry"]
 RED = torch.tensor([0.9, 0.1, 0.1]).view(3, 1, 1)
 
 
-def thing(index: int) -> tuple[slice, slice]:
+def thing(index: int, smaller: int = 1) -> tuple[slice, slice]:
     """Rows and columns of what is removed."""
-    return slice(120, 120 + SIDE), slice(8 + 24 * index, 8 + 24 * index + SIDE)
+    top, left, side = 120 // smaller, 8 + 24 // smaller * index, SIDE // smaller
+    return slice(top, top + side), slice(left, left + side)
 
 
-def shot(spur: tuple[slice, slice] | None, *, noise: float = 0.0) -> tuple[Clip, torch.Tensor, torch.Tensor]:
+def spurs(side: int) -> dict[str, tuple[slice, slice]]:
+    """A pixel wide each: along a side, along the half of one, and one that sticks out."""
+    return {
+        "a side": (slice(-1, 0), slice(0, side)),
+        "half a side": (slice(10, 10 + side // 2), slice(side, side + 1)),
+        "hairs": (slice(-4, 0), slice(10, 11)),
+    }
+
+
+SPURS = tuple(spurs(SIDE))
+
+
+def shot(spur: str | None, *, noise: float = 0.0, smaller: int = 1) -> tuple[Clip, torch.Tensor, torch.Tensor]:
     """A red square that walks over a pan, with a spur that its mask does not cover: also its truth, and the spurs.
 
     Args:
-        spur: rows and columns in the square's, none if the mask is right.
+        spur: the name of one, none if the mask is right.
         noise: of the camera, standard deviation.
+        smaller: how many times smaller all is, but the spur.
     """
-    truth = panning(COUNT, SIZE, step=(2, 0))
+    size = SIZE[0] // smaller, SIZE[1] // smaller
+    truth = panning(COUNT, size, step=(2 // smaller, 0))
     truth = truth + noise * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
     truth = (truth.clamp(0, 1) * 255).round() / 255
-    frames, hole = truth.clone(), torch.zeros(COUNT, 1, *SIZE, dtype=torch.bool)
+    frames, hole = truth.clone(), torch.zeros(COUNT, 1, *size, dtype=torch.bool)
     missed = torch.zeros_like(hole)
     for index in range(COUNT):
-        rows, columns = thing(index)
+        rows, columns = thing(index, smaller)
         frames[index][:, rows, columns] = RED
         hole[index, 0, rows, columns] = True
         if spur is not None:
             there = tuple(
                 slice(max(0, whole.start + part.start), whole.start + part.stop)
-                for whole, part in zip((rows, columns), spur, strict=True)
+                for whole, part in zip((rows, columns), spurs(SIDE // smaller)[spur], strict=True)
             )
             frames[index][:, *there] = RED
             missed[index, 0][there] = True
     return Clip(frames, hole, 24.0), truth, missed & ~hole
 
 
-# A pixel wide each: along a side, along the half of one, and one that sticks out.
-SPURS = {
-    "a side": (slice(-1, 0), slice(0, SIDE)),
-    "half a side": (slice(10, 50), slice(SIDE, SIDE + 1)),
-    "hairs": (slice(-4, 0), slice(10, 11)),
-}
-
-
 @pytest.mark.parametrize("name", SPURS)
 @pytest.mark.parametrize("noise", [0.0, 0.01, 0.03])
-def test_a_line_of_the_thing_beside_its_mask_goes(name: str, noise: float) -> None:
-    clip, truth, missed = shot(SPURS[name], noise=noise)
+@pytest.mark.parametrize("smaller", [1, 2])
+def test_a_line_of_the_thing_beside_its_mask_goes(name: str, noise: float, smaller: int) -> None:
+    clip, truth, missed = shot(name, noise=noise, smaller=smaller)
     plate = inpaint(clip, METHOD, device="cpu")
     assert plate.effects[missed].all()
     red = (plate.frames - RED).abs().amax(1, keepdim=True) < 0.1
@@ -80,13 +88,14 @@ def test_a_line_of_the_thing_beside_its_mask_goes(name: str, noise: float) -> No
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01, 0.03])
-def test_beside_a_right_mask_nothing_is_taken(noise: float) -> None:
-    clip, _, _ = shot(None, noise=noise)
+@pytest.mark.parametrize("smaller", [1, 2])
+def test_beside_a_right_mask_nothing_is_taken(noise: float, smaller: int) -> None:
+    clip, _, _ = shot(None, noise=noise, smaller=smaller)
     assert not inpaint(clip, METHOD, device="cpu").effects.any()
 
 
 def test_nothing_is_looked_for_if_nobody_asks_or_a_single_round_is_run() -> None:
-    clip, _, missed = shot(SPURS["hairs"])
+    clip, _, missed = shot("hairs")
     for method in (
         replace(METHOD, effects=NO_EFFECTS),
         replace(METHOD, carry=replace(METHOD.carry, rounds=1)),
@@ -207,16 +216,17 @@ def test_a_hole_at_the_edge_and_one_that_fills_the_frame() -> None:
         assert without_ring(ringed).frame.effects is None
 
 
-def test_of_a_picture_that_is_not_made_smaller_nothing_is_too_thin() -> None:
-    small = Frame(0, np.full((200, 300, 3), 90, np.uint8), np.zeros((200, 300), np.uint8))
-    small.provenance[50:90, 50:90] = MADE_UP
-    assert with_ring(linked(small)).frame.effects is None
+def test_of_a_small_frame_a_ring_would_be_too_large_a_part() -> None:
+    for lines, ringed in ((127, False), (128, True)):
+        small = Frame(0, np.full((lines, 300, 3), 90, np.uint8), np.zeros((lines, 300), np.uint8))
+        small.provenance[50:90, 50:90] = MADE_UP
+        assert (with_ring(linked(small)).frame.effects is not None) == ringed
 
 
 @pytest.mark.parametrize("rounds", [2, 3])
 def test_a_run_that_was_ended_goes_on_to_the_same_plate(tmp_path: Path, rounds: int) -> None:
     """In each of its stages, with crumbs in every frame."""
-    clip, _, missed = shot(SPURS["half a side"])
+    clip, _, missed = shot("half a side", smaller=2)
     method = replace(METHOD, carry=replace(METHOD.carry, rounds=rounds, window_frames=8))
 
     def run(work: WorkDir | None, end: int = 0) -> Plate:

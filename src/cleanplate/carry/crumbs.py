@@ -1,8 +1,8 @@
 """Find crumbs of the thing: a pixel or two of its outline that stand beside a hole that is too narrow.
 
-They are too thin for the small pictures that `suspects.py` looks at. So a ring around every hole is hole too in the
-first round, which carries to it at full size, and what a frame shows there is compared with that. Crumbs stay hole in
-the rounds that follow, and are no source meanwhile; the rest of the ring is put back.
+They are too thin for what `suspects.py` looks at. So a ring around every hole is hole too in the first round, which
+carries to it at full size, and what a frame shows there is compared with that. Crumbs stay hole in the rounds that
+follow, and are no source meanwhile; the rest of the ring is put back.
 
 What is carried may be wrong itself, beside near things and on water, and is so farther out as well: a crumb contradicts
 more than the outer part of the ring does nearby.
@@ -26,6 +26,8 @@ from cleanplate.runtime.threads import in_order
 
 # Widths in small pixels (`scene.py`): of the ring, and of its inner part, where crumbs begin.
 RING_PX, INNER_PX = 5.0, 2.5
+# Of smaller frames a ring is too large a part, and what lies in its outer part too little to tell what is usual.
+LEAST_LINES_PX = 128
 # A ring may have so many times the pixels of the holes, and this share of the frame: not around every one of a thousand
 # drops, of which most of the frame would be made hole.
 MOST_TIMES, MOST_SHARE = 4.0, 0.02
@@ -66,7 +68,7 @@ def _each(work: Callable[[LinkedFrame], LinkedFrame], frames: Iterable[LinkedFra
 def _with_ring(one: LinkedFrame) -> LinkedFrame:
     frame = one.frame
     hole, factor = _masked(frame), factor_of(frame.size)
-    if factor == 1 or not hole.any():  # where pictures are not made smaller, nothing is too thin for them
+    if min(frame.size) < LEAST_LINES_PX or not hole.any():
         return one
     width_px = round(RING_PX * factor)
     box, ring = box_around(hole, width_px), np.zeros(frame.size, bool)
