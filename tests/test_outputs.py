@@ -57,6 +57,8 @@ REFUSED = {
     f"{LEARN} -o out.mkv --log-dir log --resume": "log/steps.jsonl is already there; nothing is replaced unasked",
     "inpaint project/shot.mp4 project/areas.toml -o roto --overwrite": "roto is also the input",
     "inpaint - project/areas.toml -o roto --overwrite": "roto is also the input",
+    "mask project/shot.mp4 --spans project/areas.toml -o roto --overwrite": "roto is also the input",
+    "mask project/shot.mp4 --paint 0:roto/00000.png -o roto --overwrite": "roto is also the input",
     "inpaint - project/mask.mkv dip -o out --pictures out": "--pictures is out, and --output is out",
     f"{INPAINT} -o out --codec h264": "a codec or a quality is given, and out is images; they are of videos",
     f"{INPAINT} -o out.####.png --quality 30": "a codec or a quality is given, and out.####.png is images",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import InputError
+from cleanplate.track import flow
 from cleanplate.track.flow import _marked_masks, _read_small
 from cleanplate.track.marks import Mark, frame_at
 from cleanplate.track.outline import outline, own_motion
@@ -141,6 +142,20 @@ def test_a_region_that_is_taken_whole_is_not_widened_by_being_made_small() -> No
     grey = np.full((1, 27, 36, 3), 128, np.uint8)
     mask = _marked_masks(grey, [Mark(0, box, is_exact=False)], [range(len(grey))])[0]
     assert mask.sum() == pytest.approx(box.sum() / 4)
+
+
+def test_an_outline_that_fills_no_pixel_of_the_small_picture_is_something_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def corner(picture: np.ndarray, region: np.ndarray, _: object) -> np.ndarray:
+        found = np.zeros(picture.shape[:2], np.float32)
+        found[tuple(np.argwhere(region)[0])] = 1
+        return found
+
+    monkeypatch.setattr(flow, "outline", corner)
+    mark = Mark(0, box_area((11, 11, 31, 21), (54, 72)), is_exact=False)  # a quarter of that small pixel is its
+    mask = _marked_masks(np.zeros((1, 27, 36, 3), np.uint8), [mark], [range(1)])[0]
+    assert (mask > 0.5).sum() == 1
 
 
 def test_frames_to_review() -> None:

@@ -119,7 +119,12 @@ class NetworkConfig:
         _check(
             "network.channels", self.channels, bool(self.channels) and min(self.channels) > 0, "a number for each block"
         )
-        _check("network.decoder_kernels", self.decoder_kernels, all(k % 2 for k in self.decoder_kernels), "odd sizes")
+        _check(
+            "network.decoder_kernels",
+            self.decoder_kernels,
+            all(k > 0 and k % 2 for k in self.decoder_kernels),
+            "odd sizes",
+        )
         _check("network.skip_channels", self.skip_channels, self.skip_channels > 0, "at least 1")
         _check("network.noise_channels", self.noise_channels, self.noise_channels > 0, "at least 1")
         _check("network.noise_level", self.noise_level, self.noise_level > 0, "a number above 0")

@@ -34,6 +34,11 @@ class Marked:
         options = {"--box": self.box, "--polygon": self.polygon, "--paint": self.paint, "--frame": self.frame != (0,)}
         return [name for name, value in options.items() if value]
 
+    @property
+    def painted(self) -> list[Path]:
+        """The files of --paint."""
+        return [Path(name if colon else word) for word in self.paint for _, colon, name in [word.partition(":")]]
+
     def marks(
         self, video: Path, size: "Size", length: int, *, fixed: bool = False, numbers: "Numbers" = None
     ) -> "list[Mark]":
@@ -55,7 +60,7 @@ class Marked:
         marks = self._drawn(size)
         for word in self.paint:
             number, colon, name = word.partition(":")
-            if number.isdigit() and colon:
+            if number.isdecimal() and colon:
                 frame, path = int(number), Path(name)
             elif fixed:
                 frame, path = 0, Path(word)

@@ -142,18 +142,20 @@ class Mask:
     def _check_outputs(self, things: Sequence[Thing]) -> None:
         """Refuse outputs that could not be written."""
         from cleanplate.video.outputs import check_apart, check_output, check_place, check_png
-        from cleanplate.video.spans import is_spans
+        from cleanplate.video.spans import files_of_spans, is_spans
 
+        spans = () if self.spans is None else files_of_spans(self.spans)
+        sources = self.video, *spans, *(path for thing in things for path in thing.marked.painted)
         beside = {f"--thing {thing.name}": thing.file(self.output) for thing in things} if self.each else {}
         check_apart({"--output": self.output, **beside, "--matte": self.matte})
         check = check_place if self.find is not None and is_spans(self.output) else check_output
-        check(self.output, overwrite=self.overwrite, sources=(self.video,))
+        check(self.output, overwrite=self.overwrite, sources=sources)
         check_png(self.output)
         for path in beside.values():
-            check_place(path, overwrite=self.overwrite, sources=(self.video,))
+            check_place(path, overwrite=self.overwrite, sources=sources)
         if self.matte is None:
             return
-        check_output(self.matte, overwrite=self.overwrite, sources=(self.video,))
+        check_output(self.matte, overwrite=self.overwrite, sources=sources)
         check_png(self.matte)
 
     def _track(self, things: Sequence[Thing], part: range, size: tuple[int, int], length: int) -> None:

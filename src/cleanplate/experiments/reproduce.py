@@ -149,7 +149,8 @@ def choose_metrics(names: Sequence[str], shown: Sequence[str] = ()) -> tuple[tup
         InputError: a metric that is unknown, or asked for and not to be had.
     """
     if names:
-        for name in find_metrics(names):
+        names = find_metrics(names)
+        for name in names:
             if (why := missing(name)) is not None:
                 raise why
         return tuple(dict.fromkeys((*names, *shown))), ()

@@ -119,7 +119,8 @@ def _marked_mask(pictures: UInt8[np.ndarray, "T h w 3"], mark: Mark, shot: range
     if mark.is_exact:
         return area
     neighbours = [pictures[at] for by in NEIGHBOUR_OFFSETS if (at := mark.frame + by) in shot]
-    return np.minimum(area, outline(picture, area > 0, neighbours))
+    found = np.minimum(area, outline(picture, area > 0, neighbours))
+    return found if (found > 0.5).any() else (found > 0).astype(np.float32)
 
 
 def _propagate(
