@@ -248,6 +248,7 @@ BAD = {
     "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.filled-weight -1": "carry.filled_weight is -1.0; 0 or more is needed",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.least-support 2": "carry.least_support is 2.0; a share from 0 to 1",
     "mask shot.mp4 --box 10 10 20 20 -o out.mkv --seed -1": "the seed is -1; 0 to 2^63 - 1 is needed",
+    "mask shot.mp4 --paint ²:mask.mkv -o out.mkv": "--paint ²:mask.mkv names no frame; FRAME:IMAGE is needed",
     "mask shot.mp4 --box 10 10 20 20 -o out.mkv --device foo": "there is no device 'foo'",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.rounds 0": "carry.rounds is 0",
     "inpaint shot.mp4 mask.mkv -o out.mp4 --carry.rounds 500": "carry.rounds is 500; 1 to 32 is needed",

@@ -18,7 +18,11 @@ from cleanplate.runtime.work_dir import WorkDir
 from tests.conftest import panning, texture
 from tests.shadowed import grown
 
-COUNT, SIZE, SIDE = 12, (410, 420), 90  # small pictures are half as large, and of half of it as large
+COUNT, SIZE, SIDE = (
+    12,
+    (410, 420),
+    90,
+)  # small pictures (scene.py) are half as large; a shot of half the size is its own
 METHOD = METHODS["carry"]
 RED = torch.tensor([0.9, 0.1, 0.1]).view(3, 1, 1)
 

@@ -38,7 +38,7 @@ from cleanplate.experiments.figures import fig4
 from cleanplate.experiments.make import share_of
 from cleanplate.experiments.plan import PAPERS, SCALES, Cell, method_at, methods_of, plan
 from cleanplate.experiments.report import TITLES, caption, mean, partition, table1, table2, write_table
-from cleanplate.experiments.reproduce import reproduce
+from cleanplate.experiments.reproduce import choose_metrics, reproduce
 from cleanplate.experiments.results import (
     added,
     find_line,
@@ -219,6 +219,10 @@ def test_no_method_has_more_updates_than_by_itself() -> None:
 
 
 # Running
+
+
+def test_a_metric_may_be_asked_for_by_its_old_name() -> None:
+    assert choose_metrics(["learned_psnr_db"]) == (("made_up_psnr_db",), ())
 
 
 def test_table1_through_files_and_again(

@@ -280,6 +280,8 @@ def test_what_makes_no_fit() -> None:
             FitConfig(**wrong)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"network\.channels"):
         NetworkConfig(channels=())
+    with pytest.raises(InputError, match=r"network\.decoder_kernels"):
+        NetworkConfig(decoder_kernels=(-1, 3))
     with pytest.raises(InputError, match="carries, learns, both, or a baseline"):
         Method(carries=False, learns=False)
 

@@ -1,6 +1,6 @@
 """Marks of a thing in words: a box, a polygon, painted images, and the frames that they are of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,10 +34,12 @@ class Marked:
         options = {"--box": self.box, "--polygon": self.polygon, "--paint": self.paint, "--frame": self.frame != (0,)}
         return [name for name, value in options.items() if value]
 
-    @property
-    def painted(self) -> list[Path]:
-        """The files of --paint."""
-        return [Path(name if colon else word) for word in self.paint for _, colon, name in [word.partition(":")]]
+    def painted(self) -> Iterator[tuple[int | None, Path]]:
+        """The images of --paint, and the frame of each; None if none is named."""
+        for word in self.paint:
+            number, colon, name = word.partition(":")
+            named = colon and number.isdecimal()
+            yield (int(number), Path(name)) if named else (None, Path(word))
 
     def marks(
         self, video: Path, size: "Size", length: int, *, fixed: bool = False, numbers: "Numbers" = None
@@ -58,15 +60,10 @@ class Marked:
         from cleanplate.video.areas import painted_area
 
         marks = self._drawn(size)
-        for word in self.paint:
-            number, colon, name = word.partition(":")
-            if number.isdecimal() and colon:
-                frame, path = int(number), Path(name)
-            elif fixed:
-                frame, path = 0, Path(word)
-            else:
-                raise InputError(f"--paint {word} names no frame", "FRAME:IMAGE is needed", f"write 0:{word}")
-            marks.append(Mark(frame, painted_area(path, size)))
+        for frame, path in self.painted():
+            if frame is None and not fixed:
+                raise InputError(f"--paint {path} names no frame", "FRAME:IMAGE is needed", f"write 0:{path}")
+            marks.append(Mark(frame or 0, painted_area(path, size)))
         if not any(mark.area.any() for mark in marks):
             raise InputError("nothing is marked", "--box, --polygon or --paint is needed", "mark the thing on a frame")
         if numbers is not None:

@@ -145,7 +145,7 @@ class Mask:
         from cleanplate.video.spans import files_of_spans, is_spans
 
         spans = () if self.spans is None else files_of_spans(self.spans)
-        sources = self.video, *spans, *(path for thing in things for path in thing.marked.painted)
+        sources = self.video, *spans, *(path for thing in things for _, path in thing.marked.painted())
         beside = {f"--thing {thing.name}": thing.file(self.output) for thing in things} if self.each else {}
         check_apart({"--output": self.output, **beside, "--matte": self.matte})
         check = check_place if self.find is not None and is_spans(self.output) else check_output

@@ -78,8 +78,11 @@ def track_with_predictor(
         absent = _absent(marks, length)
         one[absent], sure[absent] = 0, 1
         sure[[mark.frame for mark in marks]] = 1
-        drift = None if all(mark.is_exact for mark in marks) else np.full(length, MISSED_BY_OUTLINE)
-        tracked.append(Tracked(one, size, sure, frames_to_review(sure, marks), exact_masks(marks), drift=drift))
+        painted, drift = exact_masks(marks), None
+        if not all(mark.is_exact for mark in marks):  # every other frame rests on all of them
+            drift = np.full(length, MISSED_BY_OUTLINE)
+            drift[[*painted, *absent]] = 0
+        tracked.append(Tracked(one, size, sure, frames_to_review(sure, marks), painted, drift=drift))
     return tracked
 
 
