@@ -18,6 +18,7 @@ from cleanplate.carry.matches import Matches, corners, match, noise_level
 from cleanplate.carry.motion import Motion, fit_both_ways, fit_homography
 from cleanplate.carry.rounds import carry
 from cleanplate.carry.trajectories import (
+    DISTANCE,
     SOURCE,
     LinkedFrame,
     Trajectories,
@@ -148,6 +149,23 @@ def test_colours_are_read_as_opencv_reads_them_and_bilinearly_if_for_no_eyes(sha
     theirs = np.clip(cv2.remap(picture, x, y, how, borderMode=cv2.BORDER_REPLICATE)[:, 0], 0, 1)
     assert reached.all()
     np.testing.assert_allclose(colours, theirs, atol=0.02)  # OpenCV counts in 32nds of a pixel
+
+
+@pytest.mark.parametrize(
+    ("other", "heavier", "least", "most"),
+    [(0.42, 3, 0.74, 0.77), (0.9, 3, 0.99, 1), (0.9, 1 / 3, 0, 0.01), (0.9, 1, 0.49, 0.51)],
+)
+def test_what_two_ways_agree_about_is_averaged_and_the_rest_is_of_the_heavier(
+    other: float, heavier: float, least: float, most: float
+) -> None:
+    pictures = {0: np.full((8, 8, 3), 0.4, np.float32), 1: np.full((8, 8, 3), other, np.float32)}
+    ways = [no_trajectories(1), no_trajectories(1)]
+    for number, way in enumerate(ways):
+        way.rows[:, SOURCE], way.rows[:, X : Y + 1], way.rows[:, DISTANCE] = number, 4, 20
+    config = CarryConfig()
+    ways[1].rows[:, DISTANCE] -= config.fade_frames * np.log(heavier)
+    _, colours = gather(pictures, ways, np.ones(1, bool), config)
+    assert least <= (colours[0, 0] - 0.4) / (other - 0.4) <= most + 1e-5
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32])

@@ -20,6 +20,9 @@ from cleanplate.runtime.compiled import compiled
 MAP_WIDTH = 256
 # Of two ways, one that weighs less than this share of the other says nothing.
 LEAST_WEIGHT = np.float32(1e-3)
+# Where two ways are so far apart (0..1) their mean is a ghost, and is drawn to the one that weighs more: the odds are
+# squared, at twice that they are to the fifth power, and soon nothing of the other is left.
+GHOST = np.float32(0.15)
 
 
 def gather(
@@ -45,13 +48,13 @@ def gather(
     Returns:
         which pixels were reached, and their colours, 0..1.
     """
-    total, weights = np.zeros((len(wanted), 3), np.float32), np.zeros(len(wanted), np.float32)
-    of_first = None
+    mean, weights = np.zeros((len(wanted), 3), np.float32), np.zeros(len(wanted), np.float32)
+    if apart is not None:
+        apart[:] = np.nan
     for trajectory in trajectories:
-        if apart is not None:
-            of_first = total.copy(), weights.copy()
         weight = trajectory.weight(config)
         weight *= wanted
+        shown = np.empty_like(mean)
         first, starts, by_source = _by_source(trajectory.rows, weight)
         for source, (start, stop) in enumerate(pairwise(starts.tolist()), first):
             if start == stop:
@@ -59,12 +62,10 @@ def gather(
             some = by_source[start:stop]
             colours = _read(pictures[source], trajectory.rows, some, sharp=sharp)
             scale = np.float32(1 / 255 if colours.dtype == np.uint8 else 1)
-            _add_colours(colours, scale, trajectory.rows, some, weight, total)
-        weights += weight
-    if apart is not None and of_first is not None:
-        _apart(*of_first, total, weights, apart)
+            _put_colours(colours, scale, trajectory.rows, some, shown)
+        _merge(mean, weights, shown, weight, np.empty(0, np.float32) if apart is None else apart)
     reached = weights > 0
-    return reached, _means(total, weights)
+    return reached, np.clip(mean[reached], 0, 1)
 
 
 def _read(
@@ -128,31 +129,24 @@ def _by_source(rows, weight):
 
 @compiled
 @no_type_check
-def _apart(first, first_weights, total, weights, apart):
-    """How different two means are; nothing where one of them has hardly any weight, and would be rounding."""
-    for index in range(len(weights)):
-        one, other = first_weights[index], weights[index] - first_weights[index]
-        apart[index] = np.nan
-        if min(one, other) > LEAST_WEIGHT * max(one, other):
+def _merge(mean, weights, shown, weight, apart):
+    """Add what one way shows to a weighted mean, which is drawn to the heavier of the two where they differ."""
+    for index in range(len(weight)):
+        old, new = np.float64(weights[index]), np.float64(weight[index])
+        if not new > 0:
+            continue
+        share = new / (old + new)
+        if old > 0:
             most = np.float32(0)
             for channel in range(3):
-                mean = first[index, channel] / one
-                most = max(most, abs(mean - (total[index, channel] - first[index, channel]) / other))
-            apart[index] = most
-
-
-@compiled
-@no_type_check
-def _means(total, weights):
-    """Of what has weight, within 0..1."""
-    out, count = np.empty((len(weights), 3), np.float32), 0
-    for index in range(len(weights)):
-        if weights[index] > 0:
-            for channel in range(3):
-                value = total[index, channel] / weights[index]
-                out[count, channel] = min(max(value, np.float32(0)), np.float32(1))
-            count += 1
-    return out[:count]
+                most = max(most, abs(shown[index, channel] - mean[index, channel]))
+            if len(apart) and min(old, new) > LEAST_WEIGHT * max(old, new):
+                apart[index] = most
+            power = 1 + (most / GHOST) ** 2
+            share = share**power / (share**power + (1 - share) ** power)
+        for channel in range(3):
+            mean[index, channel] += np.float32(share) * (shown[index, channel] - mean[index, channel])
+        weights[index] += weight[index]
 
 
 @compiled
@@ -165,10 +159,9 @@ def _positions(rows, some, left, top, x, y):
 
 @compiled
 @no_type_check
-def _add_colours(colours, scale, rows, some, weight, total):
-    """Add weighted colours, with the change of brightness."""
+def _put_colours(colours, scale, rows, some, shown):
+    """What is shown, with the change of brightness."""
     for number in range(len(some)):
         index = some[number]
         for channel in range(3):
-            value = scale * np.float32(colours[number, channel]) + rows[index, RED + channel]
-            total[index, channel] += weight[index] * value
+            shown[index, channel] = scale * np.float32(colours[number, channel]) + rows[index, RED + channel]

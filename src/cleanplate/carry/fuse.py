@@ -9,8 +9,8 @@ from jaxtyping import Bool
 from cleanplate.carry.colours import gather
 from cleanplate.carry.doubt import count_doubtful
 from cleanplate.carry.motion import Motion
+from cleanplate.carry.rigid import keep_rigid
 from cleanplate.carry.squares import Squares, in_squares
-from cleanplate.carry.torn import forget_torn
 from cleanplate.carry.trajectories import LinkedFrame, Trajectories, boundary_pixels, follow
 from cleanplate.config import CarryConfig
 from cleanplate.imaging.frame import CARRIED, Pixels
@@ -57,7 +57,7 @@ def both_ways(
         numbers, boundary = [one.frame.index for one in window[part]], [one.held for one in squares[part]]
         found = follow(numbers, motions, boundary, in_squares(size, side_px), end, side_px=side_px)
         if side_px == 1:  # it is to be looked at; what the first frame counts for is known already
-            forget_torn(zip(boundary[1:], found[1:], strict=True), size)
+            keep_rigid(numbers, boundary, found, size)
         return found
 
     futures, pasts = in_order(followed, ways)
