@@ -16,6 +16,7 @@ from cleanplate.imaging.pixels import narrow
 from cleanplate.imaging.visualise import TINTS
 from cleanplate.studio import tasks, thumbnails, views
 from cleanplate.studio.forms import as_command
+from cleanplate.studio.paintings import frame_in
 from cleanplate.studio.project import Project
 from cleanplate.video.images import read_image, write_png
 from cleanplate.video.reader import stream_frames
@@ -147,6 +148,33 @@ def test_what_cannot_be_used_is_told_and_the_earlier_one_stays(
     assert str(project.folder) not in str(told.value)
     assert [one.name for one in project.paintings.by_frame.values()] == ["good 1.png"]
     assert [path.name for path in project.store.paintings.iterdir()] == ["00001.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "frame"),
+    [
+        ("ball-00004-2", 4),  # a browser's second download, and how others call a copy
+        ("ball-00004 (1)", 4),
+        ("ball-00004 copy 2", 4),
+        ("00012-00004_v3", 4),
+        ("IMG_12345-3", 3),
+        ("20240102-3", 3),
+        ("2", 2),
+        ("ball", None),
+    ],
+)
+def test_a_copy_is_of_the_frame_that_was_taken_out(name: str, frame: int | None) -> None:
+    assert frame_in(name) == frame
+
+
+def test_one_wrong_name_leaves_the_others(project: Project, tmp_path: Path) -> None:
+    pytest.importorskip("gradio")
+    from cleanplate.studio.clean_step import _give_back
+
+    _give_back(project, [str(picture(tmp_path / name)) for name in ("a.png", "shot-00003.png", "b.png", "4.png")])
+    assert sorted(project.paintings.by_frame) == [3, 4]
+    assert project.message.startswith("a.png does not tell its frame;")
+    assert project.message.endswith("; not taken either: b.png")
 
 
 def test_another_shot_has_none(project: Project, tmp_path: Path) -> None:

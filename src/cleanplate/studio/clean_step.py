@@ -143,8 +143,16 @@ def _take_out(project: Project, frame: Any) -> None:
 
 
 def _give_back(project: Project, paths: list[str]) -> None:
-    for path in paths:
-        project.paint_frame(Path(path), Path(path).name)
+    """Take each that can be taken; what is wrong with the others is told."""
+    wrong = []
+    for path in map(Path, paths):
+        try:
+            project.paint_frame(path, path.name)
+        except InputError as error:
+            wrong.append((path.name, error))
+    if wrong:
+        names = ", ".join(name for name, _ in wrong[1:])
+        project.changed(f"{wrong[0][1]}{'; not taken either: ' * bool(names)}{names}")
 
 
 def _method(quality: str, method: str) -> str:

@@ -50,20 +50,19 @@ class Paintings:
 
         Args:
             file: it is moved into the folder.
-            name: it ends in the number of the frame.
+            name: it ends in the number of the frame, or has it as it was taken out (`frame_in`).
             info: of the shot.
 
         Raises:
             InputError: a name without a number of the shot, or no image that fits into its frames.
         """
-        suffix, number = Path(name).suffix.lower(), re.search(r"\d+$", Path(name).stem)
+        suffix, frame = Path(name).suffix.lower(), frame_in(Path(name).stem)
         if suffix not in IMAGE_SUFFIXES:
             known = ", ".join(sorted(IMAGE_SUFFIXES))
             raise InputError(f"{name} is not an image by its name", f"{known} are taken", "save it as PNG")
-        if number is None or int(number[0]) >= info.total:
+        if frame is None or frame >= info.total:
             needed = f"it must end in the number of its frame, 0 to {info.total - 1}"
             raise InputError(f"{name} does not tell its frame", needed, f"call it frame-00040{suffix}")
-        frame = int(number[0])
         trial = self.store.paintings / f"new{suffix}"
         trial.parent.mkdir(exist_ok=True)
         shutil.move(file, trial)
@@ -100,3 +99,12 @@ class Paintings:
             for frame, one in sorted(self.by_frame.items())
             if span.begins(frame, frame / fps) and not span.ends(frame, frame / fps)
         }
+
+
+def frame_in(stem: str) -> int | None:
+    """The frame that a name is of: the five digits that it was taken out with, or else the number that it ends in.
+
+    A browser puts a number behind a name that is there already.
+    """
+    numbers = re.findall(r"(?<!\d)0\d{4}(?!\d)", stem) or re.findall(r"\d+$", stem)
+    return int(numbers[-1]) if numbers else None
