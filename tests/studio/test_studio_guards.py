@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cleanplate import cli
+from cleanplate.studio.project import MOST_NAME
 from tests.studio.page import Opened, Shot, upload
 from tests.studio.server import LIMIT_MB, Server, computed_s
 
@@ -126,6 +127,25 @@ def test_a_password_is_asked_for(
     # Another name for this machine, as a page elsewhere might have given it.
     assert page.request.get(guarded.address, headers={"Host": "evil.example"}).status == 400
     page.close()
+
+
+def test_a_file_is_kept_under_all_of_its_name() -> None:
+    pytest.importorskip("starlette")
+    from cleanplate.studio.server import Guard
+
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "headers": []})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    name = "a" * MOST_NAME + "-provenance.mkv"
+    scope = {"type": "http", "method": "GET", "path": "/file=x", "query_string": f"keep={name}".encode()}
+    with pytest.raises(StopIteration):  # it waits for nothing
+        Guard(app)(scope, None, send).send(None)
+    assert dict(sent[0]["headers"])[b"content-disposition"] == f"attachment; filename*=utf-8''{name}".encode()
 
 
 UPLOAD = "gradio_api/upload"

@@ -469,7 +469,7 @@ def test_the_settings_name_the_video_as_its_owner_has_it(
         ("C:\\a\\b.mp4", "b.mp4"),
         ("<b>.mp4", "_b_.mp4"),
         (" .. ", "shot"),
-        ("a" * 99, "a" * 80),
+        ("a" * 99 + "-mask.mkv", "a" * 99 + "-mask.mkv"),
     ],
 )
 def test_names_from_elsewhere(given: str, shown: str) -> None:

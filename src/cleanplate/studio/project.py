@@ -16,7 +16,7 @@ from cleanplate.studio.tracking import MASK_FILE
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv")
 RESULT_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
-MOST_NAME = 80  # characters
+MOST_NAME = 80  # characters, before what is put to it: "-clean.mp4"
 # Shares of the time that the stages of a job take; of cleaning, by whether it carries and whether it learns.
 READING = {"read": 1.0}
 LOOKING = {"look": 1.0}
@@ -47,7 +47,7 @@ class Project(Marking):
             self._clear()
             self.video = self.folder / f"source{suffix}"
             shutil.move(file, self.video)
-            self.name, self.file_name = shown_name(Path(name).stem), Path(name).name
+            self.name, self.file_name = shown_name(Path(name).stem)[:MOST_NAME], Path(name).name
             self._start("read", (self.video, self.folder), READING)
 
     def take_demo(self) -> None:
@@ -200,4 +200,4 @@ class Project(Marking):
 def shown_name(name: str) -> str:
     """A name from elsewhere, fit to be shown and kept under: without anything that a path or a page is made of."""
     words = re.sub(r"[^\w .()+-]", "_", name.replace("\\", "/").rpartition("/")[2])
-    return words.strip(" .")[:MOST_NAME] or "shot"
+    return words.strip(" .") or "shot"
