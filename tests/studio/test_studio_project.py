@@ -174,9 +174,19 @@ def test_from_a_video_to_a_result(begin: Callable[..., Project], quick: Turns, l
     long.end("done", result=MADE)
     assert not run.exists()
     assert another.exists()
-    track(project, quick)  # another mask: the result is not of it
-    assert project.result is None
+    assert "earlier mask" not in views.shares(project)
+    kept = [path.read_bytes() for _, path, _ in project.downloads() if path.exists()]
+    project.mark_painted(2, painted(square(40)))
+    assert "earlier mask" in views.shares(project)
+    track(project, quick)  # another mask: the result is not of it, and stays until there is one that is
+    assert project.result == MADE
+    assert "earlier mask" in views.shares(project)
+    assert [path.read_bytes() for _, path, _ in project.downloads() if path.exists()] == kept
+    assert project.store.mask.read_bytes() not in kept
+    clean(project)
+    long.end("done", result=MADE)
     assert not another.exists()
+    assert "earlier mask" not in views.shares(project)
     project.begin_anew()
     assert list(project.folder.iterdir()) == []
     assert (project.info, project.marks.versions, project.marks.undoable) == (None, {}, False)

@@ -174,27 +174,23 @@ class Project(Marking):
             files = {"video": self.file_name} | {name: f"{self.name}{end}" for name, end in ends.items()}
             options, settings = self.paintings.passed_on(options, settings)
             options, settings, drawn = self.effects.passed_on(options, settings, run)
+            if drawn is None:  # the mask of this result, whatever is tracked later
+                shutil.copyfile(self.store.mask, run / MASK_FILE)
             write_settings(run / SETTINGS_FILE, files | settings)
             weights = CLEANING[options.settings.carries, options.settings.learns]
             self._start("clean", (options, self.store.work_dir, info, drawn), weights)
 
     def downloads(self) -> list[tuple[str, Path, str]]:
         """What there is to keep: what it is, where it lies, and the name to keep it under."""
-        files: list[tuple[str, Path, str]] = []
-        if self.cleanable:
-            drawn = None if self.run is None else self.run / MASK_FILE
-            mask = drawn if drawn is not None and drawn.exists() else self.store.mask
-            files.append(("Mask", mask, f"{self.name}-mask.mkv"))
-        if self.result is not None and self.run is not None:
-            output = self.run / self.result.name
-            result = ("Download the result", output, f"{self.name}-clean{output.suffix}")
-            files = [
-                result,
-                *files,
-                ("Provenance: where pixels come from", self.run / PROVENANCE_FILE, f"{self.name}-provenance.mkv"),
-                ("Settings of this run", self.run / SETTINGS_FILE, f"{self.name}-settings.toml"),
-            ]
-        return files
+        if self.result is None or self.run is None:
+            return [("Mask", self.store.mask, f"{self.name}-mask.mkv")] if self.cleanable else []
+        output = self.run / self.result.name
+        return [
+            ("Download the result", output, f"{self.name}-clean{output.suffix}"),
+            ("Mask", self.run / MASK_FILE, f"{self.name}-mask.mkv"),
+            ("Provenance: where pixels come from", self.run / PROVENANCE_FILE, f"{self.name}-provenance.mkv"),
+            ("Settings of this run", self.run / SETTINGS_FILE, f"{self.name}-settings.toml"),
+        ]
 
 
 def shown_name(name: str) -> str:

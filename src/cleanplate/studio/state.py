@@ -207,8 +207,7 @@ class ProjectState:
             elif not thing.marks.somewhere:
                 thing.tracked = None
         self.made_of = frozenset(one.number for one in jobs), frozenset(number for number, _ in overlays)
-        self.effects.found, self.result = None, None
-        self._keep_run(None)
+        self.effects.found = None
 
     def _track_anew(self, jobs: Sequence[TrackJob]) -> None:
         """Those that were being tracked may have half a mask."""

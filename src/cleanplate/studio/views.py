@@ -139,15 +139,19 @@ def in_words(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+EARLIER = "<p class='facts'><b>This result is of an earlier mask.</b> It stays until Remove it has made a new one.</p>"
+
+
 def shares(project: Project) -> str:
     """Where the result's pixels come from."""
     result = project.result
     if result is None:
         return ""
 
+    earlier = project.stale or project.versions["track"] > project.versions["clean"]
     painted = f"<span>{_swatch(TINTS[PAINTED])}{result.painted:.1%} painted by you</span>" if result.painted else ""
     return (
-        "<div class='shares'>"
+        f"{EARLIER if earlier else ''}<div class='shares'>"
         f"<span>{1 - result.hidden:.1%} of the picture is untouched.</span>"
         f"<span>Of the {result.hidden:.1%} that was hidden:</span>"
         f"<span>{_swatch(TINTS[CARRIED])}{result.carried:.1%} carried from other frames</span>"
