@@ -1,6 +1,7 @@
 """The studio in a real browser: controls, by mouse and by keyboard, and whether they can be read."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,7 +98,11 @@ def test_what_was_marked_can_be_taken_back(opened: Opened, shot: Shot) -> None:
     drag(page, 0.1, 0.1, 0.2, 0)
     page.get_by_role("button", name="Frame 2, marked").wait_for()
     assert page.locator("#clean").is_hidden()
-    page.keyboard.press("Control+z")  # the picture has the focus
+    page.keyboard.down("Control")  # the picture has the focus
+    for _ in range(3):
+        page.keyboard.down("z")  # held, it takes back once
+    page.keyboard.up("z")
+    page.keyboard.up("Control")
     page.get_by_role("button", name="Frame 2, marked").wait_for(state="detached")
     page.wait_for_selector("#clean:not([disabled])")  # nothing is to be tracked again
     page.wait_for_selector("#marker canvas.marks[data-drawn='2']")
@@ -170,6 +175,14 @@ def test_what_is_not_in_a_frame_is_said_and_a_list_leads_to_frames(opened: Opene
     scrub(page, "#marker", 10)
     page.wait_for_function("document.querySelector('#marker canvas.marks').dataset.drawn === '10'")
     assert not covered(page).any()
+    slow: list[Any] = []
+    page.route("**/mask-1/00003.png*", lambda route: slow.append(route))
+    page.locator("#marker .playhead").fill("3")
+    page.wait_for_timeout(300)
+    assert page.locator("#marker .screen").get_attribute("data-shown") == "10"  # no picture without its tint
+    slow[0].continue_()
+    page.wait_for_selector("#marker canvas.marks[data-drawn='3']")
+    assert covered(page).any()
     there.click()
     page.wait_for_selector("#marker .screen[data-shown='9']")
     page.keyboard.press("e")
@@ -222,14 +235,57 @@ def test_a_stroke_goes_on_while_the_one_before_is_answered(opened: Opened, shot:
     page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
     first = covered(page)
     assert (first & both).sum() == first.sum() < both.sum()
-    # What comes while an answer is on its way is not painted over that answer.
+    # What is painted while an answer is on its way is not lost, nor painted over that answer: it comes after it.
     page.get_by_role("button", name="Undo").click()
     drag(page, 0.4, 0.4, 0.1, 0)
-    page.get_by_role("button", name="Frame 6, marked").wait_for(state="detached")
-    page.wait_for_timeout(300)
-    drag(page, 0.4, 0.4, 0.1, 0)
     page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    assert covered(page)[round(0.4 * SIZE[0]), round(0.45 * SIZE[1])]
     assert not (covered(page) & first).any()
+    page.get_by_label("Name of the thing").fill("ball")
+    drag(page, 0.1, 0.8, 0.1, 0)  # which ends the name
+    page.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    assert covered(page)[round(0.8 * SIZE[0]), round(0.15 * SIZE[1])]
+    assert page.get_by_label("Name of the thing").input_value() == "ball"
+
+
+SECOND_FINGER = """() => {
+  const canvas = document.querySelector('#marker canvas.marks'), { left, top, width } = canvas.getBoundingClientRect();
+  ['pointerdown', 'pointermove', 'pointerup'].forEach((name, step) => canvas.dispatchEvent(new PointerEvent(
+    name, { pointerId: 99, bubbles: true, clientX: left + (0.2 + 0.2 * step) * width, clientY: top + 5 })));
+}"""
+
+
+def test_a_mark_is_of_the_frame_that_is_seen_when_it_begins(opened: Opened, shot: Shot) -> None:
+    page = opened()
+    upload(page, shot.path)
+    tool(page, "Paint")
+    slow: list[Any] = []
+    page.route("**/frames/*.jpg*", lambda route: slow.append(route))
+    page.locator("#marker canvas.marks").focus()
+    page.keyboard.press("ArrowRight")  # its picture is on its way
+    drag(page, 0.1, 0.2, 0.1, 0)
+    page.get_by_role("button", name="Frame 6, marked").wait_for()
+    for one in slow:
+        one.continue_()
+    page.unroute("**/frames/*.jpg*")
+    assert page.locator("#marker .playhead").input_value() == "6"
+
+    scrub(page, "#marker", 2)
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_selector("#marker .screen:not([data-shown='2'])")
+    seen: list[str | None] = []
+
+    def look() -> None:
+        page.wait_for_timeout(200)
+        page.evaluate(SECOND_FINGER)
+        seen.append(page.locator("#marker .screen").get_attribute("data-shown"))
+
+    drag(page, 0.1, 0.6, 0.2, 0, before_release=look)
+    page.get_by_role("button", name="Play").wait_for()  # it stands still
+    page.wait_for_selector("#marker canvas.marks[data-drawn]")
+    assert page.locator("#marker .screen").get_attribute("data-shown") == seen[0]
+    assert covered(page)[round(0.6 * SIZE[0]), round(0.2 * SIZE[1])]
+    assert not covered(page)[: SIZE[0] // 3].any()  # a second finger paints nothing
 
 
 def test_two_tabs_of_a_shot_paint_on_the_same_frame(opened: Opened, shot: Shot) -> None:
@@ -262,6 +318,16 @@ def test_two_tabs_of_a_shot_paint_on_the_same_frame(opened: Opened, shot: Shot) 
     at = first + 6 * round(SIZE[1] / 60), round(0.1 * SIZE[1])
     assert covered(other)[at]
 
+    # A mark is of the thing that its tab shows, whatever the other has chosen since.
+    one.get_by_role("button", name="+ Another thing").click()
+    one.wait_for_function("document.querySelector('#marker .things input').value === 'Thing 2'")
+    assert other.get_by_label("Name of the thing").input_value() == "Thing 1"
+    tool(other, "Paint")
+    drag(other, 0.6, rows[one], 0.2, 0)
+    other.wait_for_selector("#marker canvas.marks[data-drawn='6']")
+    assert other.get_by_label("Name of the thing").input_value() == "Thing 1"
+    assert covered(other)[first, [column, round(0.7 * SIZE[1])]].all()
+
 
 def test_space_types_and_presses_while_the_mouse_rests_on_the_picture(opened: Opened, shot: Shot) -> None:
     page = opened()
@@ -284,6 +350,8 @@ def test_space_types_and_presses_while_the_mouse_rests_on_the_picture(opened: Op
     page.locator("#marker .stage").hover()
     page.keyboard.down(" ")
     assert page.locator("#marker .stage.held").count() == 1
+    page.evaluate("window.dispatchEvent(new Event('blur'))")  # it may be let go elsewhere
+    assert page.locator("#marker .stage.held").count() == 0
     page.keyboard.up(" ")
 
 

@@ -297,3 +297,8 @@ def test_its_shadow_is_shown_painted_and_removed(opened: Opened, tmp_path: Path)
     page.get_by_role("button", name="Frame 6, shadow painted").wait_for(state="detached")
     page.wait_for_selector("#marker canvas.effects[data-drawn='6']")
     assert np.array_equal(covered(page, "effects"), found)
+    page.locator("#marker canvas.marks").focus()
+    for key in ("b", "Enter", "Enter", "ArrowRight"):
+        page.keyboard.press(key)
+    tool(page, "The thing")  # a stroke is of one layer: it ends where another is chosen
+    page.get_by_role("button", name="Frame 6, shadow painted").wait_for()

@@ -118,8 +118,37 @@ def test_each_thing_is_tracked_by_itself_and_all_are_removed(begin: Callable[...
 
     project.add_thing()
     assert project.things.chosen.number == 3  # never one that there was: its pictures had the same address
-    project.choose_thing(0)
+    project.choose_thing(1)
     assert marked(project) == {2: int(ball[2].any(0).argmax())}
+
+
+def test_what_a_page_asks_is_done_to_the_thing_that_it_shows(begin: Callable[..., Project], quick: Turns) -> None:
+    pytest.importorskip("gradio")
+    from cleanplate.studio.mark_step import _choose_soft, _mark, _of, _track
+
+    project = without_effects(begin())
+    _mark(project, {"of": 1, "frame": 1, "painted": painted(square(10))})
+    _mark(project, {"of": 1, "thing": {"add": True}})  # another tab shows the first one still
+    _mark(project, {"of": 1, "frame": 2, "painted": painted(square(40))})
+    assert marked(project) == {1: 10, 2: 40}
+    project.choose_thing(2)
+    _mark(project, {"of": None, "frame": 3, "painted": painted(square(70))})  # it has asked for the other one itself
+    assert marked(project) == {3: 70}
+    _mark(project, {"of": 1, "undo": True})
+    assert marked(project) == {1: 10}
+    project.choose_thing(2)
+    _of(_choose_soft)(project, 1, True)
+    assert [one.soft for one in project.things.all] == [True, False]
+    project.choose_thing(2)
+    _of(_track)(project, 1, True, None, None, "flow", True)
+    assert [one.still is None for one in project.things.all] == [False, True]
+    quick.do()
+    project.choose_thing(2)
+    _mark(project, {"of": 1, "thing": {"forget": True}})
+    assert [one.number for one in project.things.all] == [2]
+    with pytest.raises(InputError, match="there is no thing 1 any more"):
+        _mark(project, {"of": 1, "thing": {"forget": True}})
+    assert marked(project) == {3: 70}
 
 
 def test_the_bar_of_progress_goes_on_over_all_things(begin: Callable[..., Project], quick: Turns) -> None:
@@ -127,7 +156,7 @@ def test_the_bar_of_progress_goes_on_over_all_things(begin: Callable[..., Projec
     for left in (10, 40, 70):
         project.mark_painted(2, painted(square(left)))
         project.add_thing()
-    project.choose_thing(1)
+    project.choose_thing(2)
     project.track(still=True)
     (job,) = quick.jobs
     shares = []
@@ -146,7 +175,7 @@ def test_things_that_cannot_be_are_told_in_words(begin: Callable[..., Project]) 
     with pytest.raises(InputError, match="the name is empty"):
         project.rename_thing(" ")
     with pytest.raises(InputError, match="there is no thing 3"):
-        project.choose_thing(2)
+        project.choose_thing(3)
     for _ in range(MOST_THINGS - 1):
         project.add_thing()
     with pytest.raises(InputError, match=f"there are {MOST_THINGS} things"):

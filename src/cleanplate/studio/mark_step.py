@@ -1,6 +1,7 @@
 """The step that marks: its controls, and what they and the scripts of the picture do with a project."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,8 @@ class MarkStep:
                     self.marker = gr.HTML(None, html_template=SCREEN, js_on_load=script("marker"), elem_id="marker")
                 with gr.Column(scale=2, min_width=240):
                     self.advice = gr.HTML(elem_id="advice")
+                    # Of which thing the controls below show how it is followed; it comes to the page with them.
+                    self.thing = gr.Number(None, precision=0, visible=False)
                     self.still = gr.Checkbox(
                         label="It stands still", info="For a logo or subtitles: it is not followed.", elem_id="still"
                     )
@@ -54,9 +57,9 @@ class MarkStep:
                     )  # fmt: skip
                     self.look = gr.Button("Find logos and captions", size="sm", elem_id="look")
                     self.found = gr.HTML(elem_id="found")
-        self.outputs: list[Any] = [self.column, self.facts, self.marker, self.advice, self.effects, self.track]
-        self.outputs += [self.still, self.stretch, self.first, self.last, self.tracker, self.soft]
-        self.outputs += [self.look, self.found]
+        self.outputs: list[Any] = [self.column, self.facts, self.again, self.marker, self.advice, self.effects]
+        self.outputs += [self.thing, self.still, self.stretch, self.first, self.last, self.tracker, self.soft]
+        self.outputs += [self.track, self.look, self.found]
 
     def shown(self, project: Project) -> Values:
         """The shot and its marks, or its mask."""
@@ -65,16 +68,18 @@ class MarkStep:
         return {
             self.column: gr.update(visible=project.info is not None),
             self.facts: views.facts(project),
+            self.again: gr.update(interactive=not project.busy),
             self.marker: players.marker(project),
             self.advice: views.advice(project),
             self.effects: gr.update(
                 value=project.effects.wanted, visible=tracked, interactive=project.cleanable and not project.busy
             ),
             self.track: gr.update(value=name, interactive=not project.busy, variant=variant),
-            self.still: still is not None,
+            self.thing: project.things.chosen.number,
+            self.still: gr.update(value=still is not None, interactive=not project.busy),
             self.stretch: gr.update(visible=still is not None),
-            self.first: None if still is None else still.first,
-            self.last: None if still is None else still.last,
+            self.first: gr.update(value=None if still is None else still.first, interactive=not project.busy),
+            self.last: gr.update(value=None if still is None else still.last, interactive=not project.busy),
             self.tracker: gr.update(
                 value=project.things.chosen.tracker,
                 visible=bool(self.others) and still is None,
@@ -95,14 +100,26 @@ class MarkStep:
         on(self.marker.input, mark, session.token, session.outputs, **alone)
         session.on(self.again.click, Project.begin_anew)
         session.on(self.effects.input, lambda project, wanted: project.choose_effects(bool(wanted)), self.effects)
-        stretch = [self.still, self.first, self.last]
-        session.on(self.still.input, _stand_still, *stretch)
+        stretch = [self.thing, self.still, self.first, self.last]
+        session.on(self.still.input, _of(_stand_still), *stretch)
         typed = partial(gr.on, [self.first.input, self.last.input])  # what is being typed is not to be shown again
-        session.note(typed, _stand_still, *stretch, trigger_mode="always_last")
+        session.note(typed, _of(_stand_still), *stretch, trigger_mode="always_last")
         session.on(self.look.click, Project.find_overlays)
-        session.on(self.tracker.input, _choose_tracker, self.tracker)
-        session.on(self.soft.input, lambda project, soft: project.choose_soft(bool(soft)), self.soft)
-        session.on(self.track.click, _track, *stretch, self.tracker, self.soft)
+        session.on(self.tracker.input, _of(_choose_tracker), self.thing, self.tracker)
+        session.on(self.soft.input, _of(_choose_soft), self.thing, self.soft)
+        session.on(self.track.click, _of(_track), *stretch, self.tracker, self.soft)
+
+
+def _of(act: Callable[..., None]) -> Callable[..., None]:
+    """An act on the thing that the page shows: another tab of the shot may have chosen another one since."""
+
+    def acting(project: Project, number: Any, *given: Any) -> None:
+        with project.lock:
+            if number is not None:  # or it is meant for whichever is chosen by then
+                project.choose_thing(_whole(number))
+            act(project, *given)
+
+    return acting
 
 
 def _stand_still(project: Project, still: Any, first: Any, last: Any) -> None:
@@ -115,9 +132,13 @@ def _choose_tracker(project: Project, tracker: Any) -> None:
         project.choose_tracker(str(tracker))
 
 
+def _choose_soft(project: Project, soft: Any) -> None:
+    project.choose_soft(bool(soft))
+
+
 def _track(project: Project, still: Any, first: Any, last: Any, tracker: Any, soft: Any) -> None:
     _choose_tracker(project, tracker)
-    project.choose_soft(bool(soft))
+    _choose_soft(project, soft)
     project.track(bool(still), _frame(first), _frame(last))
 
 
@@ -134,7 +155,7 @@ def _mark(project: Project, said: Any) -> None:
     """What marker.js says. It may be anything: it comes from outside."""
     said = said if isinstance(said, dict) else {}
     try:
-        _change_marks(project, said)
+        _of(_change_marks)(project, said.get("of"), said)
     finally:  # afterwards: whoever is shown this is shown what was done too
         project.heard = _time(said.get("told", 0))
 

@@ -72,11 +72,12 @@ class Marking(ProjectState):
             self.things.add()
             self.changed()
 
-    def choose_thing(self, index: int) -> None:
-        """Mark another one of the things, by its place in the list."""
+    def choose_thing(self, number: int) -> None:
+        """Mark the thing of that number from now on."""
         with self.lock:
-            self.things.choose(index)
-            self.changed()
+            if number != self.things.chosen.number:
+                self.things.choose(number)
+                self.changed()
 
     def rename_thing(self, name: str) -> None:
         """Give the thing that is chosen a name."""

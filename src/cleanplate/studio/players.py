@@ -37,6 +37,7 @@ def _thing(project: Project, thing: Thing) -> dict[str, Any]:
     mask = {"folder": tracking.mask_folder(thing.number), "v": project.versions["track"]}
     red, green, blue = thing.colour
     return {
+        "number": thing.number,
         "name": thing.name,
         "colour": f"rgb({red}, {green}, {blue})",
         "folder": tracking.marks_folder(thing.number),

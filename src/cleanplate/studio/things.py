@@ -123,11 +123,17 @@ class Things:
         self.all.append(thing)
         self.index = len(self.all) - 1
 
-    def choose(self, index: int) -> None:
-        """Choose one by its place in the list."""
-        if not 0 <= index < len(self.all):
-            raise InputError(f"there is no thing {index + 1}", "one of the list is needed", "reload the page")
-        self.index = index
+    def choose(self, number: int) -> None:
+        """Choose one by its number.
+
+        Raises:
+            InputError: it was forgotten.
+        """
+        numbers = [thing.number for thing in self.all]
+        if number not in numbers:
+            given = f"there is no thing {number} any more: it was forgotten, perhaps in another tab"
+            raise InputError(given, "one that is there is needed", "choose one above the picture")
+        self.index = numbers.index(number)
 
     def rename(self, name: str) -> None:
         """Give the chosen one a name."""

@@ -16,7 +16,7 @@ for (const each of layers) {
 
 let layer = thing; // that is painted
 // A stroke that is being drawn, or that the server has not answered: what it knows of that frame is older than the canvas.
-let held = null; // {frame, told}
+let held = null; // {layer, frame, told}
 const chosen = () => player.value.things[player.value.chosen];
 
 function thingAt(one, frame) {
@@ -35,6 +35,7 @@ function effectsAt(frame) {
 function draw(frame) {
   const { value } = player;
   if (held?.frame !== frame) held = null;
+  if (mark?.frame !== frame) dropMark();
   clear.disabled = layer.edited()[frame] === undefined;
   absent.disabled = chosen().absent.includes(frame);
   undo.disabled = !(layer === thing ? chosen().undo : value.effects?.undo);
@@ -44,7 +45,7 @@ function draw(frame) {
   const ends = framesBeside(frame, value.total, chosen().mask !== null, marked);
   onion.draw(ends.map((at) => (skin.checked && at !== null ? thingAt(chosen(), at) : "")));
 }
-skin.addEventListener("change", () => player.value && draw(player.frame));
+skin.addEventListener("change", () => player.value && draw(player.shown));
 
 // The overlays of a frame: those that are to be removed as a tint, the others as an outline.
 async function drawFound(frame) {
@@ -65,11 +66,9 @@ async function drawFound(frame) {
 
 async function drawLayer(each, frame) {
   const { canvas, pen } = each, addresses = each.overlay(frame).filter(Boolean), wanted = addresses.join(" ");
-  if (wanted === each.drawn || (each === layer && held)) return;
+  if (wanted === each.drawn || held?.layer === each) return;
   each.drawn = wanted;
   delete canvas.dataset.drawn;
-  if (each === layer) corner = last = null;
-  if (each === layer) rubber.hidden = true;
   if (!wanted) return pen.clearRect(0, 0, canvas.width, canvas.height);
   let pictures;
   try {
@@ -78,9 +77,10 @@ async function drawLayer(each, frame) {
     if (each.drawn === wanted) each.drawn = "";
     return;
   }
-  if (each.drawn !== wanted || (each === layer && held)) return;
+  if (each.drawn !== wanted || held?.layer === each) return;
   pen.clearRect(0, 0, canvas.width, canvas.height);
   for (const picture of pictures) pen.drawImage(picture, 0, 0);
   canvas.dataset.drawn = frame;
 }
 player.onshow.push(draw);
+player.over = (frame) => layers.flatMap((each) => each.overlay(frame)).filter(Boolean);

@@ -21,14 +21,14 @@ function showJumps(value) {
 
 let thingsShown = ""; // so that a name that is being typed stays
 function showThings({ things, chosen: at }) {
-  const now = JSON.stringify([things.map(({ name, colour }) => [name, colour]), at]);
+  const now = JSON.stringify([things.map(({ number, name, colour }) => [number, name, colour]), at]);
   if (now === thingsShown) return;
   thingsShown = now;
-  const chips = things.map(({ name, colour }, index) => {
+  const chips = things.map(({ number, name, colour }, index) => {
     const swatch = make("i", { class: "swatch", style: `background: ${colour}` });
     if (index !== at) {
       const chip = make("button", { type: "button", title: "Mark this one" }, swatch, name);
-      chip.addEventListener("click", () => say({ thing: { choose: index } }));
+      chip.addEventListener("click", () => say({ thing: { choose: number } }));
       return chip;
     }
     const field = make("input", { type: "text", value: name, maxlength: 40, size: Math.max(8, name.length), "aria-label": "Name of the thing" });

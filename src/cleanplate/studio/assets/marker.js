@@ -1,20 +1,35 @@
 // The shot, to be marked: box, click, paint, erase. What is marked goes to the server, which answers with what it found.
 //
 // value, beside that of the player: {full: [width, height] of the video, heard: the last `told` that it knows of,
-//         things: [{name, colour, folder, marks: {frame: v}, absent: [frames], mask: {folder, v} or null, undo}], chosen,
+//         things: [{number, name, colour, folder, marks: {frame: v}, absent: [frames], mask: {folder, v} or null, undo}], chosen,
 //         jump: [frames], unmarked: [[first, last]],
 //         overlays: {folder, v, each: [{name, first, last, box, accepted}]} or null,
 //         effects: {folder, v, edited, edits: {frame: v}, undo} or null}
 // There are two layers: the thing that is chosen, and the effects (what goes with it), which are painted only.
 
 let tool = "box";
-let corner = null; // of a box that is being drawn
-let last = null; // point of a stroke
+let mark = null; // that is being drawn: {frame, of} as it began, whatever is shown when it ends. of: the thing's number
+let corner = null; // where it is a box
+let last = null; // point of it where it is a stroke
+let hand = null; // the pointer that draws it
 const touched = make("canvas", {}); // by that stroke: it alone is sent, for the rest may be older than another page's marks
 let pointer = null; // of the keyboard
 let zoom = null;
 let told = 0; // when the server was last told something, in ms
-let asked = 0; // when it was told of something that is no stroke, until it has answered: no stroke begins before that
+let asked = 0; // when it was asked for another thing, until it has answered: what is marked before that is of whichever it is
+
+// Where a mark begins the shot stands still. Whether it can: there is a picture.
+function begin() {
+  if (player.shown === null) return false;
+  player.stay();
+  mark = { frame: player.shown, of: asked ? null : chosen().number };
+  return true;
+}
+
+function dropMark() {
+  mark = corner = last = hand = null;
+  rubber.hidden = true;
+}
 
 function choose(name) {
   if (last) finishStroke(); // it is of one tool
@@ -22,21 +37,20 @@ function choose(name) {
   tools.querySelector(`[value=${name}]`).checked = true;
   hint.textContent = layer.hints[name];
   brushLabel.hidden = !(name === "paint" || name === "erase");
-  corner = null;
-  rubber.hidden = true;
+  dropMark();
 }
 choose("box");
 tools.addEventListener("change", (event) => choose(event.target.value));
 
 function chooseLayer(next) {
+  if (last) finishStroke(); // it is of one layer
   layer = next;
-  held = last = null;
   layerBox.querySelector(`[value=${layer.name}]`).checked = true;
   for (const choice of tools.querySelectorAll("input")) choice.parentElement.hidden = !(choice.value in layer.hints);
   absent.hidden = layer !== thing;
   clear.textContent = layer === thing ? "Clear" : "As it was found";
   choose(tool in layer.hints ? tool : "paint");
-  if (player.value) draw(player.frame);
+  if (player.shown !== null) draw(player.shown);
 }
 layerBox.addEventListener("change", (event) => chooseLayer(event.target.value === "effects" ? effects : thing));
 // Whoever chooses by mouse goes on by keys in the picture.
@@ -73,20 +87,19 @@ function sides([ax, ay], [bx, by]) {
 }
 
 function finishBox(to) {
-  const [left, top, right, bottom] = full(sides(corner, to)).map(Math.round);
-  corner = null;
-  rubber.hidden = true;
+  const [left, top, right, bottom] = full(sides(corner, to)).map(Math.round), { frame, of } = mark;
+  dropMark();
   if (right - left < 4 || bottom - top < 4) {
     hint.textContent = "Hold the button down and draw from one corner to the other.";
     return;
   }
-  say({ box: [left, top, right - left, bottom - top] });
+  say({ frame, of, box: [left, top, right - left, bottom - top] });
 }
 
 function stroke(to) {
   const width = Number(brush.value) * (canvas.width / canvas.getBoundingClientRect().width);
   const colour = layer === thing ? chosen().colour : EFFECTS_TINT;
-  held = { frame: player.frame, told: Infinity };
+  held = { layer, frame: mark.frame, told: Infinity };
   layer.drawn = "painted"; // a picture on its way is older
   if (!last) Object.assign(touched, { width: canvas.width, height: canvas.height }); // which clears it
   for (const [pen, erase] of [[layer.pen, tool === "erase"], [touched.getContext("2d"), false]]) {
@@ -96,48 +109,61 @@ function stroke(to) {
 }
 
 function finishStroke() {
-  last = null;
-  say({ painted: touched.toDataURL("image/png"), erase: tool === "erase" });
-  held = { frame: player.frame, told };
+  const { frame, of } = mark;
+  dropMark();
+  say({ frame, of, painted: touched.toDataURL("image/png"), erase: tool === "erase" });
+  held = { layer, frame, told };
+}
+
+function click(to) {
+  const { frame, of } = mark;
+  dropMark();
+  say({ frame, of, click: full(to).map(Math.floor) });
 }
 
 function say(what) {
   delete layer.canvas.dataset.drawn;
   told = Math.max(told + 1, Date.now());
   if (!what.painted) {
-    asked = told;
-    held = last = null; // a stroke that is open ends
+    dropMark(); // a stroke that is open ends
+    held = null;
   }
-  trigger("input", { frame: player.frame, layer: layer.name, told, ...what });
+  const of = asked ? null : chosen().number;
+  if (what.thing && !what.thing.name) asked = told;
+  trigger("input", { frame: player.shown, of, layer: layer.name, told, ...what });
 }
 
 canvas.addEventListener("pointerdown", (event) => {
-  if (event.button) return;
+  if (event.button || hand !== null) return; // another finger
   event.preventDefault();
-  canvas.focus({ preventScroll: true });
+  canvas.focus({ preventScroll: true }); // which may end a name that is being typed
+  if (last) finishStroke(); // of the keyboard
+  if (!begin()) return;
+  hand = event.pointerId;
   canvas.setPointerCapture(event.pointerId);
   cross.hidden = true;
   const to = inside(at(event));
   pointer = to;
   if (tool === "box") { corner = to; stretch(to); }
-  else if (tool === "click") say({ click: full(to).map(Math.floor) });
-  else if (!asked) stroke(to);
+  else if (tool === "click") click(to);
+  else stroke(to);
 });
 canvas.addEventListener("pointermove", (event) => {
   showRing(event);
-  if (!canvas.hasPointerCapture(event.pointerId)) return;
+  if (event.pointerId !== hand) return;
   const to = inside(at(event));
   if (corner) stretch(to);
   else if (last) stroke(to);
 });
 canvas.addEventListener("pointerup", (event) => {
+  if (event.pointerId !== hand) return;
   if (corner) finishBox(inside(at(event)));
   else if (last) finishStroke();
 });
-canvas.addEventListener("pointercancel", () => {
-  corner = null;
-  rubber.hidden = true;
+canvas.addEventListener("pointercancel", (event) => {
+  if (event.pointerId !== hand) return;
   if (last) finishStroke();
+  else dropMark();
 });
 
 function showRing(event) {
@@ -159,16 +185,17 @@ canvas.addEventListener("keydown", (event) => {
     if (corner) stretch(pointer);
     if (last) stroke(pointer);
   } else if (event.key === "Enter") {
-    if (tool === "click") say({ click: full(pointer).map(Math.floor) });
-    else if (tool === "box") {
-      if (corner) finishBox(pointer);
-      else { corner = pointer; stretch(pointer); }
-    } else if (last) finishStroke();
-    else if (!asked) stroke(pointer);
+    if (corner) finishBox(pointer);
+    else if (last) finishStroke();
+    else if (begin()) {
+      if (tool === "click") click(pointer);
+      else if (tool === "box") { corner = pointer; stretch(pointer); }
+      else stroke(pointer);
+    }
   } else if (event.key === "Escape") {
-    if (last) { layer.drawn = "?"; held = null; draw(player.frame); }
-    corner = last = null;
-    rubber.hidden = cross.hidden = true;
+    if (last) { layer.drawn = "?"; held = null; draw(player.shown); }
+    dropMark();
+    cross.hidden = true;
     return;
   } else return;
   event.preventDefault();
@@ -177,8 +204,8 @@ canvas.addEventListener("keydown", (event) => {
 });
 canvas.addEventListener("blur", () => (cross.hidden = true));
 canvas.addEventListener("pointerleave", () => (ring.hidden = true));
-absent.addEventListener("click", () => say({ absent: true }));
-clear.addEventListener("click", () => say({ clear: true }));
+absent.addEventListener("click", () => { player.stay(); say({ absent: true }); });
+clear.addEventListener("click", () => { player.stay(); say({ clear: true }); });
 undo.addEventListener("click", () => say({ undo: true }));
 whole.addEventListener("click", () => zoom.set(WHOLE));
 
@@ -189,8 +216,9 @@ const ACTIONS = {
   brush: (step) => { brush.value = brushSize(Number(brush.value), step); showRing(); },
   whole: () => zoom.set(WHOLE),
 };
+const here = new AbortController(); // until the picture is gone
 function onKey(event) {
-  if (!element.isConnected) return removeEventListener("keydown", onKey);
+  if (!element.isConnected) return here.abort();
   if (event.defaultPrevented || !player.value || element.offsetParent === null) return;
   const { top, bottom } = zoom.stage.getBoundingClientRect();
   if (bottom < 0 || top > innerHeight) return; // nothing is changed that is not seen
@@ -202,10 +230,12 @@ function onKey(event) {
   const action = actionOf(event.key, { shift: event.shiftKey, ctrl: event.ctrlKey || event.metaKey, alt: event.altKey }, target);
   if (!action) return;
   event.preventDefault();
+  if (event.repeat && action[0] === "undo") return; // a key that is held would take back all
   ACTIONS[action[0]](action[1]);
 }
-addEventListener("keydown", onKey);
-addEventListener("keyup", (event) => { if (event.key === " " && zoom) zoom.hold(false); });
+addEventListener("keydown", onKey, here);
+addEventListener("keyup", (event) => { if (event.key === " ") zoom?.hold(false); }, here);
+addEventListener("blur", () => zoom?.hold(false), here); // whoever lets go elsewhere tells nobody here
 
 function connectStage() {
   const stage = player.panes.querySelector(".stage"), view = stage.querySelector(".view");
@@ -234,7 +264,11 @@ function update(value) {
   player.update(value);
   if (!player.value) return;
   connectStage();
-  if (anew) zoom.set(WHOLE);
+  if (anew) {
+    dropMark();
+    held = null;
+    zoom.set(WHOLE);
+  }
   showThings(value);
   showJumps(value);
   showOverlays(value);

@@ -18,10 +18,17 @@ function make(tag, attributes, ...children) {
   return made;
 }
 
-async function fetchPicture(url) {
-  const picture = Object.assign(new Image(), { src: url });
-  await picture.decode();
-  return picture;
+const MOST_PICTURES = 240;
+const pictures = new Map(); // address -> a picture that is there or on its way
+
+function fetchPicture(url) {
+  if (!pictures.has(url)) {
+    const picture = Object.assign(new Image(), { src: url });
+    pictures.set(url, picture.decode().then(() => picture));
+    pictures.get(url).catch(() => pictures.delete(url));
+    if (pictures.size > MOST_PICTURES) pictures.delete(pictures.keys().next().value);
+  }
+  return pictures.get(url);
 }
 
 function makePlayer(root) {
@@ -33,20 +40,9 @@ function makePlayer(root) {
   const tintLabel = make("label", { class: "tint-label", hidden: "" }, tintBox, make("span", {}));
   root.replaceChildren(panes, make("div", { class: "transport" }, play, head, where), tintLabel);
 
-  const player = { value: null, frame: 0, panes, onshow: [], show, stop, update, tintBox, root };
-  const cache = new Map(); // address -> a picture on its way
+  // frame: the one that is wanted; shown: the one whose pictures are there, null before any. over: what lies over them.
+  const player = { value: null, frame: 0, shown: null, panes, onshow: [], over: () => [], show, stay, stop, update, tintBox, root };
   let playing = null;
-
-  function fetched(url) {
-    if (!cache.has(url)) {
-      const picture = new Image();
-      picture.src = url;
-      cache.set(url, picture.decode().then(() => url));
-      cache.get(url).catch(() => cache.delete(url));
-      if (cache.size > 240) cache.delete(cache.keys().next().value);
-    }
-    return cache.get(url);
-  }
 
   function sources(frame) {
     const { value } = player;
@@ -57,6 +53,11 @@ function makePlayer(root) {
     });
   }
 
+  function fetchAll(frame) {
+    const over = player.over(frame).map((url) => fetchPicture(url).catch(() => null)); // a picture is shown without it
+    return Promise.all([...sources(frame).map(fetchPicture), ...over]);
+  }
+
   async function show(frame) {
     const { value } = player;
     if (!value) return;
@@ -64,9 +65,8 @@ function makePlayer(root) {
     head.value = frame;
     head.setAttribute("aria-valuetext", `frame ${frame} of ${value.total}`);
     where.textContent = `${frame} / ${value.total - 1} · ${(frame / value.fps).toFixed(2)} s`;
-    for (const told of player.onshow) told(frame);
     try {
-      await Promise.all(sources(frame).map(fetched));
+      await fetchAll(frame);
     } catch {
       return; // a picture that is gone: the page is told of what replaces it
     }
@@ -81,11 +81,17 @@ function makePlayer(root) {
       tint.hidden = !(pane.tint && tintBox.checked);
       if (!tint.hidden) tint.src = address(value, pane.tint.folder, frame, ".png", pane.tint.v);
     });
-    root.dataset.shown = frame;
+    root.dataset.shown = player.shown = frame;
+    for (const told of player.onshow) told(frame);
+  }
+
+  // At the picture that is shown, whatever was on its way.
+  function stay() {
+    stop();
+    if (player.frame !== player.shown) show(player.shown);
   }
 
   function stop() {
-    cancelAnimationFrame(playing);
     playing = null;
     play.textContent = "▶";
     play.setAttribute("aria-label", "Play");
@@ -98,10 +104,11 @@ function makePlayer(root) {
     let shown = from;
     play.textContent = "❚❚";
     play.setAttribute("aria-label", "Pause");
+    const mine = (playing = {}); // not of a start that was stopped since
     const turn = async (now) => {
-      if (!playing) return;
+      if (playing !== mine) return;
       if (!root.isConnected || root.offsetParent === null) return stop();
-      for (let ahead = 1; ahead <= 6; ahead++) sources((shown + ahead) % value.total).forEach(fetched);
+      for (let ahead = 1; ahead <= 6; ahead++) fetchAll((shown + ahead) % value.total).catch(() => {});
       const due = from + Math.floor(((now - begun) / 1000) * value.fps);
       if (due > shown) {
         const next = shown + 1;
@@ -109,9 +116,9 @@ function makePlayer(root) {
         if (due > next + 2) begun += ((due - next) / value.fps) * 1000; // pictures come too slowly: play slower
         shown = next;
       }
-      if (playing) playing = requestAnimationFrame(turn);
+      requestAnimationFrame(turn);
     };
-    playing = requestAnimationFrame(turn);
+    requestAnimationFrame(turn);
   }
 
   play.addEventListener("click", () => (playing ? stop() : start()));
@@ -126,6 +133,10 @@ function makePlayer(root) {
     player.value = value && value.total ? value : null;
     if (!player.value) return stop();
     const anew = !before || before.v !== value.v;
+    if (anew) {
+      player.shown = null;
+      delete root.dataset.shown;
+    }
     head.max = value.total - 1;
     const [width, height] = value.size;
     while (panes.children.length > value.panes.length) panes.lastChild.remove();
