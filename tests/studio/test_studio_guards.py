@@ -16,7 +16,8 @@ from tests.studio.server import LIMIT_MB, Server, computed_s
 
 
 def test_wrong_files_are_refused_in_words(opened: Opened, server: Server, tmp_path: Path) -> None:
-    page = opened()
+    page = opened(f"{server.address}?shot=gone")
+    page.get_by_text("The shot of this address is not kept any more").wait_for()
     (tmp_path / "notes.mp4").write_text("this is no video\n" * 50)
     page.set_input_files("#upload input[type=file]", str(tmp_path / "notes.mp4"))
     page.get_by_text("notes.mp4 is not a video that can be decoded").wait_for()

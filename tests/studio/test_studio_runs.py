@@ -138,6 +138,9 @@ def divide(page: Any) -> None:
     page.wait_for_function(f"{ZOOMS}.every((zoom) => Math.abs(zoom - Math.E) < 0.01)")
     page.locator("#compare .whole").click()
     assert page.evaluate(ZOOMS) == [1, 1]
+    page.locator("#compare").get_by_role("button", name="Zoom in").click()
+    assert page.evaluate(ZOOMS) == [1.5, 1.5]
+    page.locator("#compare").get_by_role("button", name="Zoom out").click()
     page.locator("#compare .beside").check()
     left, right = (page.locator("#compare .stage").nth(index).bounding_box() for index in (0, 1))
     assert left["x"] + left["width"] < right["x"]

@@ -48,6 +48,14 @@ def test_nothing_beyond_the_picture_is_shown() -> None:
     assert back == {"k": 2, "x": 0, "y": 0}
 
 
+def test_a_point_that_is_moved_out_of_sight_is_followed() -> None:
+    inside, left = said(
+        "zoom", "[viewWith({k: 2, x: -0.5, y: -0.5}, [0.5, 0.5]), viewWith({k: 4, x: -1, y: -1}, [0.2, 0.3])]"
+    )
+    assert inside == {"k": 2, "x": -0.5, "y": -0.5}
+    assert shown(left, (0.2, 0.3)) == pytest.approx((0.1, 0.2))
+
+
 def test_keys_mean_what_the_help_says_and_nothing_where_one_types() -> None:
     cases = {
         "actionOf('ArrowLeft', {}, {tag: 'CANVAS'})": ["step", -1],
@@ -58,6 +66,8 @@ def test_keys_mean_what_the_help_says_and_nothing_where_one_types() -> None:
         "actionOf('+', {}, {})": ["brush", 1],
         "actionOf('-', {}, {})": ["brush", -1],
         "actionOf('z', {}, {})": ["undo"],
+        "actionOf('i', {}, {tag: 'CANVAS'})": ["zoom", 1],
+        "actionOf('o', {}, {tag: 'INPUT', type: 'text'})": None,
         "actionOf('z', {ctrl: true}, {})": ["undo"],
         "actionOf('b', {ctrl: true}, {})": None,  # the browser's
         "actionOf('b', {}, {tag: 'INPUT', type: 'text'})": None,

@@ -20,9 +20,11 @@ def test_things_have_names_and_colours_and_marks_of_their_own(opened: Opened, sh
     upload(page, shot.path)
     mark(page, shot, 6)
     ball = covered(page)
-    chip(page, "+ Another thing").click()
+    chip(page, "+ Another thing").focus()
+    page.keyboard.press("Enter")
     name = page.get_by_label("Name of the thing")
     page.wait_for_function("document.querySelector('#marker .things input').value === 'Thing 2'")
+    assert page.evaluate("document.activeElement.textContent") == "+ Another thing"  # in the list that is made anew
     assert not covered(page).any()
     assert np.array_equal(covered(page, "others"), ball)  # it is still shown
     name.fill("<i>lamp</i>")
@@ -39,6 +41,10 @@ def test_things_have_names_and_colours_and_marks_of_their_own(opened: Opened, sh
     assert np.array_equal(covered(page), ball)
     colours = page.evaluate("[...document.querySelectorAll('#marker .things .swatch')].map((i) => i.style.background)")
     assert len(set(colours)) == 2
+
+    chip(page, "Forget this thing").click()  # it is asked about, and declined here
+    page.wait_for_timeout(300)
+    assert name.input_value() == "Thing 1"
 
     again = opened(page.url)
     chip(again, "<i>lamp</i>").wait_for()
@@ -76,6 +82,9 @@ def test_a_logo_is_suggested_shown_and_taken(opened: Opened, tmp_path: Path) -> 
     tool(page, "Box")
     drag(page, 0.1, 0.4, 0.3, 0.3)
     page.get_by_role("button", name="Frame 19, marked").wait_for()
+    page.set_viewport_size({"width": 1280, "height": 400})
     page.click("#track")
     page.locator("#message", has_text="the first frame 9 comes after the last one 3").wait_for()
+    place = page.locator("#message .alert").bounding_box()
+    assert page.evaluate("scrollY") > 100 > place["y"] >= 0  # it is seen, wherever one has scrolled to
     assert page.locator("#first input").input_value() == "9"  # what was typed stays, to be corrected

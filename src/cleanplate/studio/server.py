@@ -99,7 +99,7 @@ def _launch(page: Any, projects: Projects, host: str, port: int, password: str |
         app_kwargs={"middleware": guards(host)},
         theme=theme(),
         css=(ASSETS / "studio.css").read_text(),
-        head=f"<script>{(ASSETS / 'follow.js').read_text()}</script>",
+        head="".join(f"<script>{(ASSETS / name).read_text()}</script>" for name in ("follow.js", "ask.js")),
         footer_links=[],
         share=False,
         ssr_mode=False,

@@ -13,6 +13,7 @@ from cleanplate.studio.projects import Projects
 
 PULSE_S, HEARTBEAT_S = 0.7, 20.0  # between questions for what is new: while a job runs, and otherwise
 GONE = "This shot is not kept any more. Reload the page to begin anew."
+ANEW = "The shot of this address is not kept any more. This page is a new one: choose a video."
 TOKEN_OF_PAGE = "() => new URLSearchParams(location.search).get('shot') || ''"
 PAGE_OF_TOKEN = """(token) => {
   const place = new URL(location);
@@ -120,7 +121,10 @@ class Session:
             return values
 
     def _arrive(self, known: str) -> Values:
-        project = self.projects.find(known) or self.projects.begin()
+        project = self.projects.find(known)
+        if project is None:
+            project = self.projects.begin()
+            project.changed(ANEW if known else "")
         project.begin_page()
         return {self.token: project.token} | self._shown(project)
 

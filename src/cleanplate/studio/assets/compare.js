@@ -5,7 +5,7 @@ const share = make("input", { type: "range", class: "share", min: 0, max: 100, v
 const line = make("div", { class: "line", "aria-hidden": "true" });
 const beside = make("input", { type: "checkbox", class: "beside" });
 const whole = make("button", { type: "button", class: "whole", text: "Whole picture", hidden: "" });
-root.querySelector(".transport").append(make("label", {}, beside, make("span", { text: "Side by side" })), whole);
+root.querySelector(".transport").append(make("label", {}, beside, make("span", { text: "Side by side" })), ...zoomButtons(zoomBy), whole);
 panes.after(share);
 const zooms = [];
 
@@ -22,7 +22,7 @@ function dragged(event) {
   divide();
 }
 function grasp(event) {
-  if (beside.checked || event.button !== 0) return;
+  if (beside.checked || event.button !== 0 || !event.isPrimary) return;
   event.preventDefault();
   event.currentTarget.setPointerCapture(event.pointerId);
   dragged(event);
@@ -30,6 +30,11 @@ function grasp(event) {
 function letDrag(one) {
   one.addEventListener("pointerdown", grasp);
   one.addEventListener("pointermove", (event) => { if (one.hasPointerCapture(event.pointerId) && !beside.checked) dragged(event); });
+}
+
+// Where the line is.
+function zoomBy(factor) {
+  zooms[0].set(zoomedView(zooms[0].view, factor, [share.value / 100, 0.5]));
 }
 
 function zoomAlike(view) {

@@ -11,7 +11,7 @@ const EFFECTS_HINTS = {
   erase: "Wipe away what should stay.",
 };
 const EFFECTS_TINT = "rgb(240, 228, 66)", OVERLAY_TINT = "rgb(213, 94, 0)";
-const KEYS = "← → one frame (Shift: 10) · B paint · E erase · + − brush · Z undo · wheel zooms · Space and drag moves";
+const KEYS = "← → one frame (Shift: 10) · B paint · E erase · + − brush · Z undo · I O or wheel zooms · Space and drag moves";
 
 const player = makePlayer(element.querySelector(".screen"));
 const tools = make("div", { class: "tools", role: "radiogroup", "aria-label": "How to mark" });
@@ -40,8 +40,9 @@ const overlayBox = make("div", { class: "overlays", role: "group", "aria-label":
 const skin = make("input", { type: "checkbox", class: "skin" });
 const skinLabel = make("label", { title: "Outlines of the mask in the frame before (blue) and after (orange)" }, skin, make("span", { text: "Onion skin" }));
 const whole = make("button", { type: "button", class: "whole", text: "Whole picture", title: "0", hidden: "" });
+const zoomBox = make("div", { class: "zooms" }, ...zoomButtons((factor) => zoomBy(factor)), whole);
 player.root.prepend(thingBox, make("div", { class: "toolbar" }, layerBox, tools, absent, undo, clear), make("div", { class: "hints" }, hint, brushLabel));
-player.root.querySelector(".transport").append(skinLabel, whole);
+player.root.querySelector(".transport").append(skinLabel, zoomBox);
 player.root.append(make("p", { class: "keys", text: KEYS }), jump, overlayBox);
 
 const canvas = make("canvas", {

@@ -14,6 +14,6 @@ function actionOf(key, { shift = false, ctrl = false, alt = false }, target = {}
     if (target.tag === "INPUT" && target.type !== "checkbox") return null; // sliders and choices have their own
     return ["step", (key === "ArrowLeft" ? -1 : 1) * (shift ? 10 : 1)];
   }
-  const plain = { b: ["tool", "paint"], e: ["tool", "erase"], z: ["undo"], "+": ["brush", 1], "=": ["brush", 1], "-": ["brush", -1], 0: ["whole"] };
+  const plain = { b: ["tool", "paint"], e: ["tool", "erase"], z: ["undo"], "+": ["brush", 1], "=": ["brush", 1], "-": ["brush", -1], i: ["zoom", 1], o: ["zoom", -1], 0: ["whole"] };
   return plain[key.toLowerCase()] ?? null;
 }

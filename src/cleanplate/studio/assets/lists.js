@@ -1,5 +1,15 @@
 // The lists beside and below the picture: the things, the frames to go to, the overlays that were found.
 
+// New children in place of the old ones; the focus stays on what is called the same, or is in the same place.
+function refill(box, children) {
+  const all = () => [...box.querySelectorAll("button, input")], named = (one) => one.textContent || one.ariaLabel;
+  const was = all(), at = was.indexOf(document.activeElement);
+  box.replaceChildren(...children);
+  if (at < 0) return;
+  const now = all(), same = now.find((one) => named(one) === named(was[at]));
+  (same ?? now[Math.min(at, now.length - 1)] ?? canvas).focus({ preventScroll: true });
+}
+
 function jumps(value) {
   const numbers = (of) => Object.keys(of).map(Number), { marks, absent } = chosen();
   return [
@@ -12,7 +22,7 @@ function jumps(value) {
 
 
 function showJumps(value) {
-  jump.replaceChildren(...jumps(value).map(([frame, kind, text]) => {
+  refill(jump, jumps(value).map(([frame, kind, text]) => {
     const button = make("button", { type: "button", class: kind, text });
     button.addEventListener("click", () => player.show(frame));
     return button;
@@ -38,8 +48,11 @@ function showThings({ things, chosen: at }) {
   const add = make("button", { type: "button", text: "+ Another thing" });
   add.addEventListener("click", () => say({ thing: { add: true } }));
   const forget = make("button", { type: "button", text: "Forget this thing", title: "With all that is marked of it" });
-  forget.addEventListener("click", () => say({ thing: { forget: true } }));
-  thingBox.replaceChildren(...chips, add, ...(things.length > 1 ? [forget] : []));
+  forget.addEventListener("click", () => {
+    const { name, marks } = chosen(), question = `Forget ${name}, with all that is marked of it?`;
+    if (!Object.keys(marks).length || confirm(question)) say({ thing: { forget: true } });
+  });
+  refill(thingBox, [...chips, add, ...(things.length > 1 ? [forget] : [])]);
 }
 
 // A part of a frame as a small picture. box: left, top, width, height as shares of it.
@@ -54,7 +67,7 @@ function cutOut(value, frame, [left, top, width, height]) {
 
 function showOverlays(value) {
   const { overlays } = value;
-  overlayBox.replaceChildren(...(overlays?.each ?? []).map((one, number) => {
+  refill(overlayBox, (overlays?.each ?? []).map((one, number) => {
     const middle = Math.floor((one.first + one.last) / 2);
     const show = make("button", { type: "button", title: "Show it in the picture" }, cutOut(value, middle, one.box), `${number + 1}. ${one.name}`);
     show.addEventListener("click", () => player.show(middle));

@@ -54,7 +54,9 @@ function chooseLayer(next) {
 }
 layerBox.addEventListener("change", (event) => chooseLayer(event.target.value === "effects" ? effects : thing));
 // Whoever chooses by mouse goes on by keys in the picture.
-for (const box of [tools, layerBox, absent, clear, undo, whole]) box.addEventListener("pointerup", () => setTimeout(() => canvas.focus({ preventScroll: true })));
+for (const box of [tools, layerBox, absent, clear, undo, zoomBox, thingBox]) {
+  box.addEventListener("pointerup", (event) => { if (event.target.type !== "text") setTimeout(() => canvas.focus({ preventScroll: true })); });
+}
 
 function at(event) {
   const box = canvas.getBoundingClientRect();
@@ -182,6 +184,7 @@ canvas.addEventListener("keydown", (event) => {
   else if (move) {
     const by = event.shiftKey ? 1 : Math.max(1, Math.round(canvas.width / 60));
     pointer = inside([pointer[0] + by * move[0], pointer[1] + by * move[1]]);
+    zoom.set(viewWith(zoom.view, [pointer[0] / canvas.width, pointer[1] / canvas.height]));
     if (corner) stretch(pointer);
     if (last) stroke(pointer);
   } else if (event.key === "Enter") {
@@ -209,11 +212,18 @@ clear.addEventListener("click", () => { player.stay(); say({ clear: true }); });
 undo.addEventListener("click", () => say({ undo: true }));
 whole.addEventListener("click", () => zoom.set(WHOLE));
 
+// At the pointer of the keyboard, or in the middle.
+function zoomBy(factor) {
+  const { k, x, y } = zoom.view, at = cross.hidden ? null : [pointer[0] / canvas.width, pointer[1] / canvas.height];
+  zoom.set(zoomedView(zoom.view, factor, at ? [x + k * at[0], y + k * at[1]] : [0.5, 0.5]));
+}
+
 const ACTIONS = {
   step: (by) => { player.stop(); player.show(player.frame + by); },
   tool: (name) => choose(name),
   undo: () => undo.disabled || say({ undo: true }),
   brush: (step) => { brush.value = brushSize(Number(brush.value), step); showRing(); },
+  zoom: (step) => zoomBy(ZOOM_STEP ** step),
   whole: () => zoom.set(WHOLE),
 };
 const here = new AbortController(); // until the picture is gone

@@ -2,7 +2,7 @@
 // x + k p of the stage's. Nothing beyond the edges of the picture is ever shown.
 
 const WHOLE = { k: 1, x: 0, y: 0 };
-const MOST_ZOOM = 16;
+const MOST_ZOOM = 16, ZOOM_STEP = 1.5;
 
 function withinView({ k, x, y }) {
   const inside = (at) => Math.min(0, Math.max(1 - k, at));
@@ -17,6 +17,21 @@ function zoomedView(view, factor, [x, y]) {
 
 function movedView(view, [dx, dy]) {
   return withinView({ k: view.k, x: view.x + dx, y: view.y + dy });
+}
+
+// Moved as little as shows a point of the picture, with some of what is around it.
+function viewWith(view, [x, y]) {
+  const into = (at) => Math.min(0.9, Math.max(0.1, at)) - at;
+  return movedView(view, [into(view.x + view.k * x), into(view.y + view.k * y)]);
+}
+
+// For whoever has no wheel. by: is told the factor.
+function zoomButtons(by) {
+  return [["Zoom out", 1 / ZOOM_STEP], ["Zoom in", ZOOM_STEP]].map(([text, factor]) => {
+    const button = make("button", { type: "button", text });
+    button.addEventListener("click", () => by(factor));
+    return button;
+  });
 }
 
 // The wheel zooms at the cursor; the middle button, or the left one while Space is held, moves the picture.
@@ -42,14 +57,14 @@ function makeZoom(stage, inner, onview) {
     set(zoomedView(zoom.view, Math.exp(-event.deltaY / (event.deltaMode ? 20 : 400)), share(event)));
   }, { passive: false });
   stage.addEventListener("pointerdown", (event) => {
-    if (event.button !== 1 && !(event.button === 0 && zoom.held)) return;
+    if (!event.isPrimary || (event.button !== 1 && !(event.button === 0 && zoom.held))) return;
     event.preventDefault();
     event.stopPropagation();
     stage.setPointerCapture(event.pointerId);
     from = share(event);
   }, true);
   stage.addEventListener("pointermove", (event) => {
-    if (!from) return;
+    if (!from || !event.isPrimary) return;
     event.stopPropagation();
     const to = share(event);
     set(movedView(zoom.view, [to[0] - from[0], to[1] - from[1]]));
