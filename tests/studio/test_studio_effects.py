@@ -250,9 +250,6 @@ def test_methods_that_do_not_carry_take_it_only_if_they_are_told_to(
     assert shown(project, 5).any()
     options, drawn = clean(project, method="dip-vid")
     assert drawn is not None  # it would not look for it: it is given what was found
-    long.end("done", result=MADE)
-    project.begin_page()  # which begins with one that carries
-    assert project.effects.wanted
 
 
 def test_the_mask_grows_by_pixels_of_the_result(project: Project, quick: Turns) -> None:

@@ -200,12 +200,15 @@ def test_a_lost_page_finds_its_run_and_its_result_again(opened: Opened, tracked:
 
     page = opened(tracked)
     page.wait_for_selector("#working progress")
+    page.locator("#quality label.selected", has_text="Paper").wait_for()
+    page.locator("#minutes input[type=number]").wait_for()
     page.click("#cancel")
     page.wait_for_selector("#working", state="hidden")
     clean(page, "Fast")
     page.wait_for_selector("#compare .screen[data-shown]")
     page.reload()
     page.wait_for_selector("#compare .screen[data-shown]")
+    page.locator("#quality label.selected", has_text="Fast").wait_for()
     assert page.locator("#downloads a").count() == 4
 
 

@@ -1,5 +1,6 @@
 """The step that removes the thing: how well, in how much time, and all options of the command line."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ QUALITIES = {
 STANDARD = list(QUALITIES)[1]
 OURS = tuple(name for name, method in METHODS.items() if method.baseline is None)
 """Rivals to compare with are for the command line."""
-AS_ABOVE = "as chosen above"
+AS_ABOVE, MINUTES, SUFFIX = "as chosen above", 10, ".mp4"
 
 
 class CleanStep:
@@ -36,7 +37,7 @@ class CleanStep:
             self.quality = gr.Radio(list(QUALITIES), value=STANDARD, label="Quality", elem_id="quality")
             self.note = gr.HTML(elem_id="note")
             self.minutes = gr.Slider(
-                1, 480, value=10, step=1, visible=False, label="Minutes", info="The network learns for so long.",
+                1, 480, value=MINUTES, step=1, visible=False, label="Minutes", info="The network learns for so long.",
                 elem_id="minutes",
             )  # fmt: skip
             with gr.Accordion("Advanced", open=False, elem_id="advanced"):
@@ -54,7 +55,7 @@ class CleanStep:
                 info="Those that begin with dip are the paper's, but for the fast one.",
             )  # fmt: skip
             self.suffix = gr.Dropdown(
-                list(RESULT_SUFFIXES), value=".mp4", label="File", info=".mkv is lossless.", elem_id="suffix"
+                list(RESULT_SUFFIXES), value=SUFFIX, label="File", info=".mkv is lossless.", elem_id="suffix"
             )
         preset = METHODS[QUALITIES[STANDARD]]
         made = {}
@@ -74,9 +75,25 @@ class CleanStep:
     def connect(self, session: Session) -> None:
         """Fill in what a method has, and clean."""
         chosen = [self.quality, self.method]
+        prepared = [self.minutes, self.note, self.prepared, *self.controls.values()]
         for control in chosen:
-            on(control.change, self._prepare, chosen, [self.minutes, self.note, self.prepared, *self.controls.values()])
-            session.note(control.change, _choose, *chosen)
+            on(control.input, self._prepare, chosen, prepared)
+            session.note(control.input, _choose, *chosen)
+        remembered = {"quality": self.quality, "method": self.method, "minutes": self.minutes, "suffix": self.suffix}
+        for name in ("minutes", "suffix"):
+            session.note(remembered[name].input, partial(_remember, name), remembered[name])
+
+        def begin(token: str) -> Values:
+            """Choose on a page that is loaded what was chosen before."""
+            project = session.projects.find(token)
+            choices = {} if project is None else project.choices
+            quality, method = choices.get("quality", STANDARD), choices.get("method", AS_ABOVE)
+            values = self._prepare(quality, method)
+            values |= {self.quality: quality, self.method: method, self.suffix: choices.get("suffix", SUFFIX)}
+            values[self.minutes]["value"] = choices.get("minutes", MINUTES)
+            return values
+
+        on(session.loaded.then, begin, session.token, [*chosen, self.suffix, *prepared])
         inputs = [self.quality, self.minutes, self.method, self.suffix, self.prepared, *self.controls.values()]
         session.on(self.clean.click, _clean, *inputs)
 
@@ -159,7 +176,12 @@ def _method(quality: str, method: str) -> str:
     return method if method in METHODS else QUALITIES[quality]
 
 
+def _remember(name: str, project: Project, value: Any) -> None:
+    project.choices[name] = value
+
+
 def _choose(project: Project, quality: str, method: str) -> None:
+    project.choices |= {"quality": quality, "method": method}
     project.choose_method(carries=METHODS[_method(quality, method)].carries)
 
 

@@ -65,11 +65,6 @@ class Project(Marking):
             self._clear()
             self.changed()
 
-    def begin_page(self) -> None:
-        """A page begins to show it, with the method that its controls begin with."""
-        self.touch()
-        self.choose_method(carries=True)
-
     def track(self, still: bool, first: int | None = None, last: int | None = None) -> None:
         """Follow what is marked through the shot.
 

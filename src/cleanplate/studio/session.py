@@ -66,8 +66,8 @@ class Session:
         """
         self.parts, self.progress = parts, progress
         self.outputs = [self.version, self.message, self.pulse, *(one for part in parts for one in part.outputs)]
-        loaded = on(page.load, self._arrive, self.token, [self.token, *self.outputs], js=TOKEN_OF_PAGE)
-        on(loaded.then, None, self.token, None, js=PAGE_OF_TOKEN)
+        self.loaded = on(page.load, self._arrive, self.token, [self.token, *self.outputs], js=TOKEN_OF_PAGE)
+        on(self.loaded.then, None, self.token, None, js=PAGE_OF_TOKEN)
         for timer in (self.pulse, self.heartbeat):
             on(timer.tick, self._tick, [self.token, self.version], self.outputs)
         for part in parts:
@@ -125,7 +125,6 @@ class Session:
         if project is None:
             project = self.projects.begin()
             project.changed(ANEW if known else "")
-        project.begin_page()
         return {self.token: project.token} | self._shown(project)
 
     def _tick(self, token: str, version: int) -> Values:

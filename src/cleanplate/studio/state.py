@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cleanplate.errors import InputError
 from cleanplate.studio import tasks
@@ -57,6 +58,8 @@ class ProjectState:
         self.run: Path | None = None
         """Folder of the result."""
         self.job: Job | None = None
+        self.choices: dict[str, Any] = {}
+        """What was chosen of how it is removed, by control, for a page that is loaded again."""
         self.heard = 0.0
         """When the page said what was last done to a mark, by its own clock in ms: later strokes stay drawn."""
         self.message = ""
