@@ -626,6 +626,35 @@ def test_pieces_that_are_done_are_not_learned_again(
 
 
 @pytest.mark.usefixtures("on_one_thread")
+@pytest.mark.parametrize("other", ["clip", "method"])
+def test_a_figure_goes_on_with_nothing_that_another_clip_or_method_has_begun(
+    other: str, shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channels, real, updates = [(4, 4)], Model.update, []
+
+    def ends_at_the_third(*args: Any) -> None:
+        updates.append(args)
+        if len(updates) == 3:
+            raise KeyboardInterrupt
+        real(*args)
+
+    def small(*args: Any) -> Method:
+        method = method_at(*args)
+        return replace(method, network=replace(method.network, channels=channels[-1]))
+
+    monkeypatch.setattr(make, "method_at", small)
+    monkeypatch.setattr(make, "similarities", lambda *_: {})
+    monkeypatch.setattr(Model, "update", ends_at_the_third)
+    monkeypatch.setattr(WorkDir, "due", lambda self: self.folder is not None)  # after every step
+    clips = [resized(composed, (48, 96), 8) for composed in each_composed(shots)]
+    with pytest.raises(KeyboardInterrupt):
+        make.make(LOOKED_INTO, clips[0], tmp_path, "cpu")
+    channels.append((4, 8) if other == "method" else channels[0])
+    make.make(LOOKED_INTO, clips[other == "clip"], tmp_path, "cpu")
+    assert len(updates) == 3 + 4
+
+
+@pytest.mark.usefixtures("on_one_thread")
 @pytest.mark.parametrize("spoil", ["*.pt", "run.json"])
 def test_a_cell_whose_work_is_broken_begins_anew(
     spoil: str, shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -23,7 +23,8 @@ from cleanplate.imaging.tensors import all_samples, to_tensors
 from cleanplate.paper.fit import finished, fit
 from cleanplate.paper.methods import known_flows
 from cleanplate.paper.schedule import n_passes
-from cleanplate.plate import inpaint
+from cleanplate.pipeline import begin
+from cleanplate.plate import digest, inpaint
 from cleanplate.progress import Step
 from cleanplate.runtime.devices import find_device
 from cleanplate.runtime.files import writing
@@ -100,9 +101,9 @@ def _look_into(cell: Cell, clip: Clip, out: Path, device: str) -> Made:
     place, middle = find_device(device), len(clip.frames) // 2
     method = method_at(cell.method, cell.budget, len(clip.frames), cell.evaluations)
     frames, hole = clip.frames.to(place), clip.hole.to(place)
-    flows = known_flows(frames, hole, method)
     work = _work(out, cell, "looks")
-    work.begin({"cell": cell.name})
+    options = RunOptions(cell.seed, device, cell.updates(len(frames)), work_dir=work)
+    begin(method, options, lambda: digest(clip))
     looks: list[Look] = [(update, frame, flow) for update, frame, flow in work.load("looks") or []]
 
     def listen(step: Step) -> None:
@@ -113,7 +114,7 @@ def _look_into(cell: Cell, clip: Clip, out: Path, device: str) -> Made:
             looks.append((step.update, frame, step.flows[1, 1][middle].cpu().numpy()))
             work.save("looks", looks)
 
-    options = RunOptions(cell.seed, device, cell.updates(len(frames)), work_dir=work, on_step=listen)
+    flows, options = known_flows(frames, hole, method), replace(options, on_step=listen)
     fitted = fit(frames, ~hole, flows, method, options)
     if fitted.model is None:  # ended between its last step and its line: the frames were saved, the network was not
         fitted = fit(frames, ~hole, flows, method, replace(options, work_dir=WorkDir()))
