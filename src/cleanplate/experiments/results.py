@@ -19,7 +19,7 @@ from cleanplate.baselines.wang.weights import load_weights
 from cleanplate.data.pairs import Pair, sha256_of_clip
 from cleanplate.errors import InputError
 from cleanplate.experiments.plan import SCALES, Cell
-from cleanplate.experiments.sources import DEFINED_IN, code_digest, measuring_digest
+from cleanplate.experiments.sources import DEFINED_IN, OF_PIECES, code_digest, measuring_digest
 from cleanplate.imaging.tensors import all_samples, to_tensors
 from cleanplate.metrics import OLD_NAMES
 from cleanplate.runtime.files import existing, whole, writing
@@ -118,7 +118,7 @@ def find_line(lines: Sequence[Line], cell: Cell, pair: Pair, length: int, names:
             current = {
                 name for name, digest in by.items() if name in DEFINED_IN and digest == measured_with(cell, name)
             }
-            if not current.issuperset({*names, "complexity"}):
+            if not current.issuperset({*names, "complexity", *(() if cell.window is None else OF_PIECES)}):
                 return None
             return {**line, "metrics": {name: value for name, value in line["metrics"].items() if name in current}}
     return None

@@ -25,12 +25,10 @@ from cleanplate.metrics import MODULES, complexity, psnr_db, ssim
 PACKAGE = Path(cleanplate.__file__).parent
 MAKING = ("paper", "carry", "unseen", "imaging", "baselines", "runtime.chance")
 MEASURING = ("metrics", "imaging", "paper")
-# What is measured in every case, and of the frames that a network makes, known pixels too.
-DEFINED_IN = MODULES | {
-    "complexity": complexity.__module__,
-    "generated_known_psnr_db": psnr_db.__module__,
-    "generated_known_ssim": ssim.__module__,
-}
+# What is measured in every case where a clip is cut into pieces: of the frames that a network makes, known pixels too.
+OF_PIECES = {"generated_known_psnr_db": psnr_db.__module__, "generated_known_ssim": ssim.__module__}
+# And of all that is made.
+DEFINED_IN = MODULES | {"complexity": complexity.__module__} | OF_PIECES
 # How a video is read, saved and shown, and what a method is set to.
 ROOMS = ("clip", "config", "errors", "pipeline", "plate", "progress", "runtime", "video", "weights")
 OUTSIDE = tuple(f"cleanplate.{room}" for room in ROOMS)
@@ -39,8 +37,8 @@ OUTSIDE = tuple(f"cleanplate.{room}" for room in ROOMS)
 OF_EVERY_CELL = (
     "cleanplate.data.compose", "cleanplate.experiments.make", "cleanplate.video.masks", "cleanplate.video.resize"
 )  # fmt: skip
-# What says what is measured where: of all metrics, and of those of what a network makes, known pixels too.
-SAYS_WHAT, OF_GENERATED = "cleanplate.metrics", "cleanplate.experiments.cells"
+# What says what is measured where: of all metrics, and of OF_PIECES.
+SAYS_WHAT, SAYS_OF_PIECES = "cleanplate.metrics", "cleanplate.experiments.cells"
 
 
 @lru_cache
@@ -59,7 +57,7 @@ def code_digest(method: str, *, features: bool = False, package: Path = PACKAGE)
 @lru_cache
 def measuring_digest(metric: str, *, package: Path = PACKAGE) -> str:
     """Of all code that the value of a metric depends on."""
-    says = {SAYS_WHAT} if metric in MODULES or metric == "complexity" else {SAYS_WHAT, OF_GENERATED}
+    says = {SAYS_WHAT, SAYS_OF_PIECES} if metric in OF_PIECES else {SAYS_WHAT}
     return digest(reached_from({DEFINED_IN[metric]}, MEASURING, package) | says, package)
 
 
