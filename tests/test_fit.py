@@ -1,7 +1,11 @@
+import itertools
 import json
 import random
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -240,6 +244,37 @@ def test_a_run_that_was_stopped_and_resumed_gives_the_same_plate(name: str, clip
         del line["elapsed_s"]
     assert alone == again
     assert len(alone) == 28
+
+
+@pytest.mark.parametrize(("output", "seconds", "rates"), [("last", 10.0, [0.4, 0.2]), ("best", 4.0, [])])
+def test_a_run_with_a_time_goes_on_at_the_rate_that_it_had_come_to(
+    output: Any, seconds: float, rates: list[float], clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second time the frames' flow may have taken longer, so that less is left than was spent."""
+    ticks, seen, update = itertools.count(), [], Model.update
+    monkeypatch.setattr("cleanplate.paper.fit.time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+
+    def counted(self: Model, loss: Tensor, rate: float) -> None:
+        seen.append(rate)
+        update(self, loss, rate)
+
+    def stop(step: Step) -> None:
+        if step.update == 9:  # it is told of before it is saved
+            raise Cancelled
+
+    monkeypatch.setattr(Model, "update", counted)
+    method = replace(small("dip-vid"), fit=FitConfig(1.0, eval_every=100, output=output, lr_decay_share=0.5))
+    work = partial(WorkDir, tmp_path / "work", resume=True, overwrite=True, every_s=0)
+    (first := work()).begin({"a": "b"})
+    with pytest.raises(Cancelled):
+        fit(clip.frames, clip.known, {}, method, RunOptions(max_seconds=10.0, work_dir=first, on_step=stop))
+    assert seen == pytest.approx([1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4])
+    seen.clear()
+    (second := work()).begin({"a": "b"})
+    done = fit(clip.frames, clip.known, {}, method, RunOptions(max_seconds=seconds, work_dir=second))
+    assert seen == pytest.approx(rates)
+    assert done.steps == 8 + len(rates)
+    assert psnr_db(done.frames, clip.frames, clip.known) > 10  # never the zeros that nothing was put into
 
 
 def test_a_work_folder_is_of_one_run(clip: Clip, tmp_path: Path) -> None:

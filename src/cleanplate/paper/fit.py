@@ -92,14 +92,14 @@ def finished(work_dir: WorkDir, name: str, device: torch.device) -> Fit | None:
 
 def _train(model: Model, objective: Objective, method: Method, run: RunOptions, name: str) -> Fit:
     frames, settings, work = objective.frames, method.fit, run.work_dir
-    total = min(n_steps(len(frames), method.schedule), run.max_steps or math.inf)
+    total, most_s = min(n_steps(len(frames), method.schedule), run.max_steps or math.inf), run.max_seconds or math.inf
     step, before_s, output = 0, 0.0, Output(settings.output, frames)
     if (saved := work.load_tensors(name, frames.device)) is not None:
         step, before_s, output.state = saved["step"], saved["elapsed_s"], saved["kept"]
         model.load(saved["model"])
         work.resumed(before_s)
     started = time.perf_counter() - before_s
-    elapsed_s, share = before_s, step / total  # share of what may be spent that is spent
+    elapsed_s, share = before_s, max(step / total, before_s / most_s)  # share of what may be spent that is spent
     for batch in islice(_each_step(len(frames), method.schedule, run.seed), step, None):
         if share >= 1:
             break
@@ -111,7 +111,7 @@ def _train(model: Model, objective: Objective, method: Method, run: RunOptions, 
 
         step += 1
         elapsed_s = time.perf_counter() - started
-        share = max(step / total, elapsed_s / (run.max_seconds or math.inf))
+        share = max(step / total, elapsed_s / most_s)
         losses = {term: value.item() for term, value in terms.items()}
         work.log({"fit": name, "step": step, "elapsed_s": elapsed_s, **vars(batch), **losses})
         news: dict[str, Any] = {"fit": name, "update": step, "losses": losses, "preview": model.preview}
@@ -153,10 +153,10 @@ class Output:
 
     def frames(self, model: Model) -> Float[Tensor, "T 3 H W"]:
         """The result."""
-        if self.kind == "best":
+        if self.kind == "best" and self.state["loss"] < math.inf:
             return self.state["frames"]
         last = model.infer()[0]
-        if self.kind == "last":
+        if self.kind != "mean":  # of best, time may end before there was an evaluation
             return last
         count = self.state["count"].view(-1, 1, 1, 1)
         return torch.where(count > 0, self.state["frames"] / count.clamp(min=1), last)
