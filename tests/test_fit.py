@@ -1,5 +1,6 @@
 import itertools
 import json
+import math
 import random
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cleanplate import METHODS, Cancelled, Clip, InputError, Method, Plate, Step, inpaint
-from cleanplate.config import CanvasConfig, FitConfig, NetworkConfig, Schedule, UnseenConfig
+from cleanplate.config import CanvasConfig, FitConfig, LossConfig, NetworkConfig, Schedule, UnseenConfig
 from cleanplate.imaging.flow import estimate
 from cleanplate.metrics import psnr_db
 from cleanplate.paper.fit import fit
@@ -303,16 +304,37 @@ def test_no_folder_is_made_when_nothing_is_learned(moving_clip: Clip, tmp_path: 
     assert not (tmp_path / "work").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "changes"), [("dip", {}), ("carry-learn", {}), ("dip-vid", {"schedule": Schedule(frames_per_batch=1)})]
+)
+@pytest.mark.parametrize("term", ["flow", "consistency"])
+def test_flow_is_of_frames_that_follow_each_other(name: str, term: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=rf"loss\.{term} is 0\.1; 0, or one network for the whole clip and at least 2"):
+        replace(small(name), loss=LossConfig(**{term: 0.1}), **changes)
+
+
+def test_a_single_frame_has_no_flow_to_be_learned_from(clip: Clip) -> None:
+    one, method = Clip(clip.frames[:1], clip.hole[:1]), small("dip-vid-flow")
+    inpaint(one, method, max_steps=1, device="cpu")
+    with pytest.raises(InputError, match=r"loss\.image and loss\.perceptual are 0 and there is 1 frame; flow needs 2"):
+        inpaint(one, replace(method, loss=replace(method.loss, image=0.0)), max_steps=1, device="cpu")
+
+
 def test_what_makes_no_fit() -> None:
     for wrong in (
         {"learning_rate": 0.0},
+        {"learning_rate": math.inf},
         {"input_noise_std": -1.0},
+        {"input_noise_std": math.inf},
         {"lr_decay_share": 2.0},
         {"eval_every": -1},
         {"output": "best"},
     ):
         with pytest.raises(InputError, match=f"fit.{next(iter(wrong))} is"):
             FitConfig(**wrong)  # type: ignore[arg-type]
+    for make, wrong in ((LossConfig, "image"), (NetworkConfig, "noise_level"), (CanvasConfig, "noise_level")):
+        with pytest.raises(InputError, match=f"{wrong} is inf"):
+            make(**{wrong: math.inf})
     with pytest.raises(InputError, match=r"network\.channels"):
         NetworkConfig(channels=())
     with pytest.raises(InputError, match=r"network\.decoder_kernels"):

@@ -127,7 +127,7 @@ class NetworkConfig:
         )
         _check("network.skip_channels", self.skip_channels, self.skip_channels > 0, "at least 1")
         _check("network.noise_channels", self.noise_channels, self.noise_channels > 0, "at least 1")
-        _check("network.noise_level", self.noise_level, self.noise_level > 0, "a number above 0")
+        _check("network.noise_level", self.noise_level, 0 < self.noise_level < math.inf, "a number above 0")
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class CanvasConfig:
     def __post_init__(self) -> None:
         _check("canvas.cells_px", self.cells_px, all(cell > 0 for cell in self.cells_px), "at least 1 each")
         _check("canvas.channels", self.channels, self.channels > 0, "at least 1")
-        _check("canvas.noise_level", self.noise_level, self.noise_level > 0, "a number above 0")
+        _check("canvas.noise_level", self.noise_level, 0 < self.noise_level < math.inf, "a number above 0")
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         for name in ("image", "flow", "consistency", "perceptual"):
-            _check(f"loss.{name}", getattr(self, name), getattr(self, name) >= 0, "0 or more")
+            _check(f"loss.{name}", getattr(self, name), 0 <= getattr(self, name) < math.inf, "0 or more")
         _check("loss", "all zero", any((self.image, self.flow, self.consistency, self.perceptual)), "a weight above 0")
         count = self.perceptual_frames
         _check("loss.perceptual_frames", count, count is None or count > 0, "at least 1")
@@ -236,11 +236,11 @@ class FitConfig:
     """torch.compile, which pays on a GPU only; reduce-overhead uses CUDA graphs."""
 
     def __post_init__(self) -> None:
-        _check("fit.learning_rate", self.learning_rate, self.learning_rate > 0, "a number above 0")
+        _check("fit.learning_rate", self.learning_rate, 0 < self.learning_rate < math.inf, "a number above 0")
         _check("fit.eval_every", self.eval_every, self.eval_every >= 0, "0 or more")
         good = self.output != "best" or self.eval_every > 0
         _check("fit.output", "best and fit.eval_every 0", good, "an evaluation (fit.eval_every above 0)")
-        _check("fit.input_noise_std", self.input_noise_std, self.input_noise_std >= 0, "0 or more")
+        _check("fit.input_noise_std", self.input_noise_std, 0 <= self.input_noise_std < math.inf, "0 or more")
         _check("fit.lr_decay_share", self.lr_decay_share, 0 <= self.lr_decay_share <= 1, "a share from 0 to 1")
 
 
@@ -367,8 +367,12 @@ class Method:
         )
         good = self.carries or self.effects.find == "off"
         _check("effects", f"{self.effects.find} of a method that does not carry", good, "carry, carry-learn, or off")
-        cells, alone = self.canvas.cells_px, self.schedule.each_frame_alone
-        _check("canvas.cells_px", cells, not (cells and (self.carries or alone)), "one network for the whole clip")
+        cells, alone = self.canvas.cells_px, self.carries or self.schedule.each_frame_alone
+        _check("canvas.cells_px", cells, not (cells and alone), "one network for the whole clip")
+        for name in ("flow", "consistency"):
+            weight, good = getattr(self.loss, name), not alone and self.schedule.frames_per_batch > 1
+            needed = "0, or one network for the whole clip and at least 2 frames per batch,"
+            _check(f"loss.{name}", weight, good or not weight, needed)
 
 
 _FRAMES = Schedule(strides=(1,), directions=(1,))

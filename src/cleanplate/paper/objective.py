@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cleanplate.config import Method
+from cleanplate.errors import InputError
 from cleanplate.imaging.flow import FlowField, both_known, frame_pairs
 from cleanplate.paper.losses import Scalar, consistency_loss, flow_loss, image_loss, perceptual_loss
 from cleanplate.paper.perceptual import TargetFeatures, Trunk, read_trunk
@@ -28,11 +29,17 @@ class Objective:
         known: the paper's M.
         flows: known flow, empty if no term needs it.
         method: its loss and its schedule (strides and directions of the flow head) are read.
+
+    Raises:
+        InputError: terms of flow alone, and a single frame; weights missing.
     """
 
     def __init__(self, frames: Float[Tensor, "T 3 H W"], known: Bool[Tensor, "T 1 H W"], flows: Flows, method: Method):
         self.frames, self.known, self.flows = torch.where(known, frames, 0.0), known, flows
         self.config, self.fields = method.loss, method.schedule.fields
+        if len(frames) == 1 and not (self.config.image or self.config.perceptual):
+            given, needed = "loss.image and loss.perceptual are 0 and there is 1 frame", "flow needs 2 frames at least"
+            raise InputError(given, needed, "raise --loss.image, or give more frames")
         # The largest known flow of a stride, a pixel at least: a still camera's noise is not to be blown up.
         self.scale_px = {
             stride: max([1.0] + [_largest(field) for (of, _), field in flows.items() if of == stride])
