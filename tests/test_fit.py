@@ -304,13 +304,29 @@ def test_no_folder_is_made_when_nothing_is_learned(moving_clip: Clip, tmp_path: 
     assert not (tmp_path / "work").exists()
 
 
+@pytest.mark.parametrize("name", ["dip", "dip-vid", "carry-learn"])
+def test_training_that_diverges_is_told_and_is_no_result(name: str, clip: Clip, tmp_path: Path) -> None:
+    method = WITH_NETWORKS if name == "carry-learn" else small(name)
+    method = replace(method, fit=replace(method.fit, learning_rate=1e30))
+    clip.hole[:, :, 4:30, 10:40] = True
+    with pytest.raises(InputError, match=r"has diverged: after \d+ steps image is nan; finite .* which is 1e\+30"):
+        inpaint(clip, method, device="cpu", max_steps=28, work_dir=WorkDir(tmp_path / "work", every_s=0))
+    assert not list(tmp_path.glob("work/*-done.pt"))
+
+
+def test_what_the_last_step_has_spoilt_is_told_too(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Model, "infer", lambda self: (torch.full_like(clip.frames, torch.nan), None))
+    with pytest.raises(InputError, match="has diverged: after 1 step the result is nan"):
+        fit(clip.frames, clip.known, {}, small("dip-vid"), RunOptions(max_steps=1))
+
+
 @pytest.mark.parametrize(
     ("name", "changes"), [("dip", {}), ("carry-learn", {}), ("dip-vid", {"schedule": Schedule(frames_per_batch=1)})]
 )
 @pytest.mark.parametrize("term", ["flow", "consistency"])
 def test_flow_is_of_frames_that_follow_each_other(name: str, term: str, changes: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=rf"loss\.{term} is 0\.1; 0, or one network for the whole clip and at least 2"):
-        replace(small(name), loss=LossConfig(**{term: 0.1}), **changes)
+        replace(small(name), loss=LossConfig(**{term: 0.1}), **changes)  # type: ignore[arg-type]
 
 
 def test_a_single_frame_has_no_flow_to_be_learned_from(clip: Clip) -> None:
@@ -334,7 +350,7 @@ def test_what_makes_no_fit() -> None:
             FitConfig(**wrong)  # type: ignore[arg-type]
     for make, wrong in ((LossConfig, "image"), (NetworkConfig, "noise_level"), (CanvasConfig, "noise_level")):
         with pytest.raises(InputError, match=f"{wrong} is inf"):
-            make(**{wrong: math.inf})
+            make(**{wrong: math.inf})  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"network\.channels"):
         NetworkConfig(channels=())
     with pytest.raises(InputError, match=r"network\.decoder_kernels"):

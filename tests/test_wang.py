@@ -320,6 +320,12 @@ def test_it_learns() -> None:
         assert losses[-1][name] < 0.8 * losses[0][name], name
 
 
+def test_training_that_diverges_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Training, "update", lambda *_: {"hidden": float("inf"), "known": 0.1})
+    with pytest.raises(InputError, match="has diverged: after 1 step hidden is inf; finite losses are needed; lower"):
+        train(footage(), CONFIG, steps=2, device=CPU, work=WorkDir())
+
+
 def test_every_step_is_told_of_and_draws_anew() -> None:
     told: list[Step] = []
     trained = train(footage(), CONFIG, steps=4, device=CPU, work=WorkDir(), on_step=told.append)

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cleanplate.config import Method, Schedule
-from cleanplate.paper.losses import image_loss, weighted_sum
+from cleanplate.paper.losses import check_finite, image_loss, weighted_sum
 from cleanplate.paper.model import Model
 from cleanplate.paper.objective import Flows, Objective
 from cleanplate.paper.schedule import Batch, batches, n_steps
@@ -66,7 +66,7 @@ def fit(
         name: what to save it as.
 
     Raises:
-        InputError: frames too small, weights missing, strides that do not fit into the clip.
+        InputError: frames too small, weights missing, strides that do not fit into the clip, training that diverged.
         Cancelled: the callback said so.
     """
     if (made := finished(run.work_dir, name, frames.device)) is not None:
@@ -113,6 +113,7 @@ def _train(model: Model, objective: Objective, method: Method, run: RunOptions, 
         elapsed_s = time.perf_counter() - started
         share = max(step / total, elapsed_s / most_s)
         losses = {term: value.item() for term, value in terms.items()}
+        check_finite(losses, step, settings.learning_rate)
         work.log({"fit": name, "step": step, "elapsed_s": elapsed_s, **vars(batch), **losses})
         news: dict[str, Any] = {"fit": name, "update": step, "losses": losses, "preview": model.preview}
         if share > 1 - MEAN_OVER:
@@ -127,6 +128,7 @@ def _train(model: Model, objective: Objective, method: Method, run: RunOptions, 
                 name, {"step": step, "elapsed_s": elapsed_s, "kept": output.state, "model": model.state()}
             )
     result = output.frames(model)
+    check_finite({"the result": float(result.mean())}, step, settings.learning_rate)
     work.save_tensors(f"{name}-done", {"frames": result, "steps": step, "elapsed_s": elapsed_s})
     if saved is not None and step == saved["step"]:  # it was ended after its last step: nobody was told of one here
         tell(run.on_step, "learn", step, step, fit=name, update=step, frames=result.clone())

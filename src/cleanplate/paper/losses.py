@@ -7,12 +7,14 @@ there harms neither value nor gradient.
 Letters: N frames or pairs, i -> j a pair, h and w the size of a layer of features.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from cleanplate.errors import InputError
 from cleanplate.imaging.warp import inside, warp
 
 Scalar = Float[Tensor, ""]
@@ -59,6 +61,17 @@ def perceptual_loss(
 def weighted_sum(terms: dict[str, Scalar], weights: dict[str, float]) -> Scalar:
     """The whole loss (Eq. 2): terms and their weights by name."""
     return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+
+
+def check_finite(values: Mapping[str, float], step: int, learning_rate: float) -> None:
+    """Refuse to go on from what is no number: what a network makes after that is nothing to be taken.
+
+    Raises:
+        InputError: training has diverged.
+    """
+    if wrong := [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]:
+        given = f"training has diverged: after {step} step{'s' * (step != 1)} {', '.join(wrong)}"
+        raise InputError(given, "finite losses are needed", f"lower the learning rate, which is {learning_rate:g}")
 
 
 def _masked_mean_square(a: Tensor, b: Tensor, mask: Tensor) -> Scalar:

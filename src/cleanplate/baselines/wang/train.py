@@ -20,7 +20,7 @@ from cleanplate.baselines.wang.samples import Footage, Sample, draw
 from cleanplate.baselines.wang.settings import TrainConfig, TrainLoss
 from cleanplate.baselines.wang.weights import Trained
 from cleanplate.imaging.warp import inside, warp
-from cleanplate.paper.losses import perceptual_loss, weighted_sum
+from cleanplate.paper.losses import check_finite, perceptual_loss, weighted_sum
 from cleanplate.paper.perceptual import Trunk, read_trunk
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.threads import one_thread_each
@@ -56,7 +56,7 @@ def train(
         on_step: told of every step.
 
     Raises:
-        InputError: VGG16's weights are needed and missing.
+        InputError: VGG16's weights are needed and missing, or training has diverged.
         Cancelled: the callback said so.
     """
     training = Training(config, device)
@@ -70,6 +70,7 @@ def train(
     while step < steps:
         losses = training.update(footage, step)
         step += 1
+        check_finite(losses, step, config.learning_rate)
         elapsed_s = time.perf_counter() - started
         work.log({"fit": NAME, "step": step, "elapsed_s": elapsed_s, **losses})
         tell(on_step, "learn", step, steps, fit=NAME, update=step, losses=losses)
