@@ -19,6 +19,7 @@ from cleanplate.carry.motion import Motion, fit_both_ways, fit_homography
 from cleanplate.carry.rounds import carry
 from cleanplate.carry.trajectories import (
     DISTANCE,
+    RED,
     SOURCE,
     LinkedFrame,
     Trajectories,
@@ -72,7 +73,7 @@ def test_trajectories_know_their_source_and_distance() -> None:
     assert set(futures[1].source.tolist()) == {3}
     assert set(futures[1].distance.tolist()) == {2.0}
     assert set(futures[2].distance.tolist()) == {1.0}
-    np.testing.assert_allclose(futures[1].brightness_offset, 0.2, atol=1e-6)
+    np.testing.assert_allclose(futures[1].rows[:, RED:], 0.2, atol=1e-6)
 
 
 def test_positions_add_up_between_the_pixels() -> None:

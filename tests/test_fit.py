@@ -16,7 +16,7 @@ from cleanplate import METHODS, Cancelled, Clip, InputError, Method, Plate, Step
 from cleanplate.config import CanvasConfig, FitConfig, LossConfig, NetworkConfig, Schedule, UnseenConfig
 from cleanplate.imaging.flow import estimate
 from cleanplate.metrics import psnr_db
-from cleanplate.paper.fit import fit
+from cleanplate.paper.fit import Fit, fit
 from cleanplate.paper.model import Model
 from cleanplate.paper.objective import Objective
 from cleanplate.paper.schedule import Batch
@@ -201,6 +201,18 @@ def test_a_budget_is_shared_by_the_frames_of_dip(clip: Clip) -> None:
     assert [step.fit for step in steps] == [f"frame-{i:05}" for i in range(7) for _ in range(3)]
     few = inpaint(clip, small("dip"), max_steps=2, device="cpu")  # the other frames are filled smoothly
     assert bool(few.frames.isfinite().all())
+
+
+def test_the_seeds_of_dips_networks_count_on_from_the_largest_to_0(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+
+    def made(frames: Tensor, known: Tensor, flows: Any, method: Method, run: RunOptions, **_: str) -> Fit:
+        seeds.append(run.seed)
+        return Fit(frames, 1, 0.0)
+
+    monkeypatch.setattr("cleanplate.paper.methods.fit", made)
+    inpaint(clip, small("dip"), seed=2**63 - 2, device="cpu")
+    assert seeds == [2**63 - 2, 2**63 - 1, 0, 1, 2, 3, 4]
 
 
 def test_dip_learns_frames_that_have_a_hole_only(clip: Clip) -> None:

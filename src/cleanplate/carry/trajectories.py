@@ -73,11 +73,6 @@ class Trajectories:
         """Forward-backward, in pixels."""
         return self.rows[:, ERROR]
 
-    @property
-    def brightness_offset(self) -> Float32[np.ndarray, "n 3"]:
-        """To be added to the source's colour."""
-        return self.rows[:, RED:]
-
     def weight(self, config: CarryConfig) -> Float32[np.ndarray, " n"]:
         """How much what is found there counts: less with distance and error, not at all beyond the largest error."""
         out = np.empty(len(self.rows), np.float32)

@@ -68,7 +68,7 @@ def learn_all(
                 break
             one, left = slice(index, index + 1), len(holed) - number
             on_step = part_of(run.on_step, number / len(holed), (number + 1) / len(holed))
-            mine = replace(budget.share(run, left), seed=run.seed + index, on_step=on_step)
+            mine = replace(budget.share(run, left), seed=run.seed_of(index), on_step=on_step)
             done = fit(pictures[one], ~hole[one], {}, method, mine, name=f"frame-{index:05}")
             budget.spend(done)
             made[index] = done.frames[0]

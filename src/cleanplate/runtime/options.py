@@ -6,6 +6,9 @@ from cleanplate.errors import InputError
 from cleanplate.progress import OnStep
 from cleanplate.runtime.work_dir import WorkDir
 
+SEEDS = 2**63
+"""How many there are, from 0 on."""
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -29,11 +32,15 @@ class RunOptions:
     """Told of every step; raising `Cancelled` in it ends the run."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**63:
+        if not 0 <= self.seed < SEEDS:
             raise InputError(f"the seed is {self.seed}", "0 to 2^63 - 1 is needed", "choose another")
         for name, value in (("max_steps", self.max_steps), ("max_seconds", self.max_seconds)):
             if value is not None and not value > 0:
                 raise InputError(f"{name} is {value}", "a number above 0 is needed", "raise it")
+
+    def seed_of(self, number: int) -> int:
+        """Of one of several networks: they count on from the first, and from the largest to 0."""
+        return (self.seed + number) % SEEDS
 
 
 DEFAULT_RUN = RunOptions()

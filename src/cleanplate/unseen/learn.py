@@ -74,7 +74,7 @@ def learn_unseen(frames: Iterable[LinkedFrame], method: Method, run: RunOptions,
         while most and work > 0 and not budget.spent and (key := key_frame(left, method.unseen.thin_px)) is not None:
             now = int(left.sum())
             first, last = (shares(now - less) for less in (0, int(left[key].sum())))
-            mine = replace(run, seed=run.seed + number, on_step=part_of(run.on_step, first, last))
+            mine = replace(run, seed=run.seed_of(number), on_step=part_of(run.on_step, first, last))
             name = f"key-{number:03}" if number < method.unseen.networks else None
             painted = method.unseen.painter is not None and number < method.unseen.painted_frames
             filled = (earlier + block)[key].frame
