@@ -65,6 +65,17 @@ def test_another_shape_is_cropped_to_its_middle_and_not_squeezed(shots: Path) ->
     assert torch.equal(flat.clip.hole, hidden)
 
 
+def test_a_clip_is_not_enlarged_and_one_with_nothing_hidden_is_named(shots: Path) -> None:
+    whole = next(each_composed(shots))
+    for size in ((49, 96), (48, 97), (96, 192)):
+        with pytest.raises(InputError, match=rf"empty-a\+ball-b is 96x48; {size[1]}x{size[0]} at least is needed"):
+            resized(whole, size, 5)
+    whole.clip.hole[:5] = False
+    assert resized(whole, (24, 48), 6).clip.hole.any()
+    with pytest.raises(InputError, match=r"nothing is hidden in the first 5 frames of empty-a\+ball-b; what is"):
+        resized(whole, (24, 48), 5)
+
+
 def test_what_is_written_is_read_again_and_hashes_are_those_of_sha256(shots: Path, tmp_path: Path) -> None:
     ground, ball = (shots / "davis/frames" / name for name in ("empty-a", "ball-b"))
     words = f"compose {ground} {ball} {shots / 'davis/masks/ball-b'} -o {tmp_path / 'out'} --frames 6 --dilate-px 2"

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import ray
@@ -122,6 +123,7 @@ def test_every_frame_is_learned_as_often_however_short_the_pieces(
         return real(piece, replace(at, network=replace(at.network, channels=(4, 4))), max_steps=2, **others)
 
     monkeypatch.setattr(make, "inpaint", counted)
+    monkeypatch.setattr(cells, "resized", lambda composed, *_: resized(composed, (48, 96), 8))  # as large as they are
     for window in (1, 2, 5, 8):
         asked.clear()
         cell = Cell("empty-a+ball-b", method, 0, scale, window=window, evaluations=1)
@@ -348,6 +350,22 @@ def test_a_line_counts_only_for_the_same_settings(shots: Path, tmp_path: Path) -
     found = find_line([{**lines[0], **more}], cell, pair, 8, ["psnr_db"])
     assert found is not None
     assert found["metrics"] == {"psnr_db": 1.0}
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_clip_that_cannot_be_used_is_named_before_any_is_run(
+    shots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = shutil.copytree(shots, tmp_path / "data")
+    for mask in sorted((data / "davis/masks/ball-a").iterdir())[:6]:  # it comes into the picture later
+        cv2.imwrite(str(mask), np.zeros((64, 96, 3), np.uint8))
+    options: dict[str, Any] = {"methods": ["telea"], "metrics": ["psnr_db"]}
+    monkeypatch.setitem(SCALES, "tiny", replace(SCALES["tiny"], n_frames=6))
+    for scale, said in (("tiny", r"first 6 frames of empty-b\+ball-a"), ("small", r"empty-a\+ball-b is 96x48; 192x96")):
+        with pytest.raises(InputError, match=said):
+            reproduce("table2", data, tmp_path / scale, scale=scale, **options)
+        assert read_results(tmp_path / scale / "results.jsonl") == []
+    reproduce("table2", data, tmp_path / "tiny", scale="tiny", clips=["empty-a+ball-b"], **options)
 
 
 @pytest.mark.usefixtures("in_this_process")

@@ -162,11 +162,20 @@ def resized(composed: Composed, size: tuple[int, int], count: int | None = None)
     """The first `count` frames at (height, width): means of pixels; hidden where any was hidden.
 
     Of another shape, the middle of them is taken that has this one (App. B).
+
+    Raises:
+        InputError: smaller than that, or nothing is hidden in these frames.
     """
     height, width = composed.truth.shape[-2:]
+    if height < size[0] or width < size[1]:
+        given, needed = f"{composed.name} is {width}x{height}", f"{size[1]}x{size[0]} at least is needed at this scale"
+        raise InputError(given, needed, "choose a smaller scale, or leave the clip out")
     rows, columns = min(height, round(width * size[0] / size[1])), min(width, round(height * size[1] / size[0]))
     top, left = (height - rows) // 2, (width - columns) // 2
     part = slice(count), slice(None), slice(top, top + rows), slice(left, left + columns)
+    if not bool(composed.clip.hole[part].any()):
+        given = f"nothing is hidden in the first {len(composed.truth[part])} frames of {composed.name}"
+        raise InputError(given, "what is hidden in these is measured", "cut off its beginning, or leave the clip out")
     frames, truth = (F.adaptive_avg_pool2d(all_[part], size) for all_ in (composed.clip.frames, composed.truth))
     hole, mask = (F.adaptive_max_pool2d(all_[part].float(), size) > 0 for all_ in (composed.clip.hole, composed.mask))
     return Composed(composed.name, Clip(frames, hole, composed.clip.fps), truth, mask)

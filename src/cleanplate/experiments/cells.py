@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from cleanplate.data.compose import read_composed, resized
+from cleanplate.data.compose import Composed, read_composed, resized
 from cleanplate.data.pairs import choose, identified, read_pairs
 from cleanplate.experiments.make import make
 from cleanplate.experiments.plan import SCALES, Cell
@@ -24,15 +24,24 @@ from cleanplate.runtime.work_dir import WorkDir
 from cleanplate.version import __version__
 
 
+def clip_of(cell: Cell, data: Path) -> Composed:
+    """Its clip, at its scale.
+
+    Raises:
+        InputError: a clip that cannot be used, or not at this scale.
+    """
+    scale = SCALES[cell.scale]
+    return resized(read_composed(data, choose(read_pairs(data), [cell.clip])[0]), scale.size, scale.n_frames)
+
+
 def run_cell(cell: Cell, *, data: Path, out: Path, metrics: Sequence[str], device: str) -> Line:
     """The line of a cell.
 
     Raises:
         InputError: a clip, an external result or a folder that cannot be used.
     """
-    scale = SCALES[cell.scale]
+    scale, composed = SCALES[cell.scale], clip_of(cell, data)
     pair = choose(read_pairs(data), [cell.clip])[0]
-    composed = resized(read_composed(data, pair), scale.size, scale.n_frames)
     hard = complexity(composed.truth)
     settings = settings_of(cell, identified(data, pair), len(composed.truth))
     kept = plate_path(out, cell)

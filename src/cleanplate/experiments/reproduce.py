@@ -9,10 +9,10 @@ import numpy as np
 
 from cleanplate.baselines.rivals import check_network
 from cleanplate.config import UnseenConfig
-from cleanplate.data.compose import read_composed, resized
 from cleanplate.data.pairs import choose, is_name, length_of, read_pairs
 from cleanplate.errors import InputError
-from cleanplate.experiments.plan import NO_NETWORK, ONE_CLIP, SCALES, Cell, methods_of, plan
+from cleanplate.experiments.cells import clip_of
+from cleanplate.experiments.plan import NO_NETWORK, ONE_CLIP, Cell, methods_of, plan
 from cleanplate.experiments.report import measured, table1, table2, write_table
 from cleanplate.experiments.results import Line, load_plate, plate_path
 from cleanplate.experiments.run import run
@@ -84,7 +84,7 @@ def reproduce(
         said = [f"Not measured, for want of weights or libraries: {', '.join(gone)}."] if gone else []
         table = {"table1": table1, "table2": table2}[experiment](lines, rows, said)
         return write_table(table, out)
-    return _figure(experiment, cells, lines, rows, data, out, scale)
+    return _figure(experiment, cells, lines, rows, data, out)
 
 
 def _check(experiment: str, seeds: Sequence[int], clips: Sequence[str], workers: int) -> None:
@@ -106,7 +106,7 @@ SHOWN = {"fig7": ("psnr_db", "ssim"), "fig10": ("psnr_db", "ssim", "consistency_
 
 
 def _figure(
-    experiment: str, cells: Sequence[Cell], lines: list[Line], rows: Sequence[str], data: Path, out: Path, scale: str
+    experiment: str, cells: Sequence[Cell], lines: list[Line], rows: Sequence[str], data: Path, out: Path
 ) -> list[Path]:
     from cleanplate.experiments import figures
 
@@ -115,8 +115,7 @@ def _figure(
     elif experiment == "fig10":
         made = figures.fig10(lines)
     else:
-        pair = choose(read_pairs(data), [cells[0].clip])[0]
-        composed = resized(read_composed(data, pair), SCALES[scale].size, SCALES[scale].n_frames)
+        composed = clip_of(cells[0], data)
         plates = {line["method"]: _plate(out, cell, line) for cell, line in zip(cells, lines, strict=True)}
         if experiment in ("fig8", "fig9"):
             draw = {"fig8": figures.fig8, "fig9": figures.fig9}[experiment]

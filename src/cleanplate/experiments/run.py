@@ -13,7 +13,7 @@ from pathlib import Path
 from cleanplate.config import METHODS
 from cleanplate.data.pairs import choose, identified, length_of, read_pairs
 from cleanplate.errors import InputError
-from cleanplate.experiments.cells import run_cell
+from cleanplate.experiments.cells import clip_of, run_cell
 from cleanplate.experiments.plan import Cell, method_at
 from cleanplate.experiments.results import (
     RESULTS,
@@ -81,6 +81,8 @@ def run(
         todo = [cell for cell, line in done.items() if line is None or (plates and _is_lost(out, cell, line))]
         if needing := [cell.name for cell in todo if needs_vgg16(cell)]:
             find_weights("vgg16", needed_by=needing[0])
+        for cell in {cell.clip: cell for cell in todo}.values():
+            clip_of(cell, data)  # one that cannot be used is refused now, too
         work = partial(run_cell, data=data.resolve(), out=out.resolve(), metrics=tuple(metrics), device=device)
         tell(on_step, "cells", len(cells) - len(todo), len(cells))
         made = _here(work, todo, workers) if on == "local" else _on_ray(work, todo, workers, device)
