@@ -7,8 +7,7 @@ again until it says that all is done.
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -29,7 +28,7 @@ from cleanplate.imaging.flow import FlowField
 from cleanplate.metrics import Comparison, measure, psnr_db
 from cleanplate.paper.losses import weighted_sum
 from cleanplate.paper.methods import known_flows
-from cleanplate.paper.model import Model
+from cleanplate.paper.model import Model, exact_convolutions
 from cleanplate.paper.objective import Objective
 from cleanplate.paper.schedule import Batch, all_batches, batches, n_steps
 from cleanplate.runtime.devices import find_device
@@ -127,7 +126,7 @@ def compare_updates(composed: Composed, place: torch.device, schedule: Schedule)
         for name, precision in (("float32", "float32"), ("default", "auto"))
     }
     away: dict[str, dict[str, list[float]]] = {name: {} for name in sides}
-    with _exact_convolutions():
+    with exact_convolutions():
         for batch in islice(batches(len(clip.frames), method.schedule, Random(0)), COMPARED):
             for side in sides.values():
                 side.model.load(reference.model.state())
@@ -166,17 +165,6 @@ class _Side:
             terms = self.objective.terms(batch, made, flow, self.model.generator)
         self.model.update(weighted_sum(terms, self.objective.weights), self.rate)
         return {name: term.item() for name, term in terms.items()}
-
-
-@contextmanager
-def _exact_convolutions() -> Iterator[None]:
-    """Convolutions in float32 without TensorFloat-32, so that float32 is that."""
-    allowed = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = allowed
 
 
 def compare_plates(composed: Composed, place: torch.device) -> dict[str, Any]:

@@ -371,6 +371,17 @@ def test_what_makes_no_fit() -> None:
         Method(carries=False, learns=False)
 
 
+def test_float32_is_not_tf32_while_a_network_learns(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU torch rounds what goes into a convolution to ten bits otherwise."""
+    for before in (True, False):
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", before)
+        seen: list[bool] = []
+        run = RunOptions(max_steps=1, on_step=lambda _, seen=seen: seen.append(torch.backends.cudnn.allow_tf32))
+        fit(clip.frames, clip.known, {}, small("dip-vid"), run)
+        assert seen == [False]
+        assert torch.backends.cudnn.allow_tf32 is before
+
+
 def test_a_small_network_keeps_to_one_thread_and_gives_the_others_back(clip: Clip) -> None:
     before, seen = torch.get_num_threads(), set()
     torch.set_num_threads(2)

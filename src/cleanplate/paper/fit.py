@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cleanplate.config import Method, Schedule
 from cleanplate.paper.losses import check_finite, image_loss, weighted_sum
-from cleanplate.paper.model import Model
+from cleanplate.paper.model import Model, exact_convolutions
 from cleanplate.paper.objective import Flows, Objective
 from cleanplate.paper.schedule import Batch, batches, n_steps
 from cleanplate.progress import tell
@@ -79,7 +79,7 @@ def fit(
         raise ValueError(f"canvas.cells_px is {method.canvas.cells_px}, and places are {given}")
     # To a small network a second thread gains nothing, and on a busy machine they wait for each other.
     batch_px = min(len(frames), method.schedule.frames_per_batch) * frames[0, 0].numel()
-    with one_thread_each() if batch_px < SMALL_PX else nullcontext():
+    with exact_convolutions(), one_thread_each() if batch_px < SMALL_PX else nullcontext():
         model = Model(frames, method, run.seed, places)
         return _train(model, Objective(frames, known, flows, method), method, run, name)
 

@@ -1,7 +1,7 @@
 """A network with its input, its optimiser and its random numbers: everything that changes while it is fitted."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -119,6 +119,17 @@ class Model:
             self.canvas.noise.load_state_dict(state["canvas"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"].cpu())
+
+
+@contextlib.contextmanager
+def exact_convolutions() -> Iterator[None]:
+    """Convolutions in float32 without TensorFloat-32, so that float32 is that."""
+    allowed = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = allowed
 
 
 def _fast_bfloat16(device: torch.device) -> bool:
