@@ -188,7 +188,7 @@ class Schedule:
     passes: int = 20
     """Sweeps over the batches; the paper's E."""
     batches_per_pass: int | None = None
-    """None: all there are, as the paper reads; the authors' program takes 50."""
+    """None: all there are, as the paper reads; the authors' program takes 51, of which one comes twice."""
     each_frame_alone: bool = False
     """A network for every frame, as in DIP."""
 

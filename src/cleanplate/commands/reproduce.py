@@ -22,7 +22,7 @@ class Reproduce:
     experiment: Annotated[Positional[Experiment], arg(metavar="WHAT")]
     """table1, table2, or fig4 to fig10."""
     scale: ScaleName
-    """tiny: seconds each, shows that it runs; small: two hours on two cores; medium: ten times its updates and more;
+    """tiny: seconds each, shows that it runs; small: 75 minutes on two cores; medium: ten times its updates and more;
     paper: the paper's own numbers."""
     data: Annotated[Path, arg(metavar="DIR")]
     """Folder of clips with ground truth (cleanplate compose), or of what composed.json makes them of."""

@@ -82,7 +82,7 @@ SCALES: dict[str, Scale] = {
     ),
     "paper": Scale((192, 384), 60, None),
 }
-"""tiny proves that everything runs; small takes two cores two hours; medium has ten times its updates and more; paper
+"""tiny proves that everything runs; small takes two cores 75 minutes; medium has ten times its updates and more; paper
 is the paper's own numbers."""
 
 EVALUATIONS = 20  # of Fig. 8

@@ -19,7 +19,8 @@ class RunOptions:
     """
 
     seed: int = 0
-    """Of everything random; of `carry` that is only which frame's grain is given back."""
+    """Of everything random; of `carry` that is only which frame's grain is given back. What a network for large frames
+    makes depends on the number of threads too."""
     device: str = "auto"
     """cpu, cuda, mps, or auto for the fastest there is."""
     max_steps: int | None = None
