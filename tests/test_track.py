@@ -122,6 +122,21 @@ def test_one_shot_is_one(shot: Shot) -> None:
     assert shots_of(frames[:1]) == [range(1)]
 
 
+def grainy(grey: float, slope: float, sigma: float, length: int, seed: int) -> np.ndarray:
+    """A plain sky: what it holds is a little light, and noise."""
+    sky = grey + np.linspace(0, slope, 90)[:, None, None] * np.ones((length, 90, 160, 3))
+    return (sky + np.random.default_rng(seed).normal(0, sigma, sky.shape)).clip(0, 255).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 3, 6, 20])
+@pytest.mark.parametrize("grey", [8, 128])
+def test_noise_is_no_cut_and_hides_none(grey: float, sigma: float) -> None:
+    sky = grainy(grey, 4, sigma, 5, seed=0)
+    assert shots_of(sky) == [range(5)]
+    if sigma <= 6:  # beside a wall that is nearly as bright
+        assert shots_of(np.concatenate([sky, grainy(grey + 6, 16, sigma, 4, seed=1)])) == [range(5), range(5, 9)]
+
+
 def test_an_empty_mark_says_that_it_is_not_there(shot: Shot) -> None:
     frames, masks = shot
     gone, all_of_it = Mark(6, masks[0] & False), [Mark(0, masks[0]), Mark(11, masks[11])]
