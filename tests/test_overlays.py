@@ -19,10 +19,12 @@ from tests.overlaid import (
     WITHOUT,
     Overlaid,
     followed,
+    letterbox,
     logo,
     nothing,
     pan,
     static_logo,
+    text,
     translucent_logo,
     zoom,
 )
@@ -187,6 +189,38 @@ def test_bars() -> None:
     dusk = np.repeat(np.linspace(10, 200, 60).astype(np.uint8)[:, None], 80, 1)  # dark above, without an edge
     assert not bars(dusk).any()
     assert not bars(np.full((60, 80), 16, np.uint8)).any()
+
+
+def lit(frames: np.ndarray, length: int) -> None:
+    frames[20 : 20 + length] = 250
+
+
+def subtitled(frames: np.ndarray, first: int, end: int, words: str = "I was at home with you.") -> None:
+    ink, where = text(words, (28, 155), 0.6)
+    frames[first:end] = np.where(where[..., None], ink, frames[first:end])
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        lambda frames: lit(frames, 1),
+        lambda frames: lit(frames, 3),
+        lambda frames: subtitled(frames, 0, 50),
+        lambda frames: (subtitled(frames, 3, 24), subtitled(frames, 26, 48, "Where were you all day?")),
+    ],
+    ids=["flash", "3 frames of flash", "subtitle", "two subtitles"],
+)
+def test_bars_are_found_with_a_flash_or_subtitles_on_them(disturb: Callable[[np.ndarray], object]) -> None:
+    shot = letterbox(SEED)
+    disturb(shot.frames)
+    mask = np.logical_or.reduce([one.mask for one in find_overlays(shot.frames) if one.kind == "still"])
+    assert not (shot.truth[0] & ~mask).any()
+    assert not mask[30:-30].any()
+
+
+def test_bars_of_half_a_shot_are_not_of_all_of_it() -> None:
+    frames = np.concatenate([letterbox(SEED).frames[:25], np.stack(pan("coffee", 50, (2.2, 0.0))[25:])])
+    assert not any(one.mask[:20].all() for one in find_overlays(frames))
 
 
 # The command

@@ -33,8 +33,36 @@ class Specks:
         return small[np.asarray(labels, np.intp)] & (near <= self.MAX_PX)
 
 
+BLACK = 40  # up to this level a bar is
+
+
+class Bars:
+    """The most light that every pixel has had, of the frames that may have bars: a flash lights them up too."""
+
+    MAX_FLASHES, MAX_FLASHED_SHARE = 3, 0.1
+
+    def __init__(self, size: tuple[int, int]):
+        self._count, self._flashes, self._brightest = 0, 0, np.zeros(size, np.uint8)
+
+    def add(self, grey: UInt8[np.ndarray, "H W"]) -> None:
+        """Count a frame."""
+        self._count += 1
+        if min(np.median(side) for side in (grey[:2], grey[-2:], grey[:, :2], grey[:, -2:])) > BLACK:
+            self._flashes += 1
+        else:
+            np.maximum(self._brightest, grey, out=self._brightest)
+
+    def mask(self) -> Bool[np.ndarray, "H W"]:
+        """`bars`; none where too many frames have none."""
+        if self._flashes > max(self.MAX_FLASHES, self.MAX_FLASHED_SHARE * self._count):
+            return np.zeros(self._brightest.shape, bool)
+        return bars(self._brightest)
+
+
 def bars(brightest: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
     """Letterbox and pillarbox bars: rows and columns at the border that are never lit, and end in a straight line.
+
+    Subtitles may be on them, on less than half of each of these rows or columns.
 
     Args:
         brightest: the most light that every pixel has had.
@@ -45,14 +73,18 @@ def bars(brightest: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
     return mask
 
 
-def _bar_above(brightest: UInt8[np.ndarray, "H W"], black: float = 40, jump: float = 20) -> Bool[np.ndarray, "H W"]:
+def _bar_above(brightest: UInt8[np.ndarray, "H W"], jump: float = 20) -> Bool[np.ndarray, "H W"]:
     """The bar at the upper border."""
     mask = np.zeros(brightest.shape, bool)
-    dark = np.quantile(brightest, 0.7, axis=1) <= black
-    rows = len(dark) if dark.all() else int(np.argmin(dark))
-    if not 2 <= rows <= 0.4 * len(dark) or rows + 3 > len(dark):
-        return mask
-    above, beyond = brightest[: max(1, rows - 3)].astype(np.float32), brightest[rows + 2].astype(np.float32)
-    if (beyond - above.max(0) > jump).mean() > 0.7 and float(np.quantile(above, 0.7) - np.quantile(above, 0.1)) < 16:
-        mask[:rows] = True
+    for share in (0.7, 0.5):  # of a row that is never lit; letters may be on the rest
+        levels = np.quantile(brightest, share, axis=1)
+        dark = levels <= BLACK
+        rows = len(dark) if dark.all() else int(np.argmin(dark))
+        if not 2 <= rows <= 0.4 * len(dark) or rows + 3 > len(dark):
+            continue
+        end = max(1, rows - 3)
+        steps = brightest[rows + 2] - levels[:end].max() > jump
+        if steps.mean() > 0.7 and float(np.ptp(np.quantile(brightest[:end], (0.1, 0.7)))) < 16:
+            mask[:rows] = True
+            break
     return mask

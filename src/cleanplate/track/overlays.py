@@ -17,7 +17,7 @@ from jaxtyping import Bool, UInt8
 
 from cleanplate.carry.shapes import grown
 from cleanplate.progress import OnStep, tell
-from cleanplate.track.blemishes import Specks, bars
+from cleanplate.track.blemishes import Bars, Specks
 from cleanplate.track.pieces import (
     BLOCK,
     MIN_CERTAINTY,
@@ -105,7 +105,7 @@ class Watch:
         self._total, self._block, self._blocks = Sums(self.work), Sums(self.work), deque[Sums](maxlen=WINDOW_BLOCKS)
         self._full = Sums(size, light=False) if size != self.work else None
         self._specks, self._history = Specks(size), SignHistory(size)
-        self._brightest = np.zeros(size, np.uint8)
+        self._bars = Bars(size)
         self._things: list[Thing] = []
 
     def add(self, frame: UInt8[np.ndarray, "H W 3"]) -> None:
@@ -117,7 +117,7 @@ class Watch:
         self._block.add(small)
         if self._full is not None:
             self._full.add(grey)
-        np.maximum(self._brightest, grey, out=self._brightest)
+        self._bars.add(grey)
         self._specks.add(frame)
         self._history.add(grey)
         self.count += 1
@@ -149,7 +149,7 @@ class Watch:
 
     def _bar_lines(self) -> Bool[np.ndarray, "h w"]:
         """Where the edges of letterbox bars are, in the size that is worked at: they are no things of their own."""
-        edges = cv2.dilate(bars(self._brightest).astype(np.uint8), np.ones((3, 3), np.uint8))
+        edges = cv2.dilate(self._bars.mask().astype(np.uint8), np.ones((3, 3), np.uint8))
         small = cv2.resize(edges, self.work[::-1], interpolation=cv2.INTER_AREA)
         reach = np.ones((7, 7), np.uint8)
         return (cv2.dilate(small, reach) - cv2.erode(small, reach, borderValue=1)) > 0
@@ -196,12 +196,12 @@ class Watch:
 
     def _bars_found(self) -> list[Overlay]:
         """Letterbox bars, as one."""
-        mask = bars(self._brightest)
+        mask = self._bars.mask()
         return [overlay_of("still", mask, 0, self.count, 0.95)] if mask.any() else []
 
     def _specks_found(self, still: Still, others: Sequence[Overlay]) -> list[Overlay]:
         """Dead pixels, where nothing else was found and the scene moves."""
-        taken = grown(bars(self._brightest), 3)
+        taken = grown(self._bars.mask(), 3)
         for left, top, width, height in (one.box for one in others):
             taken[max(0, top - 4) : top + height + 4, max(0, left - 4) : left + width + 4] = True
         scene = cv2.resize(still.around(SPECK_RING_PX), self.size[::-1], interpolation=cv2.INTER_LINEAR)
