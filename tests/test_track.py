@@ -321,6 +321,25 @@ def test_bad_marks_are_one_line_and_write_nothing(words: str, folder: Path, caps
     assert set(folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["--find overlays", "--fixed --box 1 1 9 9", "--fixed --box 1 1 9 9 --effects shadows", "--spans a.toml",
+     "--box 1 1 9 9", "--box 1 1 9 9 --start 1003"],
+)  # fmt: skip
+def test_images_of_two_sizes_are_refused_whatever_is_asked_for(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("frames").mkdir()
+    scene = (texture(64, 80, seed=9) * 255).astype(np.uint8)
+    for number in range(1001, 1020):
+        cv2.imwrite(f"frames/{number}.png", scene if number < 1019 else scene[:48])
+    Path("a.toml").write_text("[[span]]\nbox = [1, 1, 9, 9]\n")
+    words = words.replace("1 1 9 9 --start", "1 1 9 9 --frame 1003 --start")
+    refused(f"mask frames {words} -o mask.mkv", "frame 1019 is 80x48 and frame 1001 is 80x64", capsys)
+    assert not Path("mask.mkv").exists()
+
+
 def test_nothing_is_left_when_it_fails_in_the_middle(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

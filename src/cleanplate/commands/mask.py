@@ -1,5 +1,6 @@
 """The command `mask`: mark a thing once and write its mask for the whole shot."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, repeat, tee
@@ -111,9 +112,12 @@ class Mask:
         if self.find is not None:
             print(*find_overlays(self.output, self.video, self._pictures(part), part, len(times_s)), sep="\n")
         elif self.spans is not None:
+            self._check_images(part)
             size = picture.shape[:2]
             print(*cover_spans(self.spans, self.output, self.video, part, size, times_s, fps), sep="\n")
         else:
+            if self.fixed and self.effects == "off":
+                self._check_images(part)
             self._track(things, part, picture.shape[:2], len(times_s))
 
     def _things(self) -> list[Thing]:
@@ -231,11 +235,25 @@ class Mask:
         return range(first, end)
 
     def _pictures(self, part: range) -> "Iterator[np.ndarray]":
-        """These frames, (H, W, 3) bytes."""
+        """These frames, (H, W, 3) bytes; refuse one of another size than the first."""
         from cleanplate.imaging.pixels import narrow
+        from cleanplate.track.tracked import check_frame
+        from cleanplate.video.numbers import numbers_of
         from cleanplate.video.reader import stream_frames
 
-        return map(narrow, islice(stream_frames(self.video, layer=self.layer), part.start, part.stop))
+        size, numbers = (), numbers_of(self.video)
+        for index, picture in enumerate(islice(stream_frames(self.video, layer=self.layer), part.stop)):
+            size = size or picture.shape[:2]
+            check_frame(index, picture.shape[:2], size, numbers)
+            if index in part:
+                yield narrow(picture)
+
+    def _check_images(self, part: range) -> None:
+        """Read images of which nothing but the size counts, to refuse those of several sizes."""
+        from cleanplate.video.sequences import is_stills
+
+        if is_stills(self.video):
+            deque(self._pictures(part), maxlen=0)
 
     def _check_part(self, marks: "Sequence[Mark]", part: range, numbers: "Numbers") -> None:
         """Refuse marks on frames that are not to be masked, unless they are of all frames."""

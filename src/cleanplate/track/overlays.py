@@ -33,6 +33,7 @@ from cleanplate.track.pieces import (
 )
 from cleanplate.track.presence import SignHistory, present
 from cleanplate.track.stillness import Still, Sums
+from cleanplate.track.tracked import check_frame
 
 WORK_PX = 480  # rows, or columns of an upright picture, that are worked on at most
 CAPTION_BLOCKS, WINDOW_BLOCKS = 2, 5  # how many blocks of frames make up a window
@@ -78,10 +79,14 @@ def look_for_overlays(
         frames: RGB.
         total: how many there are, if that is known.
         on_step: told of every frame.
+
+    Raises:
+        InputError: frames of several sizes.
     """
     watch: Watch | None = None
     for index, frame in enumerate(frames):
         watch = watch or Watch(frame.shape[:2])
+        check_frame(index, frame.shape[:2], watch.size)
         watch.add(frame)
         tell(on_step, "look", index + 1, max(total, index + 1))
     return watch.found() if watch else ([], False)

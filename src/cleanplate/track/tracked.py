@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, UInt8
 from cleanplate.errors import InputError
 from cleanplate.imaging.dis import LEAST_SIZE
 from cleanplate.track.marks import Mark
+from cleanplate.video.numbers import Numbers, called
 
 WORK_PX = 270  # the shorter side of the pictures that are worked on
 
@@ -146,10 +147,11 @@ def check_marks(size: tuple[int, int], marks: Sequence[Mark]) -> None:
             raise InputError(given, frames, "mark it in the size of the video")
 
 
-def check_frame(index: int, size: tuple[int, int], first: tuple[int, int]) -> None:
-    """Refuse a frame of another (height, width) than the first one."""
+def check_frame(index: int, size: tuple[int, ...], first: tuple[int, ...], numbers: Numbers = None) -> None:
+    """Refuse a frame of another (height, width) than the first one; `numbers` are what frames are called."""
     if size != first:
-        given = f"frame {index} is {size[1]}x{size[0]} and frame 0 is {first[1]}x{first[0]}"
+        frame, frame_0 = called(index, numbers), called(0, numbers)
+        given = f"frame {frame} is {size[1]}x{size[0]} and frame {frame_0} is {first[1]}x{first[0]}"
         raise InputError(given, "all frames must have one size", f"resize them to {first[1]}x{first[0]}")
 
 
