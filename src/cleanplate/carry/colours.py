@@ -41,7 +41,8 @@ def gather(
         trajectories: of the same pixels into the future and into the past.
         wanted: which of the pixels.
         config: see CarryConfig.
-        sharp: read between the pixels by cubic convolution; or bilinearly, which is faster, what is not for eyes.
+        sharp: what eyes will see: read between the pixels by cubic convolution, and no ghosts of what differs. Otherwise
+            bilinearly, which is faster, and averaged.
         apart: is told how different what the two ways show is, in the colour that differs most, 0..1; NaN where only
             one of them counts.
 
@@ -49,8 +50,8 @@ def gather(
         which pixels were reached, and their colours, 0..1.
     """
     mean, weights = np.zeros((len(wanted), 3), np.float32), np.zeros(len(wanted), np.float32)
-    if apart is not None:
-        apart[:] = np.nan
+    apart = np.empty(len(wanted), np.float32) if apart is None else apart
+    apart[:] = np.nan
     for trajectory in trajectories:
         weight = trajectory.weight(config)
         weight *= wanted
@@ -63,7 +64,7 @@ def gather(
             colours = _read(pictures[source], trajectory.rows, some, sharp=sharp)
             scale = np.float32(1 / 255 if colours.dtype == np.uint8 else 1)
             _put_colours(colours, scale, trajectory.rows, some, shown)
-        _merge(mean, weights, shown, weight, np.empty(0, np.float32) if apart is None else apart)
+        _merge(mean, weights, shown, weight, GHOST if sharp else np.float32(np.inf), apart)
     reached = weights > 0
     return reached, np.clip(mean[reached], 0, 1)
 
@@ -129,7 +130,7 @@ def _by_source(rows, weight):
 
 @compiled
 @no_type_check
-def _merge(mean, weights, shown, weight, apart):
+def _merge(mean, weights, shown, weight, ghost, apart):
     """Add what one way shows to a weighted mean, which is drawn to the heavier of the two where they differ."""
     for index in range(len(weight)):
         old, new = np.float64(weights[index]), np.float64(weight[index])
@@ -140,9 +141,9 @@ def _merge(mean, weights, shown, weight, apart):
             most = np.float32(0)
             for channel in range(3):
                 most = max(most, abs(shown[index, channel] - mean[index, channel]))
-            if len(apart) and min(old, new) > LEAST_WEIGHT * max(old, new):
+            if min(old, new) > LEAST_WEIGHT * max(old, new):
                 apart[index] = most
-            power = 1 + (most / GHOST) ** 2
+            power = 1 + (most / ghost) ** 2
             share = share**power / (share**power + (1 - share) ** power)
         for channel in range(3):
             mean[index, channel] += np.float32(share) * (shown[index, channel] - mean[index, channel])
