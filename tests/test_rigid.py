@@ -23,8 +23,8 @@ def kept(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where they lead when they are kept rigid, and which have no source any more; `hidden` is the hole of frame 3."""
     trajectories = leading(x_of, y_of, source)
-    chain = [(7, NONE, no_trajectories(0)), (3, hidden, no_trajectories(len(hidden))), (4, HOLE, trajectories)]
-    keep_rigid(*zip(*chain, strict=True), SIZE)
+    found = [no_trajectories(0), no_trajectories(len(hidden)), trajectories]
+    keep_rigid([7, 3, 4], [NONE, hidden, HOLE], found, SIZE)
     x, y, source = (trajectories.rows[:, column].reshape(ROWS.shape) for column in (X, Y, SOURCE))
     return x, y, source < 0
 

@@ -41,8 +41,8 @@ def gather(
         trajectories: of the same pixels into the future and into the past.
         wanted: which of the pixels.
         config: see CarryConfig.
-        sharp: what eyes will see: read between the pixels by cubic convolution, and no ghosts of what differs. Otherwise
-            bilinearly, which is faster, and averaged.
+        sharp: what eyes will see: read between the pixels by cubic convolution, without ghosts of what differs.
+            Otherwise bilinearly, which is faster, and averaged.
         apart: is told how different what the two ways show is, in the colour that differs most, 0..1; NaN where only
             one of them counts.
 
