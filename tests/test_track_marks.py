@@ -8,6 +8,7 @@ import pytest
 
 from cleanplate.errors import InputError
 from cleanplate.track import flow
+from cleanplate.track.edges import refined
 from cleanplate.track.flow import _marked_masks, _read_small
 from cleanplate.track.marks import Mark, frame_at
 from cleanplate.track.outline import outline, own_motion
@@ -102,6 +103,41 @@ def test_the_size_that_is_worked_at() -> None:
     assert small_size((100, 50)) == (100, 50)
     assert small_size((16, 4000)) == (16, 4000)
     assert small_size((300, 8000)) == (270, 7200)
+
+
+@pytest.mark.parametrize("with_body", [False, True], ids=["wire", "kite"])
+def test_what_is_thin_is_worked_on_in_larger_pictures_and_is_not_lost(
+    with_body: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quarter of a pixel wide in what is worked on otherwise."""
+    monkeypatch.setattr("cleanplate.track.tracked.WORK_PX", 60)
+    scene = (texture(240, 344, seed=2) * 160 + 90).astype(np.uint8)
+    frames, wires = [], []
+    for index in range(3):
+        picture, wire = scene[:, 4 * index : 4 * index + 320].copy(), np.zeros((240, 320), np.uint8)
+        cv2.line(wire, (30 - 4 * index, 40), (280 - 4 * index, 200), (1,))
+        if with_body:
+            cv2.circle(wire, (30 - 4 * index, 40), 8, (1,), -1)
+        picture[wire > 0] = 10
+        frames.append(picture)
+        wires.append(wire > 0)
+    mark = Mark(0, cv2.dilate(wires[0].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+    for mask, wire in zip(refined(track(frames, [mark]), frames), wires, strict=True):
+        assert (mask & wire).sum() > 0.95 * wire.sum()
+        assert mask.sum() < 3 * mark.area.sum()
+
+
+def test_only_what_is_thin_and_painted_is_worked_on_in_larger_pictures() -> None:
+    wire, body = np.zeros((1080, 1920), bool), np.zeros((1080, 1920), bool)
+    wire[500:504], body[400:500, 400:500] = True, True
+    for marks, height in (
+        ([Mark(0, wire)], 1080),
+        ([Mark(0, cv2.dilate(wire.astype(np.uint8), np.ones((7, 1), np.uint8)) > 0)], 540),
+        ([Mark(0, wire, is_exact=False)], 270),
+        ([Mark(0, body), Mark(0, wire & False)], 270),
+        ([Mark(0, body), Mark(1, wire)], 1080),
+    ):
+        assert small_size((1080, 1920), marks)[0] == height
 
 
 def test_a_mask_has_the_size_of_the_frames_and_covers_more_the_lower_the_confidence() -> None:

@@ -76,16 +76,17 @@ def _read_small(
     frames: Iterable[UInt8[np.ndarray, "H W 3"]], marks: Sequence[Mark], on_step: OnStep | None
 ) -> tuple[UInt8[np.ndarray, "T h w 3"], tuple[int, int]]:
     """Small copies of the frames, and the (height, width) of the frames; refuse those that the marks are not of."""
-    size = (0, 0)
+    size = work_size = (0, 0)
 
     def small() -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        nonlocal size
+        nonlocal size, work_size
         for index, frame in enumerate(frames):
             if not index:
                 size = frame.shape[:2]
                 check_marks(size, marks)
+                work_size = small_size(size, marks)
             check_frame(index, frame.shape[:2], size)
-            yield cv2.resize(frame, small_size(size)[::-1], interpolation=cv2.INTER_AREA)
+            yield cv2.resize(frame, work_size[::-1], interpolation=cv2.INTER_AREA)
             tell(on_step, "read", index + 1, index + 1)
 
     pictures = spooled(small())

@@ -13,6 +13,8 @@ from cleanplate.track.marks import Mark
 from cleanplate.video.numbers import Numbers, called
 
 WORK_PX = 270  # the shorter side of the pictures that are worked on
+# What is painted thinner than so many of their pixels would be lost in them: up to so many times larger ones are taken.
+THIN_PX, MOST_LARGER = 3, 4
 
 # A pixel is masked from a probability of half the confidence on, within bounds: a mask that misses a part of the object
 # leaves it in the picture, so the lower the confidence, the more is masked.
@@ -130,10 +132,26 @@ def frames_to_review(
     return tuple(sorted({*least, *(mark.frame for mark in marks if not mark.is_exact)}))
 
 
-def small_size(size: tuple[int, int]) -> tuple[int, int]:
-    """The (height, width) that frames of a size are worked on at."""
-    scale = min(1.0, WORK_PX / min(size))
+def small_size(size: tuple[int, int], marks: Sequence[Mark] = ()) -> tuple[int, int]:
+    """The (height, width) that frames of a size are worked on at: larger where most of a painted mark is thin."""
+    larger = 1
+    while larger < MOST_LARGER and any(
+        mark.is_exact and _is_thin(mark.area, THIN_PX * min(size) / (larger * WORK_PX)) for mark in marks
+    ):
+        larger *= 2
+    scale = min(1.0, larger * WORK_PX / min(size))
     return max(LEAST_SIZE, round(size[0] * scale)), max(LEAST_SIZE, round(size[1] * scale))
+
+
+def _is_thin(area: Bool[np.ndarray, "H W"], width_px: float) -> bool:
+    """Whether more than half of an area is narrower than that: a wire, a kite with its string."""
+    if not area.any():
+        return False
+    left, top, width, height = cv2.boundingRect(area.astype(np.uint8))
+    there = area[top : top + height, left : left + width].astype(np.uint8)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (max(1, round(width_px)),) * 2)
+    wide = cv2.morphologyEx(there, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_CONSTANT, borderValue=(0,))
+    return 2 * int(wide.sum()) < int(there.sum())
 
 
 def check_marks(size: tuple[int, int], marks: Sequence[Mark]) -> None:
