@@ -194,6 +194,24 @@ def test_several_things_are_asked_for_at_once(asked: tuple[FakePredictor, list[t
     assert ball.frames_to_review == (0,)
 
 
+def test_all_marks_of_a_frame_are_asked_with(asked: tuple[FakePredictor, list[tuple]]) -> None:
+    """A predictor replaces what an object was asked with on a frame: painted ones are one mask, each box an object."""
+    fake, _ = asked
+    frames, masks = (np.repeat(part, 3, axis=0) for part in ball_shot(1))
+    left, right = masks[1].copy(), masks[1].copy()
+    left[:, 30:], right[:, :30] = False, False
+    boxes = [Mark(at, box_area((x, 28, 20, 44), SIZE), is_exact=False) for at, x in ((1, 8), (2, 8), (2, 40))]
+    tracked = track(frames, [Mark(1, left), *boxes, Mark(1, right), Mark(0, right & False)], tracker="sam2")
+    assert fake.asked == [
+        ("mask", 1, 1, int(masks[1].sum())),
+        ("box", 2, 1, [8, 28, 28, 72]),
+        ("box", 1, 2, [8, 28, 28, 72]),
+        ("box", 2, 2, [40, 28, 60, 72]),
+    ]
+    assert tracked.mask(2).all()  # the one is what the other is not
+    assert isinstance(tracked.probability, np.memmap)  # on disk, however long the shot
+
+
 def test_beyond_an_empty_mark_nothing_is_followed(asked: tuple[FakePredictor, list[tuple]]) -> None:
     fake, _ = asked
     frames, masks = (np.repeat(part, 9, axis=0) for part in ball_shot(1))

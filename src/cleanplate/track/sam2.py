@@ -5,7 +5,7 @@ import logging
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import chain, pairwise, repeat, starmap
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import writing
 from cleanplate.track.marks import Mark
 from cleanplate.track.predictors import PROJECTS, load_predictor, quiet
+from cleanplate.track.spool import spooled
 from cleanplate.track.tracked import (
     MISSED_BY_OUTLINE,
     Tracked,
@@ -47,30 +48,38 @@ def track_with_predictor(
 ) -> list[Tracked]:
     """As `tracker.track_things`: exact marks are given to it as masks, others as boxes.
 
+    An object of a predictor has one prompt a frame, so a thing is several of them if several marks are on a frame.
+
     Raises:
         InputError: the package or the weights are missing, the package fails, or as `tracker.track_things`.
     """
     with _failures_in_a_line(tracker):
         predictor = load_predictor(tracker, weights, device)
-    marked = [(obj_id, mark) for obj_id, marks in enumerate(things, 1) for mark in marks if mark.area.any()]
+    objects = [(thing, prompts) for thing, marks in enumerate(things) for prompts in _objects(marks)]
     import torch  # with the package, which is there
 
     with _temporary(scratch) as folder, quiet(), torch.inference_mode():
         size, length = _write_frames(frames, Path(folder), list(chain(*things)), on_step)
         height, width = small_size(size)
-        probability = np.zeros((len(things), length, height, width), np.uint8)
+        probability = [spooled(repeat(np.zeros((height, width), np.uint8), length)) for _ in things]
         confidence, done = np.zeros((len(things), length)), set[int]()
         with _failures_in_a_line(tracker):
             state = predictor.init_state(
                 folder, offload_video_to_cpu=True, offload_state_to_cpu=True, async_loading_frames=length > 300
             )
-            for obj_id, mark in marked:
-                _prompt(predictor, state, obj_id, mark)
-        start = min(mark.frame for _, mark in marked)
-        for frame_idx, obj_id, probabilities in _propagate(tracker, predictor, state, start):
-            small = cv2.resize(probabilities, (width, height), interpolation=cv2.INTER_AREA)
-            probability[obj_id - 1, frame_idx] = np.round(255 * small)
-            confidence[obj_id - 1, frame_idx] = 1 - np.minimum(small, 1 - small).sum() / max(1.0, small.sum())
+            for obj_id, (_, prompts) in enumerate(objects, 1):
+                for mark in prompts:
+                    _prompt(predictor, state, obj_id, mark)
+        start = min(mark.frame for _, prompts in objects for mark in prompts)
+        for frame_idx, of_objects in _propagate(tracker, predictor, state, start):
+            of_things = dict[int, np.ndarray]()
+            for obj_id, one in of_objects.items():
+                thing = objects[obj_id - 1][0]
+                of_things[thing] = np.maximum(of_things.get(thing, 0), one)
+            for thing, one in of_things.items():
+                small = cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA)
+                probability[thing][frame_idx] = np.round(255 * small)
+                confidence[thing, frame_idx] = 1 - np.minimum(small, 1 - small).sum() / max(1.0, small.sum())
             done.add(frame_idx)
             tell(on_step, "track", len(done), length)
     tracked = []
@@ -84,6 +93,21 @@ def track_with_predictor(
             drift[[*painted, *absent]] = 0
         tracked.append(Tracked(one, size, sure, frames_to_review(sure, marks), painted, drift=drift))
     return tracked
+
+
+def _objects(marks: Sequence[Mark]) -> list[list[Mark]]:
+    """The marks of a thing, none of them empty, in as few lists as hold one a frame; painted ones are united before."""
+    exact = dict[int, np.ndarray]()
+    for mark in marks:
+        if mark.is_exact and mark.area.any():
+            exact[mark.frame] = exact.get(mark.frame, False) | mark.area
+    objects = list[list[Mark]]()
+    for mark in (*starmap(Mark, exact.items()), *(mark for mark in marks if not mark.is_exact)):
+        free = (one for one in objects if all(other.frame != mark.frame for other in one))
+        if (one := next(free, None)) is None:
+            objects.append(one := [])
+        one.append(mark)
+    return objects
 
 
 def _absent(marks: Sequence[Mark], length: int) -> list[int]:
@@ -133,8 +157,8 @@ def _prompt(predictor: Any, state: Any, obj_id: int, mark: Mark) -> None:
 
 def _propagate(
     tracker: str, predictor: Any, state: Any, start: int
-) -> Iterator[tuple[int, int, Float[np.ndarray, "H W"]]]:
-    """Frame index, object and probability of each pixel, from a frame to the end and then back to the beginning."""
+) -> Iterator[tuple[int, dict[int, Float[np.ndarray, "H W"]]]]:
+    """Frame index and of each object the probability of each pixel, from a frame to the end, then to the beginning."""
     for reverse in (False, True):
         frames = iter(predictor.propagate_in_video(state, start_frame_idx=start, reverse=reverse))
         while True:
@@ -143,8 +167,7 @@ def _propagate(
                 probabilities = [logit[0].float().sigmoid().cpu().numpy() for logit in logits]
             if frame_idx is None:
                 break
-            for obj_id, one in zip(obj_ids, probabilities, strict=True):
-                yield frame_idx, obj_id, one
+            yield frame_idx, dict(zip(obj_ids, probabilities, strict=True))
 
 
 def _write_frames(
