@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from weakref import ref
@@ -177,6 +178,21 @@ def test_signs_are_kept() -> None:
     assert history.size == (90, 120)
     assert (right[45, 40], right[45, 80], down[30, 60], down[60, 60]) == (1, -1, 1, -1)
     assert not right[5].any()
+
+
+def test_signs_take_no_more_memory_the_longer_a_shot_is() -> None:
+    rng, history = np.random.default_rng(0), SignHistory((90, 120))
+    history.add(rng.integers(0, 256, (90, 120), np.uint8))
+    first = history.signs(0)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(99):
+        history.add(rng.integers(0, 256, (90, 120), np.uint8))
+    assert tracemalloc.get_traced_memory()[0] - before < 30_000
+    tracemalloc.stop()
+    assert len(history) == 100
+    assert np.array_equal(history.signs(0), first)
+    assert not np.array_equal(history.signs(99), first)
 
 
 def test_bars() -> None:

@@ -23,7 +23,7 @@ NOTHING = np.zeros(SIZE, np.float32)
 def looks() -> Looks:
     frames, masks = ball_shot(1)
     with one_thread_each():
-        return Looks([(appearance_features(frames[0]), masks[0].astype(np.float32))], 0)
+        return Looks([(frames[0], masks[0].astype(np.float32))], 0)
 
 
 def test_looks_tell_the_object_wherever_it_is(looks: Looks) -> None:

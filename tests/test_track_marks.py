@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from weakref import ref
 
 import cv2
@@ -7,10 +8,13 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import InputError
-from cleanplate.track import flow
+from cleanplate.track import flow, looks
+from cleanplate.track.classifier import samples
 from cleanplate.track.edges import refined
+from cleanplate.track.features import appearance_features
 from cleanplate.track.flow import _marked_masks, _read_small
 from cleanplate.track.marks import Mark, frame_at
+from cleanplate.track.network import Samples
 from cleanplate.track.outline import outline, own_motion
 from cleanplate.track.tracked import Tracked, exact_masks, frames_to_review, small_size
 from cleanplate.track.tracker import track
@@ -95,6 +99,30 @@ def test_of_large_frames_only_small_copies_are_held() -> None:
     assert pictures.shape == (4, 270, 360, 3)
     assert [int(picture[0, 0, 0]) for picture in pictures] == [0, 1, 2, 3]
     assert not any(one() is not None for one in held)
+
+
+def test_of_many_marks_the_features_of_a_few_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, masks = ball_shot(6)
+    held, alive, deformed = list[ref](), list[int](), list[int]()
+
+    def features(picture: np.ndarray) -> np.ndarray:
+        made = appearance_features(picture)
+        held.append(ref(made))
+        alive.append(sum(one() is not None for one in held))
+        return made
+
+    def drawn(*what: Any, deformations: int) -> Samples:
+        deformed.append(deformations)
+        return samples(*what, deformations=deformations)
+
+    for module in (flow, looks):
+        monkeypatch.setattr(module, "appearance_features", features)
+    monkeypatch.setattr(flow, "samples", drawn)
+    monkeypatch.setattr(flow, "MOST_DEFORMED", 24)
+    track(frames, [Mark(index, mask) for index, mask in enumerate(masks)])
+    assert len(held) == 12  # for each of two networks
+    assert max(alive) <= 4
+    assert deformed == [4] * 6
 
 
 def test_the_size_that_is_worked_at() -> None:

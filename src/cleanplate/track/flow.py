@@ -36,6 +36,8 @@ from cleanplate.track.tracked import (
     small_size,
 )
 
+MOST_DEFORMED = 96
+"""Deformed masks of all marked frames together: of more than eight frames each is deformed less often."""
 LEAST_WEIGHT = 0.01
 """Between two marks, of what is propagated without any confidence; it counts inversely to the distance too."""
 
@@ -146,10 +148,10 @@ def _propagate(
     """
     rng = np.random.default_rng(seed)
     marked = [at for at in sorted(masks) if masks[at].any()]
-    features = {at: appearance_features(pictures[at]) for at in marked}
+    deformations = min(DEFORMATIONS, max(1, MOST_DEFORMED // len(marked)))
     with ThreadPoolExecutor(1) as aside:  # two networks to teach, and two cores
-        taught = aside.submit(Looks, [(features[at], masks[at]) for at in marked], seed)
-        drawn = [samples(features[at], masks[at], rng, deformations=DEFORMATIONS) for at in marked]
+        taught = aside.submit(Looks, [(pictures[at], masks[at]) for at in marked], seed)
+        drawn = [samples(appearance_features(pictures[at]), masks[at], rng, deformations=deformations) for at in marked]
         classifier, looks = Classifier(drawn, seed), taught.result()
     probability = spooled(np.zeros_like(picture[..., 0]) for picture in pictures)
     confidence, drift, weights = np.ones(len(pictures)), np.zeros(len(pictures)), np.zeros(len(pictures))

@@ -8,8 +8,9 @@ import copy
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 
+from cleanplate.track.features import appearance_features
 from cleanplate.track.fields import blur
 from cleanplate.track.network import Network, Samples, joined
 
@@ -27,14 +28,15 @@ class Looks:
     """Log odds that a pixel is the object's, by `features.appearance_features` alone.
 
     Args:
-        marked: features (H, W, C) and mask (H, W) of each marked frame.
+        marked: picture and mask of each marked frame; the features of one are held at a time.
         seed: of the weights, and of the pixels that are drawn.
     """
 
-    def __init__(self, marked: Sequence[tuple[Float[np.ndarray, "H W C"], Float[np.ndarray, "H W"]]], seed: int):
+    def __init__(self, marked: Sequence[tuple[UInt8[np.ndarray, "H W 3"], Float[np.ndarray, "H W"]]], seed: int):
         self._rng = np.random.default_rng(seed)
         self._marked: list[Samples] = []
-        for features, mask in marked:
+        for picture, mask in marked:
+            features = appearance_features(picture)
             self._marked.append(self._drawn(features, mask > 0.5, MARKED_PIXELS // len(marked), is_object=True))
             self._marked.append(self._drawn(features, _around(mask), MARKED_PIXELS // len(marked), is_object=False))
         self._tracked: list[Samples] = []

@@ -1,6 +1,8 @@
 """In which frames an overlay is there: the signs of the gradients of every frame, small and packed, against its own."""
 
-import zlib
+import os
+import tempfile
+import weakref
 
 import cv2
 import numpy as np
@@ -14,26 +16,35 @@ MIN_SIGNS = 6  # so many signs of gradients are needed to say in which frames a 
 
 
 class SignHistory:
-    """The signs of the gradients of every frame, small and packed: to say in which frames a thing is there."""
+    """The signs of the gradients of every frame, small, packed, and on disk: to say in which frames a thing is there.
+
+    Raises:
+        OSError: the disk is full.
+    """
 
     def __init__(self, size: tuple[int, int]):
         scale = min(1.0, HISTORY_PX / min(size))
         self.size = max(4, round(size[0] * scale)), max(4, round(size[1] * scale))
-        self._packed: list[bytes] = []
+        self._length, self._bytes = 0, -(-4 * self.size[0] * self.size[1] // 8)
+        self._file = tempfile.TemporaryFile(prefix="cleanplate-")  # noqa: SIM115 - closed with this
+        weakref.finalize(self, self._file.close)
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return self._length
 
     def add(self, grey: UInt8[np.ndarray, "H W"]) -> None:
         """Keep a frame's."""
         small = cv2.resize(grey, self.size[::-1], interpolation=cv2.INTER_AREA)
         right, down = gradient(small)
         signs = [right > MIN_SIGN, right < -MIN_SIGN, down > MIN_SIGN, down < -MIN_SIGN]
-        self._packed.append(zlib.compress(np.packbits(np.stack(signs)).tobytes(), 1))
+        self._file.seek(0, os.SEEK_END)
+        self._file.write(np.packbits(np.stack(signs)).tobytes())
+        self._length += 1
 
     def signs(self, index: int) -> Int8[np.ndarray, "2 h w"]:
         """-1, 0 or 1: of the gradients of one frame to the right and down."""
-        packed = np.frombuffer(zlib.decompress(self._packed[index]), np.uint8)
+        self._file.seek(index * self._bytes)
+        packed = np.frombuffer(self._file.read(self._bytes), np.uint8)
         bits = np.unpackbits(packed, count=4 * self.size[0] * self.size[1]).reshape(4, *self.size).astype(np.int8)
         return bits[::2] - bits[1::2]
 
@@ -48,7 +59,10 @@ def present(history: SignHistory, thing: Piece) -> tuple[int, int, float] | None
     y, x = np.nonzero(where)
     if not len(y):
         return None
-    template = np.mean([history.signs(index)[:, y, x] for index in range(thing.first, thing.end)], axis=0)
+    template = np.zeros((2, len(y)))
+    for index in range(thing.first, thing.end):
+        template += history.signs(index)[:, y, x]
+    template /= thing.end - thing.first
     template = np.sign(template) * (np.abs(template) > 0.5)
     if np.abs(template).sum() < MIN_SIGNS:
         return None
