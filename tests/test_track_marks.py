@@ -29,11 +29,29 @@ from tests.rolling_ball import SIZE, ball_shot, iou
 
 def test_areas() -> None:
     assert np.argwhere(box_area((2, 3, 4, 5), (10, 12))).tolist() == [[y, x] for y in range(3, 8) for x in range(2, 6)]
-    triangle = polygon_area((0, 0, 10, 0, 0, 10), (12, 12))
+    triangle, other = (polygon_area((x, x, 10, 0, 0, 10), (12, 12)) for x in (0, 10))
     assert triangle[1, 1]
     assert not triangle[9, 9]
-    assert triangle.sum() == pytest.approx(66, abs=1)  # half of 11 x 11, with its diagonal
+    assert triangle.sum() == pytest.approx(50, abs=5)  # half of 10 x 10, and half of its diagonal
+    assert np.array_equal(triangle.astype(int) + other, box_area((0, 0, 10, 10), (12, 12)))
     assert Mark(3, box_area((2, 3, 4, 5), (10, 12))).box == (2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(("left", "top", "right", "bottom"), [(2, 3, 6, 8), (0, 0, 12, 10), (10, 8, 12, 10)])
+def test_a_polygon_of_a_box_has_its_pixels(left: int, top: int, right: int, bottom: int) -> None:
+    box = box_area((left, top, right - left, bottom - top), (10, 12))
+    for corners in (
+        (left, top, right, top, right, bottom, left, bottom),
+        (left, bottom, right, bottom, right, top, left, top),
+        (left - 0.3 * (left > 0), top, right - 0.3, top + 0.2, right - 0.3, bottom - 0.2, left, bottom),
+    ):
+        assert np.array_equal(polygon_area(corners, (10, 12)), box)
+
+
+def test_a_polygon_that_turns_in_has_not_what_it_leaves_out() -> None:
+    notch = polygon_area((0, 0, 9, 0, 9, 9, 6, 9, 6, 3, 3, 3, 3, 9, 0, 9), (9, 9))
+    assert notch.sum() == 81 - 18
+    assert not notch[3:, 3:6].any()
 
 
 def test_marks_that_are_none(tmp_path: Path, write_pngs: Callable[..., Path]) -> None:
@@ -55,6 +73,7 @@ def test_marks_that_are_none(tmp_path: Path, write_pngs: Callable[..., Path]) ->
         "5 numbers": lambda: polygon_area((1, 1, 5, 5, 9), SIZE),
         "corner 200 5": lambda: polygon_area((1, 1, 200, 5, 9, 9), SIZE),
         "the polygon has no inside": lambda: polygon_area((1, 1, 5, 5, 9, 9), SIZE),
+        "has no inside; its corners are": lambda: polygon_area((1, 1, 40, 1, 40, 1.2), SIZE),
         "no white: its brightest value is 90": lambda: painted_area(folder / "2.png", SIZE),
         "is 144x96; frames are 64x48": lambda: painted_area(folder / "1.png", (48, 64)),
         "is not an image": lambda: painted_area(folder, SIZE),

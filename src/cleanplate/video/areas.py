@@ -5,7 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from cleanplate.errors import InputError
 from cleanplate.runtime.files import existing
@@ -56,7 +56,7 @@ def _fitting(box: Sequence[int], size: Size) -> str:
 
 
 def polygon_area(numbers: Sequence[float], size: Size) -> Bool[np.ndarray, "H W"]:
-    """The pixels of a polygon: x, y of each corner.
+    """The pixels whose middles are in a polygon: x, y of each corner; that of a box's corners has the box's pixels.
 
     Raises:
         InputError: fewer than three corners, half a corner, a corner outside, or nothing inside.
@@ -71,9 +71,19 @@ def polygon_area(numbers: Sequence[float], size: Size) -> Bool[np.ndarray, "H W"
         given = f"the polygon's corner {x:g} {y:g} is not in the picture"
         fix = f"give X from 0 to {size[1]} and Y from 0 to {size[0]}"
         raise InputError(given, f"frames are {size[1]}x{size[0]}", fix)
-    area = cv2.fillPoly(np.zeros(size, np.uint8), [corners.round().astype(np.int32)], 1) > 0
-    if cv2.contourArea(corners.astype(np.float32)) < 1:
-        raise InputError("the polygon has no inside", "its corners are in a line", "move one of them off the line")
+    area = _inside(corners, size)
+    if cv2.contourArea(corners.astype(np.float32)) < 1 or not area.any():
+        raise InputError("the polygon has no inside", "its corners are in a line, or nearly", "move one of them off it")
+    return area
+
+
+def _inside(corners: Float[np.ndarray, "n 2"], size: Size) -> Bool[np.ndarray, "H W"]:
+    """The pixels from whose middles an odd number of sides is to the left."""
+    area, (y, x) = np.zeros(size, bool), (np.arange(length) + 0.5 for length in size)
+    for (x_0, y_0), (x_1, y_1) in zip(corners, np.roll(corners, 1, axis=0), strict=True):
+        rows = np.flatnonzero((y_0 <= y) != (y_1 <= y))
+        side = x_0 + (x_1 - x_0) * (y[rows] - y_0) / (y_1 - y_0 or 1)
+        area[rows] ^= x >= side[:, None]
     return area
 
 
