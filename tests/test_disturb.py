@@ -178,6 +178,15 @@ def test_an_object_that_is_too_small(kind: RoughMask) -> None:
         shrunk(walker(), -1)
 
 
+def test_a_rough_mask_is_not_the_right_one() -> None:
+    speck = np.zeros((3, 20, 20), bool)
+    speck[:, 5, 5] = True
+    wrong: list[tuple[RoughMask, np.ndarray]] = [("limb", speck), ("shrunk", ~speck | True)]
+    for kind, mask in wrong:
+        with pytest.raises(InputError, match=f"that is {kind} .* is as right as it was; an object of more than a few"):
+            roughen(mask, kind, random.Random(0))
+
+
 # Both, of a composed clip
 
 

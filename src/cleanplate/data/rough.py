@@ -30,7 +30,7 @@ def roughen(mask: Masks, kind: RoughMask, rng: random.Random) -> tuple[Masks, di
         rng: draws what is not said.
 
     Raises:
-        InputError: nothing is left of the mask, or nothing was in it.
+        InputError: nothing is left of the mask, it is as right as it was, or nothing was in it.
     """
     kind = rng.choice(("shrunk", "shifted", "limb")) if kind == "any" else kind
     if kind == "limb":
@@ -45,6 +45,10 @@ def roughen(mask: Masks, kind: RoughMask, rng: random.Random) -> tuple[Masks, di
     if not rough.any():
         given = f"nothing is left of a mask of {int(mask.sum())} px in {len(mask)} frames that is {kind} {facts}"
         raise InputError(given, "an object that is larger is needed", "choose another object or kind of rough mask")
+    if np.array_equal(rough, mask):
+        given = f"a mask of {int(mask.sum())} px in {len(mask)} frames that is {kind} {facts} is as right as it was"
+        needed = "an object of more than a few pixels, and not as large as the frame, is needed"
+        raise InputError(given, needed, "choose another object or kind of rough mask")
     return rough, {"kind": kind, **facts}
 
 
