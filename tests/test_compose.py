@@ -348,6 +348,19 @@ def test_a_ready_pair_may_be_of_videos(shots: Path, tmp_path: Path) -> None:
     assert torch.equal(read_composed(tmp_path, ready).truth, composed.truth)
 
 
+@pytest.mark.parametrize("pattern", ["%05d.png", "#####.png"])
+def test_a_pattern_is_a_mask_of_every_frame(pattern: str, shots: Path, tmp_path: Path) -> None:
+    shot, thing, masks = (shots / "davis" / name for name in ("frames/empty-a", "frames/ball-b", "masks/ball-b"))
+    for name, files in (
+        ("of folders", (shot, thing, masks)),
+        ("of patterns", (shot, thing / pattern, masks / pattern)),
+    ):
+        dataset.compose_files(*files, tmp_path, name=name.replace(" ", "-"))
+    one, other = each_composed(tmp_path)
+    assert torch.equal(one.clip.hole, other.clip.hole)
+    assert torch.equal(one.clip.frames, other.clip.frames)
+
+
 def test_a_folder_named_like_an_image(tmp_path: Path) -> None:
     (tmp_path / "shot/a.png").mkdir(parents=True)
     with pytest.raises(InputError, match="has no images"):

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.errors import InputError
-from cleanplate.runtime.files import existing, sha256
+from cleanplate.runtime.files import sha256
 from cleanplate.video.container import MOST_PX
 from cleanplate.video.reader import count_frames, no_frames
-from cleanplate.video.sequences import is_still
+from cleanplate.video.sequences import existing, image_files, is_still
 
 MANIFEST = "composed.json"
 FRAMES, MASKS, TRUTH = "davis/frames", "davis/masks", "davis/truth"
@@ -176,10 +176,13 @@ def choose(pairs: list[Pair], only: Iterable[str]) -> list[Pair]:
 
 
 def sha256_of_clip(path: Path) -> str:
-    """Of a file; of a folder of images, that of the lines that sha256sum prints for its files, by name."""
+    """Of a file; of images in a folder or of a pattern, that of the lines that sha256sum prints for them, by name."""
     path = existing(path)
     if path.is_file():
         return sha256(path)
-    files = sorted(file for file in path.iterdir() if is_still(file) and not file.name.startswith("."))
-    lines = "".join(f"{sha256(file)}  {file.name}\n" for file in files)
+    if path.is_dir():
+        files = [file for file in path.iterdir() if is_still(file) and not file.name.startswith(".")]
+    else:
+        files = image_files(path)
+    lines = "".join(f"{sha256(file)}  {file.name}\n" for file in sorted(files))
     return hashlib.sha256(lines.encode()).hexdigest()

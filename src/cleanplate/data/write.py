@@ -34,11 +34,10 @@ from cleanplate.errors import InputError
 from cleanplate.progress import OnStep, tell
 from cleanplate.runtime.files import whole, writing
 from cleanplate.version import __version__
-from cleanplate.video.images import is_image
 from cleanplate.video.outputs import check_output
 from cleanplate.video.reader import read_frames, read_masks
 from cleanplate.video.resize import check_size
-from cleanplate.video.sequences import image_files
+from cleanplate.video.sequences import image_files, is_still
 from cleanplate.video.writer import write_grey, write_video
 
 CLIP_FRAMES, MASKS_PER_BACKGROUND = 60, 5  # the paper's
@@ -214,7 +213,7 @@ def compose_files(
     truth, fps = read_frames(background, frames=frames, size=size, on_step=on_step)
     things, _ = read_frames(object_, frames=len(truth), on_step=on_step)
     levels = read_masks(object_mask, frames=len(truth))
-    if is_image(object_mask):
+    if is_still(object_mask):
         levels = np.repeat(levels, len(things), axis=0)
     count = len(things)
     things, mask = fit_object(things, levels, truth.shape[1:3], str(object_))
