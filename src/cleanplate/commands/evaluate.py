@@ -1,6 +1,7 @@
 """The command `evaluate`: measure a result against the truth."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,7 +36,8 @@ class Evaluate:
     seed: int = 0
     """Of the patches (50x50 px, looked for within 20 px) that the consistency metric samples."""
     json: bool = False
-    """Print JSON instead of a table."""
+    """Print JSON instead of a table: null is a figure that is not defined here (no pixel made up), and "inf", in quotes
+    because JSON has no infinity, the PSNR of what is equal."""
 
     def run(self) -> None:
         """Print the figures."""
@@ -60,8 +62,7 @@ class Evaluate:
             figures = {name: value for name, value in figures.items() if name not in OF_PROVENANCE}
         figures |= {"hole_share": float(clip.hole.float().mean()), "n_frames": len(truth)}
         if self.json:
-            # JSON has no infinity, which is the PSNR of two equal videos.
-            print(json.dumps({k: v if v != float("inf") else None for k, v in figures.items()}))
+            print(json.dumps({k: "inf" if v == math.inf else v for k, v in figures.items()}))
         else:
             shown = {name: "-" if value is None else f"{value:.4g}" for name, value in figures.items()}
             print("\n".join(f"{name:20}{value:>10}" for name, value in shown.items()))
