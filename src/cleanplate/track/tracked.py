@@ -60,8 +60,14 @@ class Tracked:
 
     @property
     def sure(self) -> Bool[np.ndarray, " T"]:
-        """Of each frame, whether nearly all of the object is covered, as far as the tracker can tell."""
-        return is_sure(self.confidence, self.drift)
+        """Of each frame, whether nearly all of the object is covered, as far as the tracker can tell.
+
+        Of shots without a mark it cannot: the object may be in them.
+        """
+        sure = is_sure(self.confidence, self.drift)
+        for shot in self.unmarked_shots:
+            sure[list(shot)] = False
+        return sure
 
     def threshold(self, index: int) -> float:
         """The probability from which on a pixel of a frame is masked, 0..1."""
