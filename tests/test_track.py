@@ -97,6 +97,8 @@ def test_a_mark_holds_up_to_the_next_cut(shot: Shot) -> None:
     assert min(iou(first.mask(index), masks[index]) for index in range(6)) > 0.8
     assert not any(first.mask(index).any() for index in range(6, 15))
     assert first.unmarked_shots == (range(6, 9), range(9, 15))
+    assert not first.sure[6:].any()
+    assert first.sure[2]
     assert first.frames_to_review == ()
     both = track(edited, [Mark(2, masks[2]), Mark(14, theirs[5])])
     assert min(iou(both.mask(9 + index), theirs[index]) for index in range(6)) > 0.8
@@ -304,6 +306,10 @@ BAD = {
     "frames --paint 0:none.png": "there is no file none.png",
     "frames --paint 0.png": "FRAME:IMAGE is needed; write 0:0.png",
     "frames --paint 12:0.png": "frame 12 is marked",
+    "frames --paint -1:0.png": "frame -1 is marked; frames are counted from 0; give 0 or more",
+    "frames --frame 3 --paint 0:0.png": "--frame 3 is given with --paint 0:0.png; --frame is of --box and --polygon;",
+    "frames --frame 3 --paint 0.png": "FRAME:IMAGE is needed; write 3:0.png",
+    "frames --fixed --frame 3 --paint 0.png": "--frame 3 is given with --paint 0.png; --frame is of --box",
     "frames --paint 0:frames": "frames is not an image",
     "frames --box 1 1 9 9 --start 5 --end 2": "no frame is numbered from 5 up to, but without, 2; frames has 0-11",
     "frames --box 1 1 9 9 --start soon": "'soon' is no moment",

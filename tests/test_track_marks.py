@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cleanplate.commands.marked import Marked
 from cleanplate.errors import InputError
 from cleanplate.track import flow, looks
 from cleanplate.track.classifier import samples
@@ -82,6 +83,12 @@ def test_marks_that_are_none(tmp_path: Path, write_pngs: Callable[..., Path]) ->
     }.items():
         with pytest.raises(InputError, match=said):
             make()
+
+
+def test_a_painted_frame_of_thousands_of_digits() -> None:
+    marked = Marked(paint=(f"{'1' * 5000}:a.png",))
+    with pytest.raises(InputError, match=r"^--paint names frame 111111111\.\.\.; no video has as many frames"):
+        list(marked.painted())
 
 
 def test_times() -> None:

@@ -1,5 +1,6 @@
 """Marks of a thing in words: a box, a polygon, painted images, and the frames that they are of."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from cleanplate.track.marks import Mark
     from cleanplate.video.areas import Size
     from cleanplate.video.numbers import Numbers
+
+MOST_DIGITS = 9  # of a frame
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,17 @@ class Marked:
         return [name for name, value in options.items() if value]
 
     def painted(self) -> Iterator[tuple[int | None, Path]]:
-        """The images of --paint, and the frame of each; None if none is named."""
+        """The images of --paint, and the frame of each; None if none is named.
+
+        Raises:
+            InputError: a frame of absurdly many digits.
+        """
         for word in self.paint:
-            number, colon, name = word.partition(":")
-            named = colon and number.isdecimal()
-            yield (int(number), Path(name)) if named else (None, Path(word))
+            named = re.fullmatch("(-?[0-9]+):(.*)", word, re.DOTALL)
+            if named is not None and len(named[1]) > MOST_DIGITS:
+                given = f"--paint names frame {named[1][:MOST_DIGITS]}..."
+                raise InputError(given, "no video has as many frames", "give the number of a frame that it has")
+            yield (int(named[1]), Path(named[2])) if named is not None else (None, Path(word))
 
     def marks(
         self, video: Path, size: "Size", length: int, *, fixed: bool = False, numbers: "Numbers" = None
@@ -62,8 +71,12 @@ class Marked:
         marks = self._drawn(size)
         for frame, path in self.painted():
             if frame is None and not fixed:
-                raise InputError(f"--paint {path} names no frame", "FRAME:IMAGE is needed", f"write 0:{path}")
+                fix = f"write {self.frame[0]}:{path}"
+                raise InputError(f"--paint {path} names no frame", "FRAME:IMAGE is needed", fix)
             marks.append(Mark(frame or 0, painted_area(path, size)))
+        if self.paint and self.frame != (0,) and not (self.box or self.polygon):
+            given = f"--frame {' '.join(map(str, self.frame))} is given with --paint {self.paint[0]}"
+            raise InputError(given, "--frame is of --box and --polygon; what is painted names its own", "leave it out")
         if not any(mark.area.any() for mark in marks):
             raise InputError("nothing is marked", "--box, --polygon or --paint is needed", "mark the thing on a frame")
         if numbers is not None:
